@@ -1,0 +1,64 @@
+// Memory that owns itself, typed by where it lies.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/space.hpp>
+
+namespace halfstep {
+
+/// Uninitialized elements of `T` in the memory `Space`; moved, never copied. The device one is in cuda_buffer.hpp.
+template <class T, class Space>
+class buffer;
+
+/// Uninitialized elements of `T` in host memory, aligned to 64 bytes. Throws std::bad_alloc.
+template <class T>
+class buffer<T, host_space> {
+  static_assert(std::is_trivially_copyable_v<T>, "halfstep: a buffer holds plain data");
+
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  buffer() = default;
+
+  explicit buffer(index_t size) : data_(allocate(size)), size_(size) {}
+
+  T* data() const { return data_.get(); }
+  index_t size() const { return size_; }
+  T& operator[](index_t i) const { return data_.get()[i]; }
+  T* begin() const { return data(); }
+  T* end() const { return data() + size_; }
+
+  /// Returns the elements as a matrix. Throws shape_error unless the sizes agree.
+  host_view<T> view(extents2 e) const {
+    require_extents({1, e.count()}, {1, size_}, "halfstep: a buffer viewed as a matrix");
+    return {data(), e};
+  }
+
+ private:
+  struct release {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+  };
+
+  static T* allocate(index_t size) {
+    if (size < 0 || static_cast<std::uint64_t>(size) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)) throw std::bad_alloc();
+    return static_cast<T*>(::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{alignment}));
+  }
+
+  std::unique_ptr<T, release> data_;
+  index_t size_ = 0;
+};
+
+/// Elements in host memory.
+template <class T>
+using host_buffer = buffer<T, host_space>;
+
+}  // namespace halfstep
