@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# usage: check.sh ROOT
+# Holds ROOT/include/halfstep to the rules of docs/design.md: ranks, cycles, length, words. One line a fault; exit 1 if any.
+set -euo pipefail
+export LC_ALL=C
+cd "$1/include"
+
+files() { find halfstep -type f | sort; }
+
+check_names() {
+  files | awk '
+    !/\.(hpp|cuh)$/                      { print $0 ": not a .hpp or .cuh: a header holds its declarations and definitions" }
+    /[-_]inl\./ || /\/(detail|impl)\//   { print $0 ": no twin files: helpers stand in namespace detail of the file that uses them" }
+    !/^[a-z0-9_\/.]+$/                   { print $0 ": names are snake_case" }'
+}
+
+check_text() {
+  files | xargs awk '
+    BEGIN {
+      split("core 0 exec 1 layout 1 rounding 1 safetensors 1 kernel 2 transform 3 tensor 4 objective 4 optimizer 4 calibration 4 lora 4 " \
+            "solver 5 recipe 6 plan 7 convert 8", table)
+      for (i = 1; i in table; i += 2) rank[table[i]] = table[i + 1]
+    }
+
+    function fault(why) { print FILENAME ":" FNR ": " why }
+    function length_fault() { if (lines > 400) print last ": " lines " lines, at most 400"; if (last && !once) print last ": no #pragma once" }
+    function folder_of(path, part) { return split(path, part, "/") > 2 ? part[2] : "" }
+    function is_cuda(path) { return path ~ /(\/cuda_[a-z_]*\.hpp|_cuda\.hpp|\.cuh)$/ }
+
+    function check_include(target,   theirs) {
+      if (target ~ /^(iostream|regex|filesystem|cassert|assert\.h|cstdio|stdio\.h)$/) fault("<" target "> is not for headers")
+      if (target ~ /^(sys\/.*|unistd\.h|fcntl\.h)$/ && FILENAME != "halfstep/safetensors/file.hpp")
+        fault("operating system calls live in safetensors/file.hpp alone")
+      if (target ~ /^(cuda|cub\/|thrust\/|cooperative_groups|cublas|cusolver)/ && !is_cuda(FILENAME)) fault("a host header includes <" target ">")
+      if (target ~ /^boost\/regex/ && rank[folder] < 6) fault("Boost.Regex belongs to the converter")
+      if (target !~ /^halfstep\//) return
+      if (is_cuda(target) && !is_cuda(FILENAME)) fault("a host header includes " target)
+      theirs = folder_of(target)
+      if (folder == "") {
+        if (FILENAME == "halfstep/halfstep.hpp" && (rank[theirs] > 5 || theirs == "")) fault("halfstep.hpp ends at rank 5, not " target)
+        if (FILENAME == "halfstep/cuda.cuh" && rank[theirs] > 5) fault("cuda.cuh ends at rank 5, not " target)
+        return
+      }
+      if (!(theirs in rank)) fault("a header of rank " rank[folder] " includes " target ", which has no rank")
+      else if (theirs != folder && rank[theirs] == rank[folder]) fault("folder " folder " includes its sibling " theirs ": " target)
+      else if (rank[theirs] > rank[folder]) fault("rank " rank[folder] " includes rank " rank[theirs] ": " target)
+    }
+
+    FNR == 1 {
+      length_fault(); once = 0; last = FILENAME; in_comment = 0
+      folder = folder_of(FILENAME)
+      if (folder != "" && !(folder in rank)) fault("folder " folder " has no rank")
+      if ($0 !~ /^\/\/ [^ ].*[.:]$/) fault("the first line is a one-line comment saying what lives here")
+    }
+    { lines = FNR; last = FILENAME }
+    /^#pragma once$/ { once = 1 }
+    length($0) > 130 { fault("longer than 130 columns") }
+    /[ \t]$/ { fault("blank at the end of a line") }
+    toupper($0) ~ /(^|[^A-Z_])(TODO|FIXME|XXX|HACK|PLACEHOLDER)([^A-Z_]|$)/ { fault("unfinished work is not landed") }
+
+    /^ *# *include *[<"]/ {
+      target = $0; sub(/^ *# *include *[<"]/, "", target); sub(/[>"].*/, "", target)
+      if ($0 ~ /include *"/) fault("includes are written <halfstep/..>")
+      check_include(target)
+      next
+    }
+
+    {  # from here on: code alone, without literals and comments
+      code = $0
+      gsub(/\\./, "", code); gsub(/"[^"]*"/, "\"\"", code); gsub(/\047[^\047]\047/, "0", code); sub(/\/\/.*/, "", code)
+      if (code ~ /(^|[^a-z_0-9])(printf|fprintf|puts|exit|_Exit|quick_exit|abort|assert) *\(/) fault("the library never prints, exits or asserts")
+      if (code ~ /std::(cout|cerr|clog|terminate|regex|filesystem)([^a-z_]|$)/) fault("the library never prints, exits or asserts")
+      if (code ~ /(^|[^a-z_])using +namespace([^a-z_]|$)/) fault("no using namespace")
+      if (code ~ /[(,] *bool (const )?[a-z_0-9]+ *([,)=]|$)/ || code ~ /[(,] *bool *[,)]/) fault("no bool parameters: a type or an enum")
+      if (code ~ /(^|[^a-z_])thread_local([^a-z_]|$)/) fault("no mutable globals")
+      if (code ~ /^ *(static|inline|extern) / && code !~ /[(]/ && code !~ /(^|[^a-z_])(constexpr|const|consteval|namespace)([^a-z_]|$)/)
+        fault("no mutable globals")
+      if (code ~ /^[a-z_:<>0-9]+ [a-z_0-9]+ *(=[^=].*|\{.*\})?;$/ && code !~ /^(using|struct|class|enum|template|return|concept|typedef|friend) /)
+        fault("no mutable globals")
+      if (code ~ /^ *# *(if|ifdef|ifndef|elif).*__CUDA/ && FILENAME !~ /^halfstep\/core\/(compiler|arithmetic)\.hpp$/)
+        fault("element math has no #if for the device")
+    }
+    END { length_fault() }'
+}
+
+check_cycles() {
+  files | xargs awk '
+    /^ *# *include *<halfstep\// { target = $0; sub(/^[^<]*</, "", target); sub(/>.*/, "", target); print FILENAME, target }' |
+    { tsort 2>&1 >/dev/null || true; } | sed -n 's/^tsort: \(halfstep.*\)/\1: part of an include cycle/p'
+}
+
+faults=$(check_names; check_text; check_cycles)
+if [[ -n $faults ]]; then
+  printf '%s\n' "$faults"
+  exit 1
+fi
