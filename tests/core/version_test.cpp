@@ -1,14 +1,14 @@
 #include <halfstep/core/version.hpp>
 
-#include <regex>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace {
 
 TEST(Version, IsThreeNumbers) {
-  EXPECT_TRUE(std::regex_match(std::string(halfstep::version), std::regex("[0-9]+\\.[0-9]+\\.[0-9]+"))) << halfstep::version;
+  EXPECT_THAT(std::string(halfstep::version), testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
 }
 
 TEST(Version, IsTheOneTheBuildReads) { EXPECT_EQ(halfstep::version, HALFSTEP_PROJECT_VERSION); }
