@@ -33,7 +33,8 @@ HALFSTEP_HD constexpr float8_e4m3 to_float8_e4m3(float x) {
   std::uint32_t const magnitude = pattern & 0x7fffffffu;
   std::uint32_t const normal = (magnitude - 0x3c000000u + 0x7ffffu + ((magnitude >> 20) & 1u)) >> 20;
   // Adding 2^14 aligns a magnitude below 2^-6 so that its last bit is worth 2^-9.
-  auto const small = static_cast<std::uint32_t>(bits(float_of(magnitude < 0x3c800000u ? magnitude : 0u) + 16384.0f)) - 0x46800000u;
+  auto const small =
+      static_cast<std::uint32_t>(bits(float_of(magnitude < 0x3c800000u ? magnitude : 0u) + 16384.0f)) - 0x46800000u;
   std::uint32_t const finite = magnitude < 0x3c800000u ? small : normal;
   std::uint32_t const special = magnitude > 0x7f800000u ? 0x7fu : 0x7eu;
   return static_cast<float8_e4m3>((magnitude >= 0x43e00000u ? special : finite) | (pattern >> 24 & 0x80u));

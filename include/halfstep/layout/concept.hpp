@@ -82,31 +82,37 @@ concept layout_has_types = layout_has_code_type<L> && layout_has_group_type<L> &
 /// `locate(x, step)`: the codes around x; `decode(code, step)`: the number a code stands for.
 /// A group's rows are neighbours, and every group of a row starts at a multiple of `run`.
 template <class L>
-concept layout = detail::layout_is_empty<L> && detail::layout_has_types<L> && detail::layout_has_name<L> && detail::layout_has_fits<L> &&
-                 detail::layout_has_groups<L> && detail::layout_has_run<L> && detail::layout_has_group_of<L> &&
-                 detail::layout_has_fit<L> && detail::layout_has_unpack<L> && detail::layout_has_locate<L> &&
-                 detail::layout_has_decode<L>;
+concept layout = detail::layout_is_empty<L> && detail::layout_has_types<L> && detail::layout_has_name<L> &&
+                 detail::layout_has_fits<L> && detail::layout_has_groups<L> && detail::layout_has_run<L> &&
+                 detail::layout_has_group_of<L> && detail::layout_has_fit<L> && detail::layout_has_unpack<L> &&
+                 detail::layout_has_locate<L> && detail::layout_has_decode<L>;
 
 /// Returns whether `L` is a layout; where it is not, compilation fails with one sentence for each missing member.
 template <class L>
 consteval bool check_layout() {
-  static_assert(detail::layout_is_empty<L>, "halfstep: a layout is an empty type; what varies at run time belongs into a transform");
+  static_assert(detail::layout_is_empty<L>,
+                "halfstep: a layout is an empty type; what varies at run time belongs into a transform");
   static_assert(detail::layout_has_code_type<L>, "halfstep: a layout needs a member type code_type, the type of one code");
   static_assert(detail::layout_has_group_type<L>,
                 "halfstep: a layout needs a member type group_type, what is stored for a group (no_group for nothing)");
-  static_assert(detail::layout_has_step_type<L>, "halfstep: a layout needs a member type step_type, a group prepared for its elements");
+  static_assert(detail::layout_has_step_type<L>,
+                "halfstep: a layout needs a member type step_type, a group prepared for its elements");
   static_assert(detail::layout_has_name<L>, "halfstep: a layout needs a static member name, convertible to std::string_view");
   static_assert(detail::layout_has_fits<L>, "halfstep: a layout needs bool fits(extents2): can this shape be stored");
-  static_assert(detail::layout_has_groups<L>, "halfstep: a layout needs extents2 groups(extents2): the shape of its companion tensor");
-  static_assert(detail::layout_has_run<L>, "halfstep: a layout needs index_t run(extents2): how many neighbouring columns share a group");
+  static_assert(detail::layout_has_groups<L>,
+                "halfstep: a layout needs extents2 groups(extents2): the shape of its companion tensor");
+  static_assert(detail::layout_has_run<L>,
+                "halfstep: a layout needs index_t run(extents2): how many neighbouring columns share a group");
   static_assert(detail::layout_has_group_of<L>,
                 "halfstep: a layout needs index_t group_of(extents2, index_t row, index_t column): the group of an element");
   if constexpr (detail::layout_has_types<L>) {
     static_assert(detail::layout_has_fit<L>, "halfstep: a layout needs group_type fit(value_range): what is stored for a group");
-    static_assert(detail::layout_has_unpack<L>, "halfstep: a layout needs step_type unpack(group_type): a group prepared for its elements");
+    static_assert(detail::layout_has_unpack<L>,
+                  "halfstep: a layout needs step_type unpack(group_type): a group prepared for its elements");
     static_assert(detail::layout_has_locate<L>,
                   "halfstep: a layout needs bracket<code_type> locate(float, step_type): the codes around a value");
-    static_assert(detail::layout_has_decode<L>, "halfstep: a layout needs float decode(code_type, step_type): the number of a code");
+    static_assert(detail::layout_has_decode<L>,
+                  "halfstep: a layout needs float decode(code_type, step_type): the number of a code");
   }
   return layout<L>;
 }

@@ -36,9 +36,11 @@ concept rounding = detail::rounding_has_name<R> && detail::rounding_has_bound<R>
 /// Returns whether `R` is a rounding policy; where it is not, compilation fails with one sentence for each missing member.
 template <class R, class Code = std::int8_t>
 consteval bool check_rounding() {
-  static_assert(detail::rounding_has_name<R>, "halfstep: a rounding policy needs a static member name, convertible to std::string_view");
+  static_assert(detail::rounding_has_name<R>,
+                "halfstep: a rounding policy needs a static member name, convertible to std::string_view");
   static_assert(detail::rounding_has_bound<R>,
-                "halfstep: a rounding policy needs a static member max_error_steps, its bound in steps (nearest .5, stochastic 1)");
+                "halfstep: a rounding policy needs a static member max_error_steps, "
+                "its bound in steps (nearest .5, stochastic 1)");
   static_assert(detail::rounding_has_choice<R, Code>,
                 "halfstep: a rounding policy needs Code operator()(bracket<Code>, index_t element) const: the chosen code");
   return rounding<R, Code>;
