@@ -1,0 +1,95 @@
+// The runtime name of what is otherwise a type: layout, transform and rounding of one weight.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <halfstep/core/extents.hpp>
+
+namespace halfstep {
+
+/// The storage formats, one for each layout family.
+enum class scheme : std::uint8_t { int8_block, int8_axis, int8_tensor, fp16 };
+
+/// Which of two neighbouring codes is taken.
+enum class rounding_kind : std::uint8_t { nearest, stochastic };
+
+/// How a loader is asked to multiply: in integers where it can, or in the precision of the activations.
+enum class matmul_precision : std::uint8_t { native, full };
+
+/// Which keys tell a loader about quantized layers.
+enum class marker_style : std::uint8_t {
+  none,     ///< the older names: `P.scale_weight`, no marker
+  comfyui,  ///< `P.weight_scale` and `P.comfy_quant`, as stock ComfyUI reads them
+  fork      ///< the same keys as the reference system writes them: `int8_axiswise` with scales [M]
+};
+
+/// Returns the name that the layout of `format` carries.
+constexpr std::string_view name_of(scheme format) {
+  switch (format) {
+    case scheme::int8_block:
+      return "int8_blockwise";
+    case scheme::int8_axis:
+      return "int8_axiswise";
+    case scheme::int8_tensor:
+      return "int8_tensorwise";
+    case scheme::fp16:
+      return "fp16";
+  }
+  return "unknown";
+}
+
+/// What is done to one weight matrix.
+struct recipe {
+  scheme format = scheme::int8_block;
+  int block_size = 128;    ///< side of a block; of no meaning to the other schemes
+  int rotation_group = 0;  ///< columns rotated together by ConvRot, 0 for none; axis scales only
+  rounding_kind rounding = rounding_kind::nearest;
+  matmul_precision matmul = matmul_precision::native;
+
+  /// Returns whether both store a weight the same way.
+  friend constexpr bool operator==(recipe const& a, recipe const& b) {
+    return a.format == b.format && (a.format != scheme::int8_block || a.block_size == b.block_size) &&
+           a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul;
+  }
+};
+
+/// Returns the recipe in words, such as "int8_blockwise 128" or "int8_axiswise + convrot 64".
+inline std::string to_string(recipe const& r) {
+  std::string text(name_of(r.format));
+  if (r.format == scheme::int8_block) text += " " + std::to_string(r.block_size);
+  if (r.rotation_group != 0) text += " + convrot " + std::to_string(r.rotation_group);
+  if (r.rounding == rounding_kind::stochastic) text += ", stochastic";
+  if (r.matmul == matmul_precision::full) text += ", full precision matmul";
+  return text;
+}
+
+/// Returns whether `group` is a power of four, which a regular Hadamard matrix needs.
+constexpr bool is_rotation_group(index_t group) {
+  if (group < 4) return false;
+  while (group % 4 == 0) group /= 4;
+  return group == 1;
+}
+
+/// Returns the first of `wanted`, wanted / 4, .. down to 16 that divides `columns`; 0 where none does.
+///
+/// Precondition: `wanted` is 0 or a power of four.
+constexpr int rotation_group_for(index_t columns, int wanted) {
+  for (int group = wanted; group >= 16 || (group == wanted && group > 0); group /= 4)
+    if (columns % group == 0) return group;
+  return 0;
+}
+
+/// Returns why `r` cannot store a weight of shape `e`, as the end of a sentence; empty where it can.
+inline std::string obstacle(recipe const& r, extents2 e) {
+  auto const shape = "[" + std::to_string(e.rows) + ", " + std::to_string(e.columns) + "]";
+  if (e.rows == 0 || e.columns == 0) return shape + " holds no elements";
+  if (r.format == scheme::int8_block && (e.rows % r.block_size != 0 || e.columns % r.block_size != 0))
+    return shape + " is not divisible by blocks of " + std::to_string(r.block_size);
+  if (r.rotation_group != 0 && e.columns % r.rotation_group != 0)
+    return shape + " is not divisible into rotation groups of " + std::to_string(r.rotation_group) + " columns";
+  return {};
+}
+
+}  // namespace halfstep

@@ -1,0 +1,61 @@
+#include <halfstep/recipe/recipe.hpp>
+
+#include <gtest/gtest.h>
+
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
+
+namespace {
+
+using halfstep::name_of;
+using halfstep::recipe;
+using halfstep::scheme;
+
+TEST(Recipe, CallsASchemeAsItsLayoutCallsItself) {
+  EXPECT_EQ(name_of(scheme::int8_block), halfstep::int8_block<128>::name);
+  EXPECT_EQ(name_of(scheme::int8_axis), halfstep::int8_axis::name);
+  EXPECT_EQ(name_of(scheme::int8_tensor), halfstep::int8_tensor::name);
+  EXPECT_EQ(name_of(scheme::fp16), halfstep::fp16::name);
+}
+
+TEST(Recipe, SaysInWordsWhatItDoes) {
+  EXPECT_EQ(to_string(recipe{}), "int8_blockwise 128");
+  EXPECT_EQ(to_string(recipe{.format = scheme::int8_axis, .rotation_group = 64}), "int8_axiswise + convrot 64");
+  EXPECT_EQ(to_string(recipe{.format = scheme::fp16, .rounding = halfstep::rounding_kind::stochastic}), "fp16, stochastic");
+  EXPECT_EQ(to_string(recipe{.format = scheme::int8_tensor, .matmul = halfstep::matmul_precision::full}),
+            "int8_tensorwise, full precision matmul");
+}
+
+TEST(Recipe, ComparesTheBlockSizeOfBlocksOnly) {
+  EXPECT_NE((recipe{.block_size = 64}), (recipe{.block_size = 128}));
+  EXPECT_EQ((recipe{.format = scheme::int8_axis, .block_size = 64}), (recipe{.format = scheme::int8_axis, .block_size = 128}));
+  EXPECT_NE((recipe{.format = scheme::int8_axis, .rotation_group = 64}), (recipe{.format = scheme::int8_axis}));
+}
+
+TEST(Recipe, FallsBackThroughSmallerRotationGroups) {
+  EXPECT_EQ(halfstep::rotation_group_for(3072, 256), 256);
+  EXPECT_EQ(halfstep::rotation_group_for(384, 256), 64);
+  EXPECT_EQ(halfstep::rotation_group_for(48, 256), 16);
+  EXPECT_EQ(halfstep::rotation_group_for(40, 256), 0);
+  EXPECT_EQ(halfstep::rotation_group_for(3072, 16), 16);
+  EXPECT_EQ(halfstep::rotation_group_for(40, 4), 4);
+  EXPECT_EQ(halfstep::rotation_group_for(3072, 0), 0);
+}
+
+TEST(Recipe, RotatesPowersOfFourOnly) {
+  for (int const group : {4, 16, 64, 256, 1024}) EXPECT_TRUE(halfstep::is_rotation_group(group)) << group;
+  for (int const group : {-4, 0, 1, 2, 8, 32, 128, 48, 512}) EXPECT_FALSE(halfstep::is_rotation_group(group)) << group;
+}
+
+TEST(Recipe, SaysWhyItCannotStoreAShape) {
+  EXPECT_EQ(obstacle(recipe{}, {3072, 3072}), "");
+  EXPECT_EQ(obstacle(recipe{}, {3072, 64}), "[3072, 64] is not divisible by blocks of 128");
+  EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis}, {3, 5}), "");
+  EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis, .rotation_group = 16}, {3, 24}),
+            "[3, 24] is not divisible into rotation groups of 16 columns");
+  EXPECT_EQ(obstacle(recipe{.format = scheme::fp16}, {0, 5}), "[0, 5] holds no elements");
+}
+
+}  // namespace
