@@ -40,6 +40,9 @@ struct fp16 {
     return {nearer, neighbour, difference / (widen(neighbour) - widen(nearer))};
   }
 
+  /// Returns whether `x` becomes infinite.
+  HALFSTEP_HD static bool clips(float x, step_type) { return std::fabs(x) >= 65520.0f; }
+
   HALFSTEP_HD static constexpr float decode(code_type code, step_type) { return widen(code); }
 };
 

@@ -40,6 +40,22 @@ struct symmetric_grid {
     return {clamp(nearer), clamp(farther), std::fabs(residue)};
   }
 
+  /// Returns whether `locate` is exact with this step for every x of the range: no intermediate result overflows or is subnormal.
+  HALFSTEP_HD static bool is_near(value_range v, step_type s) {
+    return s.scale >= 0x1p-100f && s.scale <= 0x1p+124f && v.amax <= s.scale * 4194303.0f;
+  }
+
+  /// Returns what `locate` does, for any finite `x` and any positive finite scale, at the price of a division.
+  HALFSTEP_HD static bracket<code_type> locate_far(float x, step_type s) {
+    constexpr float beyond = 2.0f * static_cast<float>(Limit);
+    float const quotient = x / s.scale;
+    float const near_quotient = quotient < -beyond ? -beyond : quotient > beyond ? beyond : quotient;
+    return locate(near_quotient, {1.0f, 1.0f});
+  }
+
+  /// Returns whether `x` lies more than half a step beyond the last code.
+  HALFSTEP_HD static bool clips(float x, step_type s) { return std::fabs(x) > (static_cast<float>(Limit) + 0.5f) * s.scale; }
+
   HALFSTEP_HD static float decode(code_type code, step_type s) { return static_cast<float>(code) * s.scale; }
 
  protected:

@@ -1,0 +1,89 @@
+// Hadamard transforms of a matrix's rows on the host. The device overloads are in hadamard.cuh.
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/row_tiles.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// One stage of the regular transform of `count` values: four values, `stride` apart, become S / 2 - x3, .., S / 2 - x0.
+inline void regular_stage(float* x, index_t count, index_t stride) {
+  for (index_t base = 0; base < count; base += 4 * stride) {
+    for (index_t k = base; k < base + stride; ++k) {
+      float const x0 = x[k], x1 = x[k + stride], x2 = x[k + 2 * stride], x3 = x[k + 3 * stride];
+      float const half = 0.5f * ((x0 + x1) + (x2 + x3));
+      x[k] = half - x3;
+      x[k + stride] = half - x2;
+      x[k + 2 * stride] = half - x1;
+      x[k + 3 * stride] = half - x0;
+    }
+  }
+}
+
+inline void butterfly_stage(float* x, index_t count, index_t stride) {
+  for (index_t base = 0; base < count; base += 2 * stride) {
+    for (index_t k = base; k < base + stride; ++k) {
+      float const a = x[k], b = x[k + stride];
+      x[k] = a + b;
+      x[k + stride] = a - b;
+    }
+  }
+}
+
+inline void require_group(index_t columns, int group, bool valid, char const* what) {
+  if (valid && columns % group == 0) return;
+  throw shape_error("halfstep: groups of " + std::to_string(group) + " columns for " + std::to_string(columns) + " columns: expected " + what +
+                    " that divides the columns");
+}
+
+}  // namespace detail
+
+/// Stores every row with its groups of `group` neighbouring columns multiplied by the regular Hadamard matrix of that size.
+///
+/// H4 = rows [1 1 1 -1], [1 1 -1 1], [1 -1 1 1], [-1 1 1 1]; H_{4^m} = H4 (x) .. (x) H4 / 2^m, symmetric and its own inverse.
+/// `group` is 4, 16, 64, 256 or 1024 and divides the columns, else shape_error. Adds and exact halvings in FP32, in the order of
+/// stride 1, 4, 16, ..: the same bits on every machine. `from` and `to` may be the same memory.
+/// Source: the rotation of ComfyUI's ConvRot files.
+template <host_executor Executor, source Source>
+void hadamard_regular(Executor const& ex, host_view<Source const> from, host_view<float> to, int group) {
+  require_extents(to.extents(), from.extents(), "halfstep: the output of hadamard_regular");
+  bool const power = group == 4 || group == 16 || group == 64 || group == 256 || group == 1024;
+  detail::require_group(from.columns(), group, power, "a power of four from 4 to 1024");
+  row_tiles const tiles(from.extents());
+  ex.for_each(tiles.count(), [&](index_t tile) {
+    index_t const count = tiles.rows(tile) * from.columns();
+    Source const* const x = from.row(tiles.first(tile));
+    float* const y = to.row(tiles.first(tile));
+    for (index_t i = 0; i < count; i += group) {
+      for (index_t k = i; k < i + group; ++k) y[k] = widen(x[k]);
+      for (index_t stride = 1; stride < group; stride *= 4) detail::regular_stage(y + i, group, stride);
+    }
+  });
+}
+
+/// Multiplies, in place, every group of `group` neighbouring columns by the Sylvester Hadamard matrix over sqrt(group).
+///
+/// Symmetric, orthonormal and its own inverse. `group` is a power of two that divides the columns, else shape_error. FP32, in
+/// the order of stride 1, 2, 4, .., then one multiplication: the same bits on every machine.
+template <host_executor Executor>
+void hadamard(Executor const& ex, host_view<float> x, int group) {
+  detail::require_group(x.columns(), group, group > 0 && (group & (group - 1)) == 0, "a power of two");
+  float const scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(group)));
+  row_tiles const tiles(x.extents());
+  ex.for_each(tiles.count(), [&](index_t tile) {
+    float* const y = x.row(tiles.first(tile));
+    for (index_t i = 0; i < tiles.rows(tile) * x.columns(); i += group) {
+      for (index_t stride = 1; stride < group; stride *= 2) detail::butterfly_stage(y + i, group, stride);
+      for (index_t k = i; k < i + group; ++k) y[k] *= scale;
+    }
+  });
+}
+
+}  // namespace halfstep
