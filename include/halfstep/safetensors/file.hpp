@@ -1,0 +1,393 @@
+// The operating system's files, POSIX: inputs that are only read, and outputs that appear complete or not at all.
+//
+// With the converter's main, the only place that calls the operating system.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep::safetensors {
+
+/// What tells a file from every other, and from itself after a change.
+struct file_identity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t modified_ns = 0;
+
+  bool operator==(file_identity const&) const = default;
+
+  /// Returns whether both are the same file, changed or not.
+  bool same_file(file_identity const& other) const { return device == other.device && inode == other.inode; }
+};
+
+/// What to do where the output exists.
+enum class overwrite { refuse, replace };
+
+namespace detail {
+
+inline std::string errno_text(int code) { return std::generic_category().message(code); }
+
+[[noreturn]] inline void fail(io_stage stage, std::string const& what, std::string const& path, std::string const& why) {
+  throw io_error(stage, what + ' ' + quoted(path) + ": " + why);
+}
+
+// A file descriptor, closed with its owner.
+class descriptor {
+ public:
+  descriptor() = default;
+  explicit descriptor(int number) : number_(number) {}
+  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+
+  int get() const { return number_; }
+  int close() { return ::close(std::exchange(number_, -1)); }
+  explicit operator bool() const { return number_ >= 0; }
+
+ private:
+  int number_ = -1;
+};
+
+// Repeats a call that a signal interrupted.
+template <class Call>
+auto retry(Call call) {
+  for (;;) {
+    auto const result = call();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+inline file_identity identity_of(struct ::stat const& s) {
+  return {static_cast<std::uint64_t>(s.st_dev), static_cast<std::uint64_t>(s.st_ino), static_cast<std::uint64_t>(s.st_size),
+          static_cast<std::int64_t>(s.st_mtim.tv_sec) * 1'000'000'000 + s.st_mtim.tv_nsec};
+}
+
+// Fills `into` from `offset`; returns the bytes read, fewer only at the end of the file, or -1 with errno.
+inline std::ptrdiff_t read_fully(int file, std::uint64_t offset, std::span<std::byte> into) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    auto const n = retry([&] { return ::pread(file, into.data() + done, into.size() - done, static_cast<off_t>(offset + done)); });
+    if (n < 0) return -1;
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return static_cast<std::ptrdiff_t>(done);
+}
+
+}  // namespace detail
+
+/// A regular file, open for reading. Reads may run on several threads at once.
+class input_file {
+ public:
+  /// Opens `path`. Throws io_error (open_input) where it is missing, unreadable or not a regular file; a FIFO does not block.
+  explicit input_file(std::string path) : path_(std::move(path)) {
+    file_ = detail::descriptor(detail::retry([&] { return ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); }));
+    if (!file_) detail::fail(io_stage::open_input, "cannot open", path_, detail::errno_text(errno) + "; check the path and its permissions");
+    struct ::stat s;
+    if (::fstat(file_.get(), &s) != 0) detail::fail(io_stage::open_input, "cannot open", path_, detail::errno_text(errno) + "; check the file system");
+    if (!S_ISREG(s.st_mode))
+      detail::fail(io_stage::open_input, "cannot open", path_,
+                   std::string(S_ISDIR(s.st_mode) ? "it is a directory" : "it is not a regular file") + "; give a safetensors file");
+    identity_ = detail::identity_of(s);
+    ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  }
+
+  std::string const& path() const { return path_; }
+
+  /// Returns the size in bytes, when it was opened.
+  std::uint64_t size() const { return identity_.size; }
+
+  file_identity const& identity() const { return identity_; }
+
+  /// Fills `into` with the bytes from `offset`. Throws io_error: transfer, or input_changed where the file ends too early.
+  void read(std::uint64_t offset, std::span<std::byte> into) const {
+    auto const n = detail::read_fully(file_.get(), offset, into);
+    if (n < 0) detail::fail(io_stage::transfer, "cannot read", path_, detail::errno_text(errno) + "; check the disk it lies on");
+    if (static_cast<std::size_t>(n) < into.size())
+      detail::fail(io_stage::input_changed, "cannot read", path_,
+                   "it had " + std::to_string(size()) + " bytes and now ends at byte " + std::to_string(offset + static_cast<std::size_t>(n)) +
+                       "; let nothing write to it and start again");
+  }
+
+  /// Throws io_error (input_changed) unless size and time of modification are still what they were.
+  void require_unchanged() const {
+    struct ::stat s;
+    if (::fstat(file_.get(), &s) != 0) detail::fail(io_stage::transfer, "cannot examine", path_, detail::errno_text(errno) + "; check the disk it lies on");
+    if (detail::identity_of(s) != identity_)
+      detail::fail(io_stage::input_changed, "cannot use", path_,
+                   "it was written to while it was read (" + std::to_string(size()) + " bytes before, " + std::to_string(s.st_size) +
+                       " now); let nothing write to it and start again");
+  }
+
+ private:
+  friend class file_mapping;
+
+  std::string path_;
+  detail::descriptor file_;
+  file_identity identity_;
+};
+
+/// A file's bytes in memory, read-only.
+class file_mapping {
+ public:
+  /// Maps the whole of `file`, which may be closed afterwards. Throws io_error (transfer).
+  explicit file_mapping(input_file const& file) : size_(static_cast<std::size_t>(file.size())) {
+    if (size_ == 0) return;
+    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
+    if (data_ == MAP_FAILED) {
+      data_ = nullptr;
+      detail::fail(io_stage::transfer, "cannot map", file.path(), detail::errno_text(errno) + "; read it instead");
+    }
+  }
+  file_mapping(file_mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  file_mapping& operator=(file_mapping&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~file_mapping() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+  }
+
+  std::span<std::byte const> bytes() const { return {static_cast<std::byte const*>(data_), size_}; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A new file that appears at its path complete and flushed, or never.
+///
+/// It grows as `<path>.part`, locked, at its full size from the start. Its first `head_bytes` stay zero until `commit`, which
+/// flushes the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed.
+class output_file {
+ public:
+  /// Bytes of an output that share one start of write-back.
+  static constexpr std::uint64_t window_bytes = 32u << 20;
+
+  /// Creates the part and reserves `bytes` on the disk.
+  ///
+  /// A symlink to a regular file is followed. Throws io_error: create_output where `path` is not a regular file, is one of
+  /// `inputs`, exists and `existing` says refuse, or its directory cannot be written to; busy where another run holds the part;
+  /// transfer where the disk is full.
+  output_file(std::string path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs)
+      : shown_(std::move(path)), bytes_(bytes), existing_(existing), windows_(bytes / window_bytes + 1) {
+    resolve();
+    require_target(inputs);
+    open_part(inputs);
+    try {
+      reserve();
+    } catch (...) {
+      remove();
+      throw;
+    }
+  }
+  output_file(output_file const&) = delete;
+  output_file& operator=(output_file const&) = delete;
+  ~output_file() {
+    if (!committed_) remove();
+  }
+
+  std::string const& path() const { return shown_; }
+
+  /// Writes `from` at `offset`. Several threads may write at once. Throws io_error (transfer), shape_error beyond the end.
+  void write(std::uint64_t offset, std::span<std::byte const> from) {
+    if (offset > bytes_ || from.size() > bytes_ - offset)
+      throw shape_error("cannot write " + quoted(shown_) + ": bytes beyond its " + std::to_string(bytes_));
+    std::size_t done = 0;
+    while (done < from.size()) {
+      auto const n =
+          detail::retry([&] { return ::pwrite(part_.get(), from.data() + done, from.size() - done, static_cast<off_t>(offset + done)); });
+      if (n <= 0) fail_transfer("cannot write", n < 0 ? errno : EIO);
+      done += static_cast<std::size_t>(n);
+    }
+    start_write_back(offset, from.size());
+  }
+
+  /// Fills `into` with the bytes at `offset` of the unfinished file. Throws io_error (transfer).
+  void read(std::uint64_t offset, std::span<std::byte> into) const {
+    auto const n = detail::read_fully(part_.get(), offset, into);
+    if (n < 0) fail_transfer("cannot read back", errno);
+    if (static_cast<std::size_t>(n) < into.size()) fail_transfer("cannot read back", EIO);
+  }
+
+  /// Publishes the file, whose first bytes are `head`. Throws io_error: transfer, or create_output where the path was taken
+  /// meanwhile. A flush that failed is never tried again: the file is given up.
+  void commit(std::span<std::byte const> head) {
+    flush(part_.get());
+    write(0, head);
+    flush(part_.get());
+    publish();
+    committed_ = true;
+    flush(directory_.get());
+    if (part_.close() != 0) fail_transfer("cannot close", errno);
+  }
+
+ private:
+  void resolve() {
+    std::string target = shown_;
+    struct ::stat s;
+    if (::lstat(target.c_str(), &s) == 0 && S_ISLNK(s.st_mode)) {
+      std::array<char, PATH_MAX> resolved{};
+      if (::realpath(target.c_str(), resolved.data()) == nullptr) fail_create("it is a symbolic link to nothing; remove it or choose another name");
+      target = resolved.data();
+    }
+    auto const slash = target.rfind('/');
+    std::string const directory = slash == std::string::npos ? "." : slash == 0 ? "/" : target.substr(0, slash);
+    name_ = slash == std::string::npos ? target : target.substr(slash + 1);
+    if (name_.empty() || name_ == "." || name_ == "..") fail_create("it names a directory; add a file name");
+    part_name_ = name_ + ".part";
+    directory_ = detail::descriptor(detail::retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (!directory_) fail_create("its directory: " + detail::errno_text(errno) + "; create it or choose another");
+  }
+
+  void require_target(std::span<file_identity const> inputs) const {
+    struct ::stat s;
+    if (::fstatat(directory_.get(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno != ENOENT) fail_create(detail::errno_text(errno) + "; choose another name");
+      return;
+    }
+    if (!S_ISREG(s.st_mode))
+      fail_create(std::string(S_ISDIR(s.st_mode) ? "it is a directory" : "it exists and is not a regular file") + "; choose another name");
+    require_no_input(s, inputs);
+    if (existing_ == overwrite::refuse) fail_exists();
+  }
+
+  void require_no_input(struct ::stat const& s, std::span<file_identity const> inputs) const {
+    for (file_identity const& input : inputs)
+      if (input.same_file(detail::identity_of(s))) fail_create("it is an input of this run; choose another name");
+  }
+
+  // Opens and locks the part: the file that bears the name once the lock is held, not one renamed or removed meanwhile.
+  void open_part(std::span<file_identity const> inputs) {
+    constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      part_ = detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags | O_EXCL, 0666); }));
+      created_ = static_cast<bool>(part_);
+      if (!created_ && errno == EEXIST)
+        part_ = detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags, 0666); }));
+      if (!part_ && (errno == ENOSPC || errno == EDQUOT)) fail_transfer("cannot create", errno);
+      if (!part_) fail_create(quoted(part_name_) + ": " + detail::errno_text(errno) + "; check the directory's permissions");
+      struct ::stat mine, named;
+      if (::fstat(part_.get(), &mine) != 0) give_up(detail::errno_text(errno) + "; check the file system");
+      if (!S_ISREG(mine.st_mode)) give_up(quoted(part_name_) + " beside it is not a regular file; remove it");
+      if (detail::retry([&] { return ::flock(part_.get(), LOCK_EX | LOCK_NB); }) != 0) {
+        if (errno == EWOULDBLOCK) {
+          part_ = {};
+          detail::fail(io_stage::busy, "cannot create", shown_, "another run is writing it; wait for it or choose another name");
+        }
+        give_up("it cannot be locked: " + detail::errno_text(errno) + "; choose a file system with locks");
+      }
+      if (::fstatat(directory_.get(), part_name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+          !detail::identity_of(named).same_file(detail::identity_of(mine)))
+        continue;
+      require_no_input(mine, inputs);
+      if (!created_ && mine.st_nlink != 1) give_up(quoted(part_name_) + " beside it has a second name; remove it");
+      if (::fstatat(directory_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && existing_ == overwrite::refuse) {
+        remove();
+        fail_exists();
+      }
+      return;
+    }
+    part_ = {};
+    detail::fail(io_stage::busy, "cannot create", shown_, "other runs keep replacing its part; wait for them");
+  }
+
+  void reserve() {
+    if (!created_ && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0) fail_transfer("cannot empty", errno);
+    int code = 0;
+    do code = ::posix_fallocate(part_.get(), 0, static_cast<off_t>(bytes_));
+    while (code == EINTR);
+    if (code != 0) fail_transfer("cannot reserve " + std::to_string(bytes_) + " bytes for", code);
+  }
+
+  // Starts write-back of the windows that these bytes complete, so that the last flush finds little to do.
+  void start_write_back(std::uint64_t offset, std::uint64_t size) {
+    for (std::uint64_t end = offset + size; offset < end;) {
+      std::uint64_t const window = offset / window_bytes;
+      std::uint64_t const next = std::min(end, (window + 1) * window_bytes);
+      std::uint64_t const before = windows_[window].fetch_add(next - offset, std::memory_order_relaxed);
+#if defined(__linux__)
+      if (before < window_bytes && before + (next - offset) >= window_bytes)
+        ::sync_file_range(part_.get(), static_cast<off_t>(window * window_bytes), static_cast<off_t>(window_bytes), SYNC_FILE_RANGE_WRITE);
+#else
+      static_cast<void>(before);
+#endif
+      offset = next;
+    }
+  }
+
+  void flush(int file) const {
+    if (::fsync(file) != 0) fail_transfer("cannot flush", errno);
+  }
+
+  void publish() {
+    require_target({});
+#if defined(__linux__)
+    if (existing_ == overwrite::refuse) {
+      if (::renameat2(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str(), RENAME_NOREPLACE) == 0) return;
+      if (errno == EEXIST) fail_exists();
+      if (errno != EINVAL && errno != ENOSYS) fail_transfer("cannot rename to", errno);
+    }
+#endif
+    if (::renameat(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str()) != 0) fail_transfer("cannot rename to", errno);
+  }
+
+  void remove() noexcept {
+    if (part_) ::unlinkat(directory_.get(), part_name_.c_str(), 0);
+    part_ = {};
+  }
+
+  // Leaves a part that was there before as it is.
+  [[noreturn]] void give_up(std::string const& why) {
+    if (created_) remove();
+    fail_create(why);
+  }
+
+  [[noreturn]] void fail_create(std::string const& why) const { detail::fail(io_stage::create_output, "cannot create", shown_, why); }
+  [[noreturn]] void fail_exists() const { fail_create("it exists; choose another name or ask for it to be replaced (--force)"); }
+  [[noreturn]] void fail_transfer(std::string const& what, int code) const {
+    detail::fail(io_stage::transfer, what, shown_, detail::errno_text(code) + "; free space or check the disk, then start again");
+  }
+
+  std::string shown_;
+  std::string name_;
+  std::string part_name_;
+  std::uint64_t bytes_;
+  overwrite existing_;
+  std::vector<std::atomic<std::uint64_t>> windows_;
+  detail::descriptor directory_;
+  detail::descriptor part_;
+  bool created_ = false;
+  bool committed_ = false;
+};
+
+}  // namespace halfstep::safetensors

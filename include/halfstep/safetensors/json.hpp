@@ -1,0 +1,196 @@
+// Strict JSON events, on Boost.JSON's incremental parser, for headers and shard indexes.
+//
+// The parser's templates call a few functions that Boost compiles: link Boost.JSON (the target halfstep::halfstep does), or
+// include <boost/json/src.hpp> in one source file of the program. Headers that do not parse need neither.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/basic_parser_impl.hpp>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep::safetensors {
+
+/// Bytes that a parser may still allocate.
+class allowance {
+ public:
+  explicit allowance(std::uint64_t bytes) : left_(bytes) {}
+
+  /// Takes `bytes` before they are allocated. Throws format_error when they are more than is left.
+  void take(std::uint64_t bytes) {
+    if (bytes > left_) throw format_error("its content takes more memory than four times its length");
+    left_ -= bytes;
+  }
+
+ private:
+  std::uint64_t left_;
+};
+
+/// Returns the value of `digits` where it is a plain decimal number below 2^64: no sign, fraction, exponent or leading zero.
+inline std::optional<std::uint64_t> plain_unsigned(std::string_view digits) {
+  if (digits.empty() || (digits.size() > 1 && digits.front() == '0')) return std::nullopt;
+  std::uint64_t value = 0;
+  auto const [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (code != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
+namespace detail {
+
+// A key of an object that is still open: a piece of the text, or of the unescaped copies.
+struct json_key {
+  static constexpr std::uint32_t unescaped = 0x8000'0000u;
+  std::uint32_t begin, size;
+};
+
+// Boost's handler: gathers strings, finds duplicate keys by sorting, hands on the rest.
+template <class Events>
+class json_handler {
+ public:
+  static constexpr std::size_t max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_object_size = std::size_t(-1);
+  static constexpr std::size_t max_string_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1);
+  using code = boost::json::error_code;
+  using view = boost::json::string_view;
+
+  json_handler(std::string_view text, allowance& memory, Events& events) : text_(text), memory_(&memory), events_(&events) {}
+
+  bool on_document_begin(code&) { return true; }
+  bool on_document_end(code&) { return true; }
+  bool on_object_begin(code&) {
+    first_keys_.push_back(keys_.size());
+    events_->begin_object();
+    return true;
+  }
+  bool on_object_end(std::size_t, code&) {
+    require_unique_keys();
+    events_->end_object();
+    return true;
+  }
+  bool on_array_begin(code&) {
+    events_->begin_array();
+    return true;
+  }
+  bool on_array_end(std::size_t, code&) {
+    events_->end_array();
+    return true;
+  }
+  bool on_key_part(view part, std::size_t, code&) {
+    parts_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_key(view last, std::size_t, code&) {
+    std::string_view const key = whole(last);
+    remember(key);
+    events_->key(key);
+    parts_.clear();
+    return true;
+  }
+  bool on_string_part(view part, std::size_t, code&) {
+    parts_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_string(view last, std::size_t, code&) {
+    events_->string(whole(last));
+    parts_.clear();
+    return true;
+  }
+  bool on_number_part(view, code&) { return true; }
+  bool on_int64(std::int64_t, view text, code&) { return on_number(text); }
+  bool on_uint64(std::uint64_t, view text, code&) { return on_number(text); }
+  bool on_double(double, view text, code&) { return on_number(text); }
+  bool on_bool(bool, code&) {
+    events_->boolean();
+    return true;
+  }
+  bool on_null(code&) {
+    events_->null();
+    return true;
+  }
+  bool on_comment_part(view, code&) { return true; }
+  bool on_comment(view, code&) { return true; }
+
+ private:
+  bool on_number(view text) {
+    events_->number(std::string_view(text.data(), text.size()));
+    return true;
+  }
+
+  std::string_view whole(view last) {
+    if (parts_.empty()) return {last.data(), last.size()};
+    parts_.append(last.data(), last.size());
+    return parts_;
+  }
+
+  void remember(std::string_view key) {
+    if (keys_.size() == keys_.capacity()) memory_->take(2 * sizeof(json_key) * std::max<std::size_t>(keys_.size(), 16));
+    std::less<char const*> const before;
+    auto const size = static_cast<std::uint32_t>(key.size());
+    bool const in_text = !before(key.data(), text_.data()) && !before(text_.data() + text_.size(), key.data() + key.size());
+    if (in_text) {
+      keys_.push_back({static_cast<std::uint32_t>(key.data() - text_.data()), size});
+    } else {
+      memory_->take(2 * key.size());
+      keys_.push_back({json_key::unescaped | static_cast<std::uint32_t>(unescaped_.size()), size});
+      unescaped_ += key;
+    }
+  }
+
+  std::string_view text_of(json_key k) const {
+    bool const copied = (k.begin & json_key::unescaped) != 0;
+    return (copied ? std::string_view(unescaped_) : text_).substr(k.begin & ~json_key::unescaped, k.size);
+  }
+
+  void require_unique_keys() {
+    auto const first = keys_.begin() + static_cast<std::ptrdiff_t>(first_keys_.back());
+    auto const less = [this](json_key a, json_key b) { return text_of(a) < text_of(b); };
+    if (!std::is_sorted(first, keys_.end(), less)) std::sort(first, keys_.end(), less);
+    auto const same = [this](json_key a, json_key b) { return text_of(a) == text_of(b); };
+    auto const twice = std::adjacent_find(first, keys_.end(), same);
+    if (twice != keys_.end()) throw format_error("the name " + quoted(text_of(*twice)) + " occurs twice in one object");
+    keys_.erase(first, keys_.end());
+    first_keys_.pop_back();
+    if (keys_.empty()) unescaped_.clear();
+  }
+
+  std::string_view text_;
+  allowance* memory_;
+  Events* events_;
+  std::string parts_;
+  std::string unescaped_;
+  std::vector<json_key> keys_;
+  std::vector<std::size_t> first_keys_;
+};
+
+}  // namespace detail
+
+/// Reads `text`, one JSON value with white space around it, and calls `events` in order.
+///
+/// `Events` has begin_object, end_object, begin_array, end_array, boolean and null without arguments; key and string, which
+/// take the unescaped text; number, which takes the characters as written. A view is valid during its call only.
+/// Refuses with format_error what RFC 8259 refuses, invalid UTF-8, lone surrogates, more than 32 levels, and a name that occurs
+/// twice in one object. Memory comes out of `memory`. Precondition: text.size() < 2^31.
+template <class Events>
+void read_json(std::string_view text, allowance& memory, Events& events) {
+  boost::json::parse_options options;
+  options.max_depth = 32;
+  boost::json::basic_parser<detail::json_handler<Events>> parser(options, text, memory, events);
+  boost::json::error_code code;
+  std::size_t const end = parser.write_some(false, text.data(), text.size(), code);
+  if (code) throw format_error("its JSON is broken at byte " + std::to_string(end) + ": " + code.message());
+  if (end != text.size()) throw format_error("something follows its JSON at byte " + std::to_string(end));
+}
+
+}  // namespace halfstep::safetensors

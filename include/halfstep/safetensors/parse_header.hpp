@@ -1,0 +1,219 @@
+// From a header's JSON to a checked header: everything the format forbids is refused here or by the class itself.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/json.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep::safetensors {
+
+namespace detail {
+
+// Gathers tensors and metadata; knows where in the header each event lies.
+class header_events {
+ public:
+  header_events(std::string_view text, allowance& memory) : memory_(&memory) {
+    auto const objects = static_cast<std::size_t>(std::count(text.begin(), text.end(), '{'));
+    std::size_t const shortest = std::string_view(R"("":{"dtype":"U8","shape":[],"data_offsets":[0,0]})").size();
+    tensors_.reserve(std::min(objects, text.size() / shortest));
+  }
+
+  void begin_object() {
+    switch (place_) {
+      case place::document: place_ = place::top; return;
+      case place::top: place_ = is_metadata_ ? place::metadata : open_entry(); return;
+      case place::entry: return skip("is an object");
+      case place::skipped: ++skipped_depth_; return;
+      default: refuse("an object");
+    }
+  }
+
+  void end_object() {
+    switch (place_) {
+      case place::top: place_ = place::document; return;
+      case place::entry: close_entry(); return;
+      case place::metadata: place_ = place::top; return;
+      default: leave_skipped();
+    }
+  }
+
+  void begin_array() {
+    switch (place_) {
+      case place::entry:
+        if (field_ == field::shape)
+          place_ = place::shape;
+        else if (field_ == field::data_offsets)
+          place_ = place::data_offsets;
+        else
+          skip("is an array");
+        return;
+      case place::skipped: ++skipped_depth_; return;
+      default: refuse("an array");
+    }
+  }
+
+  void end_array() {
+    if (place_ == place::shape || place_ == place::data_offsets)
+      place_ = place::entry;
+    else
+      leave_skipped();
+  }
+
+  void key(std::string_view name) {
+    if (place_ == place::top) {
+      is_metadata_ = name == metadata_key;
+      if (!is_metadata_) open_tensor(name);
+    } else if (place_ == place::metadata) {
+      memory_->take(3 * sizeof(metadata_list::value_type) + heap_bytes(name.size()));
+      metadata_.emplace_back(name, std::string());
+    } else if (place_ == place::entry) {
+      field_ = name == "dtype"          ? field::dtype
+               : name == "shape"        ? field::shape
+               : name == "data_offsets" ? field::data_offsets
+                                        : field::unknown;
+      if (field_ != field::unknown) seen_ |= 1u << static_cast<unsigned>(field_);
+    }
+  }
+
+  void string(std::string_view value) {
+    if (place_ == place::metadata) {
+      memory_->take(heap_bytes(value.size()));
+      metadata_.back().second = value;
+    } else if (place_ == place::entry && field_ == field::dtype) {
+      auto const type = dtype_named(value);
+      if (!type) throw format_error("tensor " + quoted(tensors_.back().name) + " has the unknown type " + quoted(value));
+      tensors_.back().type = *type;
+    } else if (!ignored()) {
+      refuse("a string");
+    }
+  }
+
+  void number(std::string_view text) {
+    auto const value = plain_unsigned(text);
+    if (!value) throw format_error("the number " + quoted(text) + at() + " is not a plain decimal below 2^64");
+    if (place_ == place::shape) {
+      if (shape_size_ == max_rank)
+        throw format_error("tensor " + quoted(tensors_.back().name) + " has more than " + std::to_string(max_rank) + " dimensions");
+      shape_[shape_size_++] = *value;
+    } else if (place_ == place::data_offsets) {
+      if (offsets_size_ == 2) throw format_error("tensor " + quoted(tensors_.back().name) + " has more than two data_offsets");
+      (offsets_size_++ == 0 ? tensors_.back().begin : tensors_.back().end) = *value;
+    } else if (!ignored()) {
+      refuse("a number");
+    }
+  }
+
+  void boolean() {
+    if (!ignored()) refuse("a boolean");
+  }
+
+  void null() {
+    if (!ignored() && !(place_ == place::top && is_metadata_)) refuse("null");
+  }
+
+  header finish() { return header(std::move(tensors_), std::move(metadata_)); }
+
+ private:
+  enum class place { document, top, metadata, entry, shape, data_offsets, skipped };
+  enum class field : unsigned { dtype, shape, data_offsets, unknown };
+
+  // What an allocator takes for a block, its own word included.
+  static std::uint64_t block_bytes(std::uint64_t size) { return std::max<std::uint64_t>(32, (size + 23) / 16 * 16); }
+
+  // What a string takes beyond its own room.
+  static std::uint64_t heap_bytes(std::uint64_t size) { return size < 16 ? 0 : block_bytes(std::max<std::uint64_t>(size, 30) + 1); }
+
+  bool ignored() const { return place_ == place::skipped || (place_ == place::entry && field_ == field::unknown); }
+
+  std::string at() const {
+    if (place_ == place::document) return "";
+    if (place_ == place::metadata || (place_ == place::top && is_metadata_)) return " in " + quoted(metadata_key);
+    return " in tensor " + quoted(tensors_.empty() ? std::string_view() : std::string_view(tensors_.back().name));
+  }
+
+  [[noreturn]] void refuse(std::string_view found) const {
+    constexpr std::string_view expected[] = {"an object", "an object", "a string", "the type, shape or offsets", "numbers", "numbers", ""};
+    throw format_error("found " + std::string(found) + at() + " where the format wants " +
+                       std::string(expected[static_cast<std::size_t>(place_)]));
+  }
+
+  void skip(std::string_view found) {
+    if (field_ != field::unknown) throw format_error("a field of tensor " + quoted(tensors_.back().name) + ' ' + std::string(found));
+    place_ = place::skipped;
+    skipped_depth_ = 1;
+  }
+
+  void leave_skipped() {
+    if (--skipped_depth_ == 0) place_ = place::entry;
+  }
+
+  void open_tensor(std::string_view name) {
+    require_name(name);
+    memory_->take(sizeof(tensor) + sizeof(std::uint32_t) + heap_bytes(name.size()));
+    tensors_.emplace_back();
+    tensors_.back().name = name;
+  }
+
+  place open_entry() {
+    seen_ = 0;
+    shape_size_ = offsets_size_ = 0;
+    field_ = field::unknown;
+    return place::entry;
+  }
+
+  void close_entry() {
+    tensor& t = tensors_.back();
+    if (seen_ != 7 || offsets_size_ != 2) throw format_error("tensor " + quoted(t.name) + " lacks its dtype, shape or two data_offsets");
+    if (shape_size_ > 0) memory_->take(block_bytes(shape_size_ * sizeof(std::uint64_t)));
+    t.shape.assign(shape_, shape_ + shape_size_);
+    place_ = place::top;
+  }
+
+  allowance* memory_;
+  std::vector<tensor> tensors_;
+  metadata_list metadata_;
+  place place_ = place::document;
+  field field_ = field::unknown;
+  bool is_metadata_ = false;
+  unsigned seen_ = 0;
+  unsigned skipped_depth_ = 0;
+  std::uint64_t shape_[max_rank] = {};
+  std::size_t shape_size_ = 0;
+  std::size_t offsets_size_ = 0;
+};
+
+}  // namespace detail
+
+/// Returns the header that `json` spells, where `data_bytes` follow it in the file called `origin`.
+///
+/// Accepts a subset of what the reference reader accepts, and all that known writers write: docs/formats.md, section 1.
+/// Throws format_error with the rule that is broken. Memory: at most three times the length of `json`, beyond `json` itself
+/// (never less than 1 MiB). Integers never pass through floating point.
+inline header parse_header(std::span<char const> json, std::uint64_t data_bytes, std::string_view origin = "header") try {
+  if (json.size() > max_header_bytes)
+    throw format_error("its header of " + std::to_string(json.size()) + " bytes is longer than " + std::to_string(max_header_bytes));
+  std::string_view const text(json.data(), json.size());
+  allowance memory(std::max<std::uint64_t>(3 * text.size(), 1u << 20));
+  detail::header_events events(text, memory);
+  read_json(text, memory, events);
+  header result = events.finish();
+  if (result.data_bytes() != data_bytes)
+    throw format_error("its tensors need " + std::to_string(result.data_bytes()) + " bytes of data, and " + std::to_string(data_bytes) +
+                       " follow the header");
+  return result;
+} catch (format_error const& e) {
+  throw format_error("cannot read " + quoted(origin) + ": " + e.what() + "; get the file again from its source");
+}
+
+}  // namespace halfstep::safetensors

@@ -1,0 +1,100 @@
+// A safetensors file, checked once when it is opened and then read piece by piece.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/parse_header.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep::safetensors {
+
+namespace detail {
+
+/// The bytes before a header: its length, little endian.
+inline constexpr std::uint64_t length_bytes = 8;
+
+inline std::uint64_t decode_length(std::span<std::byte const, length_bytes> bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = length_bytes; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
+  return value;
+}
+
+inline std::array<std::byte, length_bytes> encode_length(std::uint64_t value) {
+  std::array<std::byte, length_bytes> bytes{};
+  for (std::size_t i = 0; i < length_bytes; ++i) bytes[i] = static_cast<std::byte>(value >> 8 * i & 0xff);
+  return bytes;
+}
+
+// The length of the header of a file of `file_bytes`, whose first bytes are `start`.
+inline std::uint64_t require_length(std::string const& path, std::uint64_t file_bytes, std::span<std::byte const, length_bytes> start) {
+  std::uint64_t const length = decode_length(start);
+  if (length > max_header_bytes)
+    throw format_error("cannot read " + quoted(path) + ": its header of " + std::to_string(length) + " bytes is longer than " +
+                       std::to_string(max_header_bytes) + "; check that it is a safetensors file");
+  if (length > file_bytes - length_bytes)
+    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) + " bytes and its header alone needs " +
+                       std::to_string(length_bytes + length) + "; get the whole file again from its source");
+  return length;
+}
+
+inline void require_start(std::string const& path, std::uint64_t file_bytes) {
+  if (file_bytes < length_bytes)
+    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) + " bytes and a safetensors file at least " +
+                       std::to_string(length_bytes + 2) + "; get the whole file again from its source");
+}
+
+inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t size) {
+  if (offset > t.bytes() || size > t.bytes() - offset)
+    throw shape_error("cannot access tensor " + quoted(t.name) + ": bytes " + std::to_string(offset) + " to " + std::to_string(offset + size) +
+                      " of its " + std::to_string(t.bytes()));
+}
+
+}  // namespace detail
+
+/// A safetensors file open for reading with `pread`. Const members may run on several threads at once.
+class reader {
+ public:
+  /// Opens `path` and checks the whole header. Throws io_error (open_input, transfer) and format_error.
+  explicit reader(std::string path) : file_(std::move(path)) {
+    detail::require_start(file_.path(), file_.size());
+    std::array<std::byte, detail::length_bytes> start;
+    file_.read(0, start);
+    std::uint64_t const length = detail::require_length(file_.path(), file_.size(), start);
+    std::vector<char> text(static_cast<std::size_t>(length));
+    file_.read(detail::length_bytes, std::as_writable_bytes(std::span(text)));
+    data_begin_ = detail::length_bytes + length;
+    header_ = parse_header(text, file_.size() - data_begin_, file_.path());
+  }
+
+  header const& head() const { return header_; }
+  std::string const& path() const { return file_.path(); }
+  std::uint64_t file_bytes() const { return file_.size(); }
+  file_identity const& identity() const { return file_.identity(); }
+
+  /// Fills `into` with the bytes of `t`, one of this file's, from `offset` in it.
+  ///
+  /// Throws io_error (transfer; input_changed where the file was truncated), shape_error beyond the tensor's end.
+  void read(tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
+    detail::require_piece(t, offset, into.size());
+    file_.read(data_begin_ + t.begin + offset, into);
+  }
+
+  /// Throws io_error (input_changed) where the file's size or time of modification is not what it was when opened.
+  void require_unchanged() const { file_.require_unchanged(); }
+
+ private:
+  input_file file_;
+  header header_;
+  std::uint64_t data_begin_ = 0;
+};
+
+}  // namespace halfstep::safetensors
