@@ -1,0 +1,17 @@
+// The converter's parts: recipes, plans, and what they need (Boost.JSON and Boost.Regex).
+#pragma once
+
+#include <halfstep/plan/analyze.hpp>
+#include <halfstep/plan/architecture.hpp>
+#include <halfstep/plan/input_check.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/plan/output_name.hpp>
+#include <halfstep/plan/pattern.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/presets.hpp>
+#include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/recipe.hpp>

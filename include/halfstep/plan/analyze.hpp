@@ -1,0 +1,133 @@
+// A plan in words: what a dry run shows.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/recipe.hpp>
+
+namespace halfstep {
+
+/// Returns a number of bytes with three digits and a decimal unit, such as "11.9 GB".
+inline std::string size_in_words(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 7> units{" bytes", " kB", " MB", " GB", " TB", " PB", " EB"};
+  std::size_t unit = 0;
+  std::uint64_t whole = bytes;
+  std::uint64_t rest = 0;
+  for (; whole >= 1000 && unit + 1 < units.size(); whole /= 1000, ++unit) rest = whole % 1000;
+  std::string text = std::to_string(whole);
+  if (unit > 0 && whole < 100) text += "." + std::to_string(whole < 10 ? rest / 10 + 100 : rest / 100 + 10).substr(1);
+  return text + std::string(units[unit]);
+}
+
+/// Returns `name` with the number of each block replaced by `*`: numbers between dots, or between underscores.
+inline std::string name_pattern(std::string_view name) {
+  std::string text;
+  for (std::size_t begin = 0; begin <= name.size();) {
+    std::size_t const end = std::min(name.find_first_of("._", begin), name.size());
+    bool const starts = begin == 0 || name[begin - 1] == '.' || (end < name.size() && name[end] == '_');
+    bool const ends = end == name.size() || name[end] == '.' || (begin > 0 && name[begin - 1] == '_');
+    auto const piece = name.substr(begin, end - begin);
+    text += detail::is_number(piece) && starts && ends ? "*" : std::string(piece);
+    if (end < name.size()) text += name[end];
+    begin = end + 1;
+  }
+  return text;
+}
+
+/// What a dry run knows beside the plan.
+struct run_estimate {
+  std::uint64_t memory_budget = 0;                 ///< host bytes that the run may hold in flight; 0: not told
+  std::uint64_t bytes_per_second = 1'000'000'000;  ///< assumed speed of the storage, reading and writing together
+};
+
+namespace detail {
+
+struct analyze_row {
+  std::uint64_t count = 0;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+};
+
+using analyze_key = std::array<std::string, 5>;  // pattern, type and shape, decision, format, reason
+
+inline std::string table_text(std::map<analyze_key, analyze_row> const& rows) {
+  std::vector<std::array<std::string, 6>> cells{{"count", "name", "stored as", "decision", "format", "reason"}};
+  for (auto const& [key, row] : rows) cells.push_back({std::to_string(row.count), key[0], key[1], key[2], key[3], key[4]});
+  std::array<std::size_t, 6> width{};
+  for (auto const& line : cells)
+    for (std::size_t i = 0; i < line.size(); ++i) width[i] = std::max(width[i], line[i].size());
+  std::string text;
+  for (auto const& line : cells) {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      std::string const pad(width[i] - line[i].size(), ' ');
+      text += (i == 0 ? pad + line[i] : line[i] + (i + 1 == line.size() ? "" : pad)) + (i + 1 == line.size() ? "\n" : "  ");
+    }
+  }
+  return text;
+}
+
+inline std::uint64_t bytes_written(planned_tensor const& t) {
+  std::uint64_t bytes = 0;
+  for (artifact const& a : t.outputs) bytes += safetensors::tensor_bytes(a.spec.type, a.spec.shape).value_or(0);
+  return bytes;
+}
+
+inline std::string_view word_for(action what) {
+  return what == action::quantize ? "quantize" : what == action::keep ? "keep" : "remove";
+}
+
+}  // namespace detail
+
+/// Returns the plan as a table, one row for each pattern of layers, and what it comes to.
+///
+/// The output's size is exact; memory is the budget; time is what moving the bytes takes at the assumed speed. Ends in a newline.
+inline std::string analyze(plan const& p, run_estimate const& run = {}) {
+  std::map<detail::analyze_key, detail::analyze_row> rows;
+  std::map<action, detail::analyze_row> totals;
+  std::uint64_t largest = 0;
+  for (planned_tensor const& t : p.tensors) {
+    auto const bytes = detail::bytes_written(t);
+    auto& row = rows[{name_pattern(t.input.name), std::string(name_of(t.input.type)) + " " + detail::shape_text(t.input.shape),
+                      std::string(detail::word_for(t.what)), t.what == action::quantize ? to_string(t.how) : "-", t.reason}];
+    for (auto* sum : {&row, &totals[t.what]}) {
+      ++sum->count;
+      sum->bytes_before += t.input.bytes();
+      sum->bytes_after += bytes;
+    }
+    largest = std::max(largest, t.input.bytes());
+  }
+  std::string text = p.rules + "\n\n" + detail::table_text(rows) + "\n";
+  for (action const what : {action::quantize, action::keep, action::remove}) {
+    auto const& sum = totals[what];
+    if (sum.count == 0) continue;
+    text += std::string(detail::word_for(what)) + ": " + std::to_string(sum.count) +
+            (sum.count == 1 ? " tensor, " : " tensors, ") + size_in_words(sum.bytes_before);
+    text += what == action::quantize ? " -> " + size_in_words(sum.bytes_after) + "\n" : "\n";
+  }
+  text += "output: " + std::to_string(p.output_bytes) + " bytes (" + size_in_words(p.output_bytes) + "), from " +
+          size_in_words(p.input_data_bytes) + " of tensors\n";
+  text += "memory: ";
+  if (run.memory_budget != 0) text += "at most about " + size_in_words(run.memory_budget) + " in flight (--memory-budget); ";
+  text += "the largest tensor has " + size_in_words(largest) + "\n";
+  auto const moved = p.input_data_bytes + p.output_bytes;
+  text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +
+          size_in_words(run.bytes_per_second) + " a second in all\n";
+  text += "the output " + std::string(load_sentence(p.needs)) + "\n";
+  for (auto const& warning : p.warnings) text += "warning: " + warning + "\n";
+  for (auto const& note : p.notes) text += "note: " + note + "\n";
+  return text;
+}
+
+}  // namespace halfstep

@@ -1,0 +1,73 @@
+// What is refused before any decision: options that contradict each other, and inputs that are already quantized.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// Throws usage_error where the recipe or the metadata asked for makes no sense.
+inline void require_consistent(plan_options const& options) {
+  recipe const& r = options.target;
+  if (r.block_size < 16 || r.block_size > 256 || !std::has_single_bit(static_cast<unsigned>(r.block_size)))
+    throw usage_error("--block_size takes a power of two from 16 to 256, not " + std::to_string(r.block_size));
+  if (r.rotation_group != 0 && r.format != scheme::int8_axis)
+    throw usage_error("--convrot needs --scaling_mode axis, not " + std::string(name_of(r.format)));
+  if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
+    throw usage_error("--convrot-group-size takes a power of four, such as 256, not " + std::to_string(r.rotation_group));
+  if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
+    throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
+}
+
+namespace detail {
+
+/// Endings of the names that belong to quantized layers.
+inline constexpr std::array<std::string_view, 6> quantized_endings{".comfy_quant", ".weight_scale", ".scale_weight",
+                                                                   ".input_scale", ".scale_input",  "scaled_fp8"};
+
+/// Returns the layer that the tensor shows to be quantized already; empty where it shows nothing of the kind.
+inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {
+  std::string_view const name = t.name;
+  for (auto const ending : quantized_endings)
+    if (name.ends_with(ending)) return ending == "scaled_fp8" ? name : name.substr(0, name.size() - ending.size());
+  bool const is_code = bits_of(t.type) <= 8 && t.type != dtype::boolean;
+  return is_code && t.shape.size() == 2 ? layer_of(name) : std::string_view{};
+}
+
+}  // namespace detail
+
+/// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.
+///
+/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage.
+inline void require_unquantized(safetensors::header const& input) {
+  std::vector<std::string_view> layers;
+  for (auto const& t : input.tensors())
+    if (auto const layer = detail::quantized_layer_shown_by(t); !layer.empty()) layers.push_back(layer);
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  auto const& metadata = input.metadata();
+  bool const declared =
+      std::any_of(metadata.begin(), metadata.end(), [](auto const& m) { return m.first == quant_metadata_key; });
+  if (layers.empty() && !declared) return;
+  std::string text = "the input is already quantized: ";
+  if (layers.empty()) text += "its metadata holds " + std::string(quant_metadata_key);
+  for (std::size_t i = 0; i < std::min<std::size_t>(layers.size(), 4); ++i)
+    text += (i == 0 ? "" : ", ") + safetensors::quoted(layers[i]);
+  if (layers.size() > 4) text += " and " + std::to_string(layers.size() - 4) + " more layers";
+  throw usage_error(text + "; convert the original model, in F32, F16 or BF16");
+}
+
+}  // namespace halfstep

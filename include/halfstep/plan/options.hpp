@@ -1,0 +1,47 @@
+// What the user asked for, as far as names and shapes decide it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/recipe.hpp>
+
+namespace halfstep {
+
+/// Where the rules for a model come from.
+enum class rule_source : std::uint8_t {
+  detect,  ///< the family recognised from the tensor names, else the general rule
+  none,    ///< no rules: every 2-D weight
+  named    ///< the families named by the user, their rules united
+};
+
+/// Whether what looks like a mistake stops the run.
+enum class strictness : std::uint8_t { warn, refuse };
+
+/// The reference system's size rule, `--heur`.
+enum class size_rule : std::uint8_t {
+  storable,  ///< whatever the layout can store
+  heuristic  ///< and nothing smaller than, or not divisible by, the block size
+};
+
+/// What `make_plan` is told.
+struct plan_options {
+  recipe target;  ///< for every layer that is quantized; `rotation_group` is where it starts
+  marker_style markers = marker_style::comfyui;
+  lone_scale scalars = lone_scale::scalar;
+  rule_source rules = rule_source::detect;
+  std::vector<std::string> families;  ///< with rule_source::named
+  std::vector<std::string> exclude;   ///< Perl expressions; what one finds in a name stays as it is
+  std::vector<std::string> include;   ///< Perl expressions; what one finds in a name is quantized
+  size_rule sizes = size_rule::storable;
+  strictness strict = strictness::warn;
+  quant_metadata metadata = quant_metadata::omit;
+  std::set<std::string, std::less<>> nonfinite;  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+};
+
+}  // namespace halfstep

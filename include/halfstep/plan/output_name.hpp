@@ -1,0 +1,49 @@
+// The name of the output where the user gives none.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/recipe.hpp>
+
+namespace halfstep {
+
+/// How the recipe was chosen, as far as the output's name tells it.
+enum class recipe_choice : std::uint8_t {
+  standard,  ///< the whole recipe for stock ComfyUI, which a run without format flags takes
+  flags      ///< put together from format flags
+};
+
+/// How codes are found, as far as the output's name tells it.
+enum class code_search : std::uint8_t { simple, learned };
+
+/// Returns whether layers of `p` are stored in more than one format or block size; rotation does not count.
+inline bool is_mixed(plan const& p) {
+  planned_tensor const* first = nullptr;
+  return std::any_of(p.tensors.begin(), p.tensors.end(), [&](planned_tensor const& t) {
+    if (t.what != action::quantize) return false;
+    if (first == nullptr) first = &t;
+    return t.how.format != first->how.format || (t.how.format == scheme::int8_block && t.how.block_size != first->how.block_size);
+  });
+}
+
+/// Returns where the output goes: beside `input`, named after it.
+///
+/// `<stem>_comfyui_int8.safetensors` for the standard recipe, else `<stem>_<simple or learned>_<int8 or fp16><mixed>_bs<block>`
+/// as the reference system names it; `block` is the block size asked for, whatever the scheme.
+inline std::string default_output_name(std::string_view input, plan const& p, recipe const& target, recipe_choice choice,
+                                       code_search search) {
+  while (input.size() > 1 && input.ends_with('/')) input.remove_suffix(1);
+  for (std::string_view const ending : {".index.json", ".safetensors"})
+    if (input.size() > ending.size() && input.ends_with(ending)) input.remove_suffix(ending.size());
+  std::string const stem(input);
+  if (choice == recipe_choice::standard) return stem + "_comfyui_int8.safetensors";
+  return stem + (search == code_search::simple ? "_simple_" : "_learned_") + (target.format == scheme::fp16 ? "fp16" : "int8") +
+         (is_mixed(p) ? "mixed" : "") + "_bs" + std::to_string(target.block_size) + ".safetensors";
+}
+
+}  // namespace halfstep

@@ -1,0 +1,75 @@
+// The tensors that a recipe writes for a layer: names, element types and shapes, before any byte is read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/header.hpp>
+
+namespace halfstep {
+
+/// How a scale that covers a whole tensor is shaped.
+enum class lone_scale : std::uint8_t {
+  scalar,  ///< []
+  vector   ///< [1]
+};
+
+/// What an output tensor holds.
+enum class artifact_role : std::uint8_t { codes, scales, marker, copy };
+
+/// One tensor of a quantized layer.
+struct artifact {
+  artifact_role role;
+  safetensors::tensor_spec spec;
+};
+
+/// Returns the name of the layer whose weight is called `weight`, that is `P` for `P.weight`; empty for any other name.
+constexpr std::string_view layer_of(std::string_view weight) {
+  constexpr std::string_view ending = ".weight";
+  return weight.size() > ending.size() && weight.ends_with(ending) ? weight.substr(0, weight.size() - ending.size())
+                                                                   : std::string_view{};
+}
+
+/// Returns the shape of the scales of a weight [M, N]; meaningless for fp16, which has none.
+///
+/// Block scales are [M / b, N / b]; axis scales [M, 1], or [M] in the fork's style; a tensor's scale as `lone` says.
+inline std::vector<std::uint64_t> scale_shape(recipe const& r, extents2 e, marker_style style, lone_scale lone) {
+  auto const rows = static_cast<std::uint64_t>(e.rows);
+  auto const columns = static_cast<std::uint64_t>(e.columns);
+  auto const side = static_cast<std::uint64_t>(r.block_size);
+  switch (r.format) {
+    case scheme::int8_block:
+      return {rows / side, columns / side};
+    case scheme::int8_axis:
+      return style == marker_style::fork ? std::vector{rows} : std::vector{rows, std::uint64_t{1}};
+    default:
+      return lone == lone_scale::scalar ? std::vector<std::uint64_t>{} : std::vector{std::uint64_t{1}};
+  }
+}
+
+/// Returns the tensors that `r` writes for the weight of `layer`, codes first.
+///
+/// The weight is [M, N] and its codes have that shape too. A bias is not among them: it passes through. Throws shape_error where
+/// the recipe cannot store the shape.
+inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, recipe const& r, marker_style style,
+                                          lone_scale lone = lone_scale::scalar) {
+  std::string const prefix(layer);
+  if (auto const why = obstacle(r, e); !why.empty()) throw shape_error("cannot quantize '" + prefix + ".weight': " + why);
+  auto const shape = std::vector{static_cast<std::uint64_t>(e.rows), static_cast<std::uint64_t>(e.columns)};
+  if (r.format == scheme::fp16) return {{artifact_role::codes, {prefix + ".weight", dtype::f16, shape}}};
+  auto const scales = prefix + (style == marker_style::none ? ".scale_weight" : ".weight_scale");
+  std::vector<artifact> all{{artifact_role::codes, {prefix + ".weight", dtype::i8, shape}},
+                            {artifact_role::scales, {scales, dtype::f32, scale_shape(r, e, style, lone)}}};
+  if (style != marker_style::none)
+    all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
+  return all;
+}
+
+}  // namespace halfstep

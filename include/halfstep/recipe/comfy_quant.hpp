@@ -1,0 +1,66 @@
+// What loaders make of quantized layers: who can load a recipe, and the metadata that repeats the markers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// Programs that load a file, from the most common to the most particular.
+enum class loader : std::uint8_t { any, stock_comfyui, fork, engine };
+
+/// Returns which program loads a layer stored as `r` with keys in the given style.
+///
+/// `any` for fp16, an ordinary tensor.
+constexpr loader loader_of(recipe const& r, marker_style style) {
+  if (r.format == scheme::fp16) return loader::any;
+  if (style == marker_style::none) return loader::engine;
+  if (r.format == scheme::int8_block || (r.format == scheme::int8_axis && style == marker_style::fork)) return loader::fork;
+  return loader::stock_comfyui;
+}
+
+/// Returns where a file loads whose most particular layer needs `who`, as a sentence.
+constexpr std::string_view load_sentence(loader who) {
+  switch (who) {
+    case loader::any:
+      return "loads wherever the input loads";
+    case loader::stock_comfyui:
+      return "loads in stock ComfyUI, version 0.27 or newer";
+    case loader::fork:
+      return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: --recipe comfyui writes what that loads";
+    case loader::engine:
+      return "loads in engines that read `scale_weight` keys, not in ComfyUI: --comfy_quant writes what that loads";
+  }
+  return {};
+}
+
+/// Whether the header's metadata repeats the markers.
+enum class quant_metadata : std::uint8_t { omit, save };
+
+/// The key of the header metadata that repeats the markers.
+inline constexpr std::string_view quant_metadata_key = "_quantization_metadata";
+
+/// Returns the value of `_quantization_metadata`: JSON that gives every layer the object its marker holds.
+///
+/// `layers` are names without `.weight` and their recipes, written in this order; fp16 layers are left out.
+inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> const> layers, marker_style style) {
+  std::string text = R"({"format_version": "1.0", "layers": {)";
+  bool first = true;
+  for (auto const& [name, how] : layers) {
+    if (how.format == scheme::fp16) continue;
+    if (!first) text += ", ";
+    first = false;
+    safetensors::append_json_string(text, name);
+    text += ": " + marker_text(how, style);
+  }
+  return text + "}}";
+}
+
+}  // namespace halfstep

@@ -1,0 +1,228 @@
+// What loaders demand of a finished file, checked on the file itself.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// A finished file that breaks a rule of its loaders: a fault of the program, never of its input.
+class contract_error : public error {
+ public:
+  using error::error;
+};
+
+/// A quantized layer that a file must hold.
+struct contract_layer {
+  std::string name;  ///< without `.weight`
+  extents2 shape;
+  recipe how;
+};
+
+/// What a finished file must hold: these layers, these copies, this metadata, and nothing else.
+struct contract {
+  std::vector<contract_layer> layers;
+  std::vector<safetensors::tensor_spec> copied;  ///< tensors that pass through
+  safetensors::metadata_list metadata;           ///< pairs of the input, all of which are kept
+  marker_style markers = marker_style::comfyui;
+  lone_scale scalars = lone_scale::scalar;
+  quant_metadata saved = quant_metadata::omit;
+};
+
+namespace detail {
+
+inline std::string shape_text(std::span<std::uint64_t const> shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+/// One layer of a finished file, and the rules it obeys.
+template <class Read>
+class layer_check {
+ public:
+  layer_check(safetensors::header const& file, contract const& expected, contract_layer const& layer, Read& read)
+      : file_(file), expected_(expected), layer_(layer), read_(read) {}
+
+  void run() const {
+    auto const& codes = need(".weight", layer_.how.format == scheme::fp16 ? dtype::f16 : dtype::i8);
+    need_shape(codes, {static_cast<std::uint64_t>(layer_.shape.rows), static_cast<std::uint64_t>(layer_.shape.columns)});
+    if (layer_.how.format == scheme::fp16) return;
+    auto const& scales = need(expected_.markers == marker_style::none ? ".scale_weight" : ".weight_scale", dtype::f32);
+    need_shape(scales, scale_shape(layer_.how, layer_.shape, expected_.markers, expected_.scalars));
+    need_positive(scales);
+    if (expected_.markers == marker_style::none) return;
+    std::string const text = marker_in_file();
+    need_facts(parse(text), codes, scales);
+    if (auto const wanted = marker_text(layer_.how, expected_.markers); text != wanted)
+      fail("its marker is " + text + " but its recipe says " + wanted);
+  }
+
+ private:
+  [[noreturn]] void fail(std::string const& rule) const {
+    throw contract_error("layer " + safetensors::quoted(layer_.name) + ": " + rule);
+  }
+
+  safetensors::tensor const& need(std::string_view ending, dtype type) const {
+    auto const* found = file_.find(layer_.name + std::string(ending));
+    if (found == nullptr) fail("it has no tensor `" + layer_.name + std::string(ending) + "`");
+    if (found->type != type)
+      fail("`" + found->name + "` is " + std::string(name_of(found->type)) + ", not " + std::string(name_of(type)));
+    return *found;
+  }
+
+  void need_shape(safetensors::tensor const& t, std::vector<std::uint64_t> const& shape) const {
+    if (t.shape != shape) fail("`" + t.name + "` has the shape " + shape_text(t.shape) + ", not " + shape_text(shape));
+  }
+
+  void need_positive(safetensors::tensor const& scales) const {
+    std::array<float, 4096> piece;
+    for (std::uint64_t at = 0; at < scales.bytes(); at += sizeof(piece)) {
+      auto const count = std::min<std::uint64_t>(sizeof(piece), scales.bytes() - at) / sizeof(float);
+      read_(scales, at, std::as_writable_bytes(std::span(piece).first(count)));
+      for (float const scale : std::span(piece).first(count))
+        if (!(std::isfinite(scale) && scale > 0)) fail("`" + scales.name + "` holds the scale " + std::to_string(scale));
+    }
+  }
+
+  std::string marker_in_file() const {
+    auto const& marker = need(".comfy_quant", dtype::u8);
+    if (marker.shape.size() != 1 || marker.bytes() > 4096) fail("its marker has the shape " + shape_text(marker.shape));
+    std::string text(marker.bytes(), '\0');
+    read_(marker, 0, std::as_writable_bytes(std::span(text)));
+    if (text.find('\0') != std::string::npos) fail("its marker holds a NUL");
+    return text;
+  }
+
+  boost::json::object parse(std::string const& text) const {
+    boost::system::error_code why;
+    boost::json::value const value = boost::json::parse(text, why);
+    if (why) fail("its marker is no JSON: " + why.message());
+    if (!value.is_object()) fail("its marker is no JSON object");
+    return value.get_object();
+  }
+
+  /// Checks what the marker says against the shapes in the file, whatever was planned.
+  void need_facts(boost::json::object const& marker, safetensors::tensor const& codes, safetensors::tensor const& scales) const {
+    auto const* format = marker.if_contains("format");
+    if (format == nullptr || !format->is_string()) fail("its marker names no format");
+    auto const flag = [&](char const* key) {
+      auto const* value = marker.if_contains(key);
+      if (value != nullptr && !value->is_bool()) fail("its marker's " + std::string(key) + " is neither true nor false");
+      return value != nullptr && value->get_bool();
+    };
+    auto const number = [&](char const* key) {
+      auto const* value = marker.if_contains(key);
+      if (value == nullptr || !value->is_int64() || value->get_int64() <= 0) fail("its marker has no number " + std::string(key));
+      return static_cast<std::uint64_t>(value->get_int64());
+    };
+    bool const stock = expected_.markers == marker_style::comfyui;
+    auto const name = std::string_view(format->get_string());
+    std::uint64_t const rows = codes.shape[0];
+    std::uint64_t const columns = codes.shape[1];
+    bool const per_row = flag("per_row");
+    if (name == name_of(scheme::int8_block)) {
+      auto const side = number("group_size");
+      if (rows % side != 0 || columns % side != 0)
+        fail("blocks of " + std::to_string(side) + " do not divide " + shape_text(codes.shape));
+      need_shape(scales, {rows / side, columns / side});
+    } else if (name == name_of(scheme::int8_axis)) {
+      if (stock) fail("stock ComfyUI does not know the format int8_axiswise");
+      need_shape(scales, {rows});
+    } else if (name == name_of(scheme::int8_tensor)) {
+      if (per_row)
+        need_shape(scales, {rows, 1});
+      else if (scales.bytes() != sizeof(float))
+        fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
+    } else {
+      fail("its marker names the unknown format '" + std::string(name) + "'");
+    }
+    if (flag("convrot")) {
+      auto const group = number("convrot_groupsize");
+      if (!per_row) fail("it is rotated but has no scale a row");
+      if (!is_rotation_group(static_cast<index_t>(group)) || columns % group != 0)
+        fail("a rotation group is a power of four that divides " + std::to_string(columns) + " columns; it says " +
+             std::to_string(group));
+    }
+  }
+
+  safetensors::header const& file_;
+  contract const& expected_;
+  contract_layer const& layer_;
+  Read& read_;
+};
+
+/// Returns the names of all tensors that a file under `expected` holds.
+inline std::set<std::string, std::less<>> names_under(contract const& expected) {
+  std::set<std::string, std::less<>> names;
+  for (auto const& layer : expected.layers)
+    for (auto const& part : artifacts_of(layer.name, layer.shape, layer.how, expected.markers, expected.scalars))
+      names.insert(part.spec.name);
+  for (auto const& copy : expected.copied) names.insert(copy.name);
+  return names;
+}
+
+inline void check_metadata(safetensors::header const& file, contract const& expected) {
+  auto const& pairs = file.metadata();
+  auto const value_of = [&](std::string_view key) -> std::string const* {
+    auto const found = std::find_if(pairs.begin(), pairs.end(), [&](auto const& pair) { return pair.first == key; });
+    return found == pairs.end() ? nullptr : &found->second;
+  };
+  for (auto const& [key, value] : expected.metadata)
+    if (auto const* found = value_of(key); found == nullptr || *found != value)
+      throw contract_error("metadata " + safetensors::quoted(key) + ": it was not carried over");
+  std::vector<std::pair<std::string, recipe>> layers;
+  for (auto const& layer : expected.layers) layers.emplace_back(layer.name, layer.how);
+  auto const* saved = value_of(quant_metadata_key);
+  if (expected.saved == quant_metadata::omit && saved != nullptr)
+    throw contract_error("metadata '" + std::string(quant_metadata_key) + "': stale, and it would override the markers");
+  if (expected.saved == quant_metadata::save && (saved == nullptr || *saved != quant_metadata_text(layers, expected.markers)))
+    throw contract_error("metadata '" + std::string(quant_metadata_key) + "': it differs from the markers");
+}
+
+}  // namespace detail
+
+/// Checks a finished file against what its loaders demand and what was planned.
+///
+/// For every layer: the codes' type and shape; FP32 scales of the right shape, finite and above zero; a marker that is a JSON
+/// object without NUL, names a known format and agrees with the shapes; for copies the type and shape; no tensor beside these;
+/// all metadata. `read(tensor, offset, bytes)` fetches bytes of the file; markers and scales are read, codes are not. Throws
+/// contract_error naming the layer and the rule.
+template <class Read>
+void check_contract(safetensors::header const& file, contract const& expected, Read&& read) {
+  auto const names = detail::names_under(expected);
+  for (auto const& t : file.tensors())
+    if (!names.contains(t.name))
+      throw contract_error("tensor " + safetensors::quoted(t.name) + ": it belongs to no layer and to no input tensor");
+  for (auto const& layer : expected.layers) detail::layer_check(file, expected, layer, read).run();
+  for (auto const& copy : expected.copied) {
+    auto const* found = file.find(copy.name);
+    if (found == nullptr) throw contract_error("tensor " + safetensors::quoted(copy.name) + ": it was not carried over");
+    if (found->type != copy.type || found->shape != copy.shape)
+      throw contract_error("tensor " + safetensors::quoted(copy.name) + ": its type or shape changed on the way");
+  }
+  detail::check_metadata(file, expected);
+}
+
+}  // namespace halfstep
