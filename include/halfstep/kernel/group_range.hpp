@@ -64,7 +64,8 @@ void group_range(Executor const& ex, host_view<Source const> weight, host_view<v
     row_tiles const cut(e);
     if (!has_groups<Layout> || e.count() == 0) {
       std::fill_n(ranges.data(), ranges.extents().count(), value_range{0.0f});
-    } else if (spans_all_rows<Layout>(e) && cut.count() > 1) {  // one row of groups, too tall for one task: the largest of its pieces
+    } else if (spans_all_rows<Layout>(e) &&
+               cut.count() > 1) {  // one row of groups, too tall for one task: the largest of its pieces
       using pattern = typename magnitude<Source>::pattern;
       index_t const groups = ranges.extents().count();
       std::vector<pattern> largest(static_cast<std::size_t>(groups * cut.count()), 0);
@@ -75,7 +76,8 @@ void group_range(Executor const& ex, host_view<Source const> weight, host_view<v
       });
       for (index_t group = 0; group < groups; ++group) {
         pattern all = 0;
-        for (index_t tile = 0; tile < cut.count(); ++tile) all = std::max(all, largest[static_cast<std::size_t>(tile * groups + group)]);
+        for (index_t tile = 0; tile < cut.count(); ++tile)
+          all = std::max(all, largest[static_cast<std::size_t>(tile * groups + group)]);
         ranges.data()[group] = {magnitude<Source>::value(all)};
       }
     } else {

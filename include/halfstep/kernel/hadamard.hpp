@@ -37,10 +37,9 @@ inline void butterfly_stage(float* x, index_t count, index_t stride) {
   }
 }
 
-inline void require_group(index_t columns, int group, bool valid, char const* what) {
-  if (valid && columns % group == 0) return;
-  throw shape_error("halfstep: groups of " + std::to_string(group) + " columns for " + std::to_string(columns) + " columns: expected " + what +
-                    " that divides the columns");
+[[noreturn]] inline void refuse_group(index_t columns, int group, char const* what) {
+  throw shape_error("halfstep: groups of " + std::to_string(group) + " columns for " + std::to_string(columns) +
+                    " columns: expected " + what + " that divides the columns");
 }
 
 }  // namespace detail
@@ -55,7 +54,7 @@ template <host_executor Executor, source Source>
 void hadamard_regular(Executor const& ex, host_view<Source const> from, host_view<float> to, int group) {
   require_extents(to.extents(), from.extents(), "halfstep: the output of hadamard_regular");
   bool const power = group == 4 || group == 16 || group == 64 || group == 256 || group == 1024;
-  detail::require_group(from.columns(), group, power, "a power of four from 4 to 1024");
+  if (!power || from.columns() % group != 0) detail::refuse_group(from.columns(), group, "a power of four from 4 to 1024");
   row_tiles const tiles(from.extents());
   ex.for_each(tiles.count(), [&](index_t tile) {
     index_t const count = tiles.rows(tile) * from.columns();
@@ -74,7 +73,8 @@ void hadamard_regular(Executor const& ex, host_view<Source const> from, host_vie
 /// the order of stride 1, 2, 4, .., then one multiplication: the same bits on every machine.
 template <host_executor Executor>
 void hadamard(Executor const& ex, host_view<float> x, int group) {
-  detail::require_group(x.columns(), group, group > 0 && (group & (group - 1)) == 0, "a power of two");
+  bool const power = group > 0 && (group & (group - 1)) == 0;
+  if (!power || x.columns() % group != 0) detail::refuse_group(x.columns(), group, "a power of two");
   float const scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(group)));
   row_tiles const tiles(x.extents());
   ex.for_each(tiles.count(), [&](index_t tile) {

@@ -58,7 +58,8 @@ class residual_lanes {
 
   residual_statistics total() const {
     residual_statistics s;
-    for (index_t lane = 0; lane < lanes; ++lane) s += {weight_square_[lane], error_square_[lane], product_[lane], max_error(lane), clipped_[lane]};
+    for (index_t lane = 0; lane < lanes; ++lane)
+      s += {weight_square_[lane], error_square_[lane], product_[lane], max_error(lane), clipped_[lane]};
     return s;
   }
 

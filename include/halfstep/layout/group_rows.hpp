@@ -24,7 +24,8 @@ HALFSTEP_HD constexpr bool spans_all_rows(extents2 e) {
 
 /// Returns the prepared group of the element at (`row`, `column`), for layouts with and without groups.
 template <class Layout>
-HALFSTEP_HD typename Layout::step_type step_at(typename Layout::group_type const* groups, extents2 e, index_t row, index_t column) {
+HALFSTEP_HD typename Layout::step_type step_at(typename Layout::group_type const* groups, extents2 e, index_t row,
+                                               index_t column) {
   if constexpr (has_groups<Layout>)
     return Layout::unpack(groups[Layout::group_of(e, row, column)]);
   else

@@ -128,8 +128,8 @@ class header {
         throw format_error("tensor " + quoted(t.name) + " occupies bytes " + std::to_string(t.begin) + " to " +
                            std::to_string(t.end) + ", where the one before it ends at " + std::to_string(data_bytes_));
       if (bytes != t.bytes())
-        throw format_error("tensor " + quoted(t.name) + " occupies " + std::to_string(t.bytes()) + " bytes, and its shape needs " +
-                           std::to_string(bytes));
+        throw format_error("tensor " + quoted(t.name) + " occupies " + std::to_string(t.bytes()) +
+                           " bytes, and its shape needs " + std::to_string(bytes));
       data_bytes_ = t.end;
     }
     by_name_.resize(tensors_.size());
@@ -224,8 +224,8 @@ inline std::string serialize(header const& h) {
   out += '}';
   out.append((8 - out.size() % 8) % 8, ' ');
   if (out.size() > max_header_bytes)
-    throw format_error("a header of " + std::to_string(out.size()) + " bytes is longer than the " + std::to_string(max_header_bytes) +
-                       " that readers accept; shorten names or metadata, or write shards");
+    throw format_error("a header of " + std::to_string(out.size()) + " bytes is longer than the " +
+                       std::to_string(max_header_bytes) + " that readers accept; shorten names or metadata, or write shards");
   return out;
 }
 

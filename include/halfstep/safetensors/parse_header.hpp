@@ -104,7 +104,8 @@ class header_events {
     if (!value) throw format_error("the number " + quoted(text) + at() + " is not a plain decimal below 2^64");
     if (place_ == place::shape) {
       if (shape_size_ == max_rank)
-        throw format_error("tensor " + quoted(tensors_.back().name) + " has more than " + std::to_string(max_rank) + " dimensions");
+        throw format_error("tensor " + quoted(tensors_.back().name) + " has more than " + std::to_string(max_rank) +
+                           " dimensions");
       shape_[shape_size_++] = *value;
     } else if (place_ == place::data_offsets) {
       if (offsets_size_ == 2) throw format_error("tensor " + quoted(tensors_.back().name) + " has more than two data_offsets");
@@ -132,7 +133,9 @@ class header_events {
   static std::uint64_t block_bytes(std::uint64_t size) { return std::max<std::uint64_t>(32, (size + 23) / 16 * 16); }
 
   // What a string takes beyond its own room.
-  static std::uint64_t heap_bytes(std::uint64_t size) { return size < 16 ? 0 : block_bytes(std::max<std::uint64_t>(size, 30) + 1); }
+  static std::uint64_t heap_bytes(std::uint64_t size) {
+    return size < 16 ? 0 : block_bytes(std::max<std::uint64_t>(size, 30) + 1);
+  }
 
   bool ignored() const { return place_ == place::skipped || (place_ == place::entry && field_ == field::unknown); }
 
@@ -143,13 +146,15 @@ class header_events {
   }
 
   [[noreturn]] void refuse(std::string_view found) const {
-    constexpr std::string_view expected[] = {"an object", "an object", "a string", "the type, shape or offsets", "numbers", "numbers", ""};
+    constexpr std::string_view expected[] = {"an object", "an object", "a string", "the type, shape or offsets",
+                                             "numbers",   "numbers",   ""};
     throw format_error("found " + std::string(found) + at() + " where the format wants " +
                        std::string(expected[static_cast<std::size_t>(place_)]));
   }
 
   void skip(std::string_view found) {
-    if (field_ != field::unknown) throw format_error("a field of tensor " + quoted(tensors_.back().name) + ' ' + std::string(found));
+    if (field_ != field::unknown)
+      throw format_error("a field of tensor " + quoted(tensors_.back().name) + ' ' + std::string(found));
     place_ = place::skipped;
     skipped_depth_ = 1;
   }
@@ -174,7 +179,8 @@ class header_events {
 
   void close_entry() {
     tensor& t = tensors_.back();
-    if (seen_ != 7 || offsets_size_ != 2) throw format_error("tensor " + quoted(t.name) + " lacks its dtype, shape or two data_offsets");
+    if (seen_ != 7 || offsets_size_ != 2)
+      throw format_error("tensor " + quoted(t.name) + " lacks its dtype, shape or two data_offsets");
     if (shape_size_ > 0) memory_->take(block_bytes(shape_size_ * sizeof(std::uint64_t)));
     t.shape.assign(shape_, shape_ + shape_size_);
     place_ = place::top;
@@ -202,15 +208,16 @@ class header_events {
 /// (never less than 1 MiB). Integers never pass through floating point.
 inline header parse_header(std::span<char const> json, std::uint64_t data_bytes, std::string_view origin = "header") try {
   if (json.size() > max_header_bytes)
-    throw format_error("its header of " + std::to_string(json.size()) + " bytes is longer than " + std::to_string(max_header_bytes));
+    throw format_error("its header of " + std::to_string(json.size()) + " bytes is longer than " +
+                       std::to_string(max_header_bytes));
   std::string_view const text(json.data(), json.size());
   allowance memory(std::max<std::uint64_t>(3 * text.size(), 1u << 20));
   detail::header_events events(text, memory);
   read_json(text, memory, events);
   header result = events.finish();
   if (result.data_bytes() != data_bytes)
-    throw format_error("its tensors need " + std::to_string(result.data_bytes()) + " bytes of data, and " + std::to_string(data_bytes) +
-                       " follow the header");
+    throw format_error("its tensors need " + std::to_string(result.data_bytes()) + " bytes of data, and " +
+                       std::to_string(data_bytes) + " follow the header");
   return result;
 } catch (format_error const& e) {
   throw format_error("cannot read " + quoted(origin) + ": " + e.what() + "; get the file again from its source");

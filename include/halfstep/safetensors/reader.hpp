@@ -35,27 +35,30 @@ inline std::array<std::byte, length_bytes> encode_length(std::uint64_t value) {
 }
 
 // The length of the header of a file of `file_bytes`, whose first bytes are `start`.
-inline std::uint64_t require_length(std::string const& path, std::uint64_t file_bytes, std::span<std::byte const, length_bytes> start) {
+inline std::uint64_t require_length(std::string const& path, std::uint64_t file_bytes,
+                                    std::span<std::byte const, length_bytes> start) {
   std::uint64_t const length = decode_length(start);
   if (length > max_header_bytes)
     throw format_error("cannot read " + quoted(path) + ": its header of " + std::to_string(length) + " bytes is longer than " +
                        std::to_string(max_header_bytes) + "; check that it is a safetensors file");
   if (length > file_bytes - length_bytes)
-    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) + " bytes and its header alone needs " +
-                       std::to_string(length_bytes + length) + "; get the whole file again from its source");
+    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) +
+                       " bytes and its header alone needs " + std::to_string(length_bytes + length) +
+                       "; get the whole file again from its source");
   return length;
 }
 
 inline void require_start(std::string const& path, std::uint64_t file_bytes) {
   if (file_bytes < length_bytes)
-    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) + " bytes and a safetensors file at least " +
-                       std::to_string(length_bytes + 2) + "; get the whole file again from its source");
+    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) +
+                       " bytes and a safetensors file at least " + std::to_string(length_bytes + 2) +
+                       "; get the whole file again from its source");
 }
 
 inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t size) {
   if (offset > t.bytes() || size > t.bytes() - offset)
-    throw shape_error("cannot access tensor " + quoted(t.name) + ": bytes " + std::to_string(offset) + " to " + std::to_string(offset + size) +
-                      " of its " + std::to_string(t.bytes()));
+    throw shape_error("cannot access tensor " + quoted(t.name) + ": bytes " + std::to_string(offset) + " to " +
+                      std::to_string(offset + size) + " of its " + std::to_string(t.bytes()));
 }
 
 }  // namespace detail

@@ -17,7 +17,9 @@ constexpr unsigned char byte_at(std::string_view text, std::size_t i) {
 
 // The length of the well-formed UTF-8 sequence at `i`, or 0. Source: the Unicode standard, table 3-7.
 constexpr std::size_t utf8_length(std::string_view text, std::size_t i) {
-  auto const between = [&](std::size_t k, unsigned low, unsigned high) { return low <= byte_at(text, k) && byte_at(text, k) <= high; };
+  auto const between = [&](std::size_t k, unsigned low, unsigned high) {
+    return low <= byte_at(text, k) && byte_at(text, k) <= high;
+  };
   auto const tail = [&](std::size_t k) { return between(k, 0x80, 0xbf); };
   unsigned const lead = byte_at(text, i);
   if (lead < 0x80) return 1;

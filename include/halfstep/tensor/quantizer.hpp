@@ -48,9 +48,9 @@ template <class Source>
     for (index_t column = 0; column < weight.columns(); ++column) {
       float const x = widen(weight(row, column));
       if (is_finite(x)) continue;
-      throw value_error("halfstep: the weight at row " + std::to_string(weight.first_row() + row) + ", column " + std::to_string(column) +
-                        " (element " + std::to_string(weight.index_in_tensor(row, column)) + " of its tensor) is " +
-                        (x != x ? "NaN" : "infinite") + "; only finite weights can be quantized");
+      throw value_error("halfstep: the weight at row " + std::to_string(weight.first_row() + row) + ", column " +
+                        std::to_string(column) + " (element " + std::to_string(weight.index_in_tensor(row, column)) +
+                        " of its tensor) is " + (x != x ? "NaN" : "infinite") + "; only finite weights can be quantized");
     }
   throw value_error("halfstep: weights in the rows from " + std::to_string(weight.first_row()) +
                     " on are so large that their transform overflows FP32");
@@ -101,7 +101,8 @@ class quantizer {
   ///
   /// Throws what the fitting overload throws, and value_error for a scale that is not positive and finite.
   template <host_executor Executor, class Weight>
-  void with_groups(Executor const& ex, host_view<Weight> weight, host_view<group_type const> groups, host_view<code_type> codes) const {
+  void with_groups(Executor const& ex, host_view<Weight> weight, host_view<group_type const> groups,
+                   host_view<code_type> codes) const {
     host_view<std::remove_const_t<Weight> const> const w = weight;
     require_shapes(w.extents(), groups.extents(), codes.extents());
     if constexpr (std::floating_point<group_type>)
