@@ -6,7 +6,7 @@ option(HALFSTEP_WARNINGS_ARE_ERRORS "Treat warnings in our own programs as error
 
 add_library(halfstep_program_flags INTERFACE)
 target_compile_options(halfstep_program_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;$<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=local,-Wshadow>>
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra;--extended-lambda;--expt-relaxed-constexpr>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # gcc bug 105651: g++ 12 sees overlaps inside std::string's own operator+
