@@ -1,0 +1,40 @@
+#include <halfstep/recipe/comfy_quant.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using halfstep::loader;
+using halfstep::loader_of;
+using halfstep::marker_style;
+using halfstep::recipe;
+using halfstep::scheme;
+
+TEST(ComfyQuant, KnowsWhoLoadsWhat) {
+  recipe const block{}, axis{.format = scheme::int8_axis}, tensor{.format = scheme::int8_tensor}, half{.format = scheme::fp16};
+  EXPECT_EQ(loader_of(axis, marker_style::comfyui), loader::stock_comfyui);
+  EXPECT_EQ(loader_of(tensor, marker_style::comfyui), loader::stock_comfyui);
+  EXPECT_EQ(loader_of(tensor, marker_style::fork), loader::stock_comfyui);
+  EXPECT_EQ(loader_of(block, marker_style::comfyui), loader::fork);
+  EXPECT_EQ(loader_of(axis, marker_style::fork), loader::fork);
+  EXPECT_EQ(loader_of(axis, marker_style::none), loader::engine);
+  EXPECT_EQ(loader_of(half, marker_style::none), loader::any);
+}
+
+TEST(ComfyQuant, GivesEveryLayerItsMarkersObjectInTheMetadata) {
+  std::vector<std::pair<std::string, recipe>> const layers{
+      {"a.0", {.format = scheme::int8_tensor}}, {"a.1", {.format = scheme::fp16}}, {"b\"c", recipe{}}};
+  EXPECT_EQ(quant_metadata_text(layers, marker_style::comfyui),
+            R"({"format_version": "1.0", "layers": {"a.0": {"format": "int8_tensorwise"}, )"
+            R"("b\"c": {"format": "int8_blockwise", "group_size": 128}}})");
+}
+
+TEST(ComfyQuant, WritesEmptyMetadataForNoLayer) {
+  EXPECT_EQ(halfstep::quant_metadata_text({}, marker_style::comfyui), R"({"format_version": "1.0", "layers": {}})");
+}
+
+}  // namespace

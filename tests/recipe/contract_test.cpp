@@ -1,0 +1,241 @@
+#include <halfstep/recipe/contract.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using halfstep::contract;
+using halfstep::dtype;
+using halfstep::marker_style;
+using halfstep::quant_metadata;
+using halfstep::recipe;
+using halfstep::scheme;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+/// A finished file in memory, which a test breaks.
+struct file {
+  struct entry {
+    dtype type;
+    std::vector<std::uint64_t> shape;
+    std::string bytes;
+  };
+  std::map<std::string, entry> tensors;
+  halfstep::safetensors::metadata_list metadata;
+
+  void set(std::string const& name, dtype type, std::vector<std::uint64_t> const& shape, std::string bytes = {}) {
+    bytes.resize(halfstep::safetensors::tensor_bytes(type, shape).value());
+    tensors[name] = {type, shape, bytes};
+  }
+  void set_marker(std::string const& layer, std::string const& text) {
+    set(layer + ".comfy_quant", dtype::u8, {text.size()}, text);
+  }
+  void set_scales(std::string const& name, std::vector<std::uint64_t> const& shape, float value = 0.5f) {
+    std::string bytes;
+    for (std::uint64_t i = 0; i < halfstep::safetensors::tensor_bytes(dtype::f32, shape).value() / 4; ++i)
+      bytes.append(reinterpret_cast<char const*>(&value), 4);
+    set(name, dtype::f32, shape, bytes);
+  }
+
+  void check(contract const& expected) const {
+    std::vector<halfstep::safetensors::tensor_spec> specs;
+    for (auto const& [name, t] : tensors) specs.push_back({name, t.type, t.shape});
+    check_contract(arrange(specs, metadata), expected, [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) {
+      std::memcpy(into.data(), tensors.at(t.name).bytes.data() + offset, into.size());
+    });
+  }
+};
+
+/// A valid file with one layer `p` [256, 512] and one copy, and its contract.
+struct sound_file {
+  file bytes;
+  contract expected;
+
+  explicit sound_file(recipe const& how, marker_style style = marker_style::comfyui) {
+    expected.layers = {{"p", {256, 512}, how}};
+    expected.copied = {{"p.bias", dtype::bf16, {256}}};
+    expected.metadata = {{"config", "{}"}};
+    expected.markers = style;
+    bytes.metadata = expected.metadata;
+    bytes.set("p.bias", dtype::bf16, {256});
+    for (auto const& a : artifacts_of("p", {256, 512}, how, style)) {
+      if (a.role == halfstep::artifact_role::scales)
+        bytes.set_scales(a.spec.name, a.spec.shape);
+      else
+        bytes.set(a.spec.name, a.spec.type, a.spec.shape,
+                  a.role == halfstep::artifact_role::marker ? marker_text(how, style) : std::string());
+    }
+  }
+  void expect_fault(std::string const& rule) const {
+    EXPECT_THAT([&] { bytes.check(expected); }, ThrowsMessage<halfstep::contract_error>(HasSubstr(rule)));
+  }
+};
+
+recipe const block{.format = scheme::int8_block, .block_size = 64};
+recipe const axis{.format = scheme::int8_axis};
+recipe const rotated{.format = scheme::int8_axis, .rotation_group = 256};
+recipe const tensor{.format = scheme::int8_tensor};
+recipe const half{.format = scheme::fp16};
+
+TEST(Contract, AcceptsWhatEveryRecipeWrites) {
+  for (auto const& how : {block, axis, rotated, tensor, half})
+    for (auto const style : {marker_style::none, marker_style::comfyui, marker_style::fork}) {
+      sound_file const f(how, style);
+      EXPECT_NO_THROW(f.bytes.check(f.expected)) << to_string(how);
+    }
+}
+
+TEST(Contract, RefusesAMissingTensorOfALayer) {
+  for (std::string const ending : {".weight", ".weight_scale", ".comfy_quant"}) {
+    sound_file f(axis);
+    f.bytes.tensors.erase("p" + ending);
+    f.expect_fault("layer 'p': it has no tensor `p" + ending + "`");
+  }
+}
+
+TEST(Contract, RefusesAMarkerThatIsNoJsonObject) {
+  for (std::string const text : {"{\"format\": ", "[]", "{} x", ""}) {
+    sound_file f(axis);
+    f.bytes.set_marker("p", text);
+    f.expect_fault("layer 'p': its marker is no JSON");
+  }
+}
+
+TEST(Contract, RefusesAMarkerWithoutAFormat) {
+  sound_file f(axis);
+  f.bytes.set_marker("p", R"({"per_row": true})");
+  f.expect_fault("its marker names no format");
+}
+
+TEST(Contract, RefusesAMarkerWithAFormatThatNobodyKnows) {
+  sound_file f(axis);
+  f.bytes.set_marker("p", R"({"format": "int8_rowwise", "per_row": true})");
+  f.expect_fault("unknown format 'int8_rowwise'");
+}
+
+TEST(Contract, RefusesANulBehindTheMarker) {
+  sound_file f(axis);
+  f.bytes.set_marker("p", marker_text(axis, marker_style::comfyui) + std::string(2, '\0'));
+  f.expect_fault("its marker holds a NUL");
+}
+
+TEST(Contract, RefusesAMarkerThatSaysSomethingElseThanTheRecipe) {
+  sound_file f(tensor);
+  f.bytes.set_marker("p", R"({"format": "int8_tensorwise", "full_precision_matrix_mult": true})");
+  f.expect_fault("its recipe says {\"format\": \"int8_tensorwise\"}");
+}
+
+TEST(Contract, RefusesScalesThatAreNotFp32) {
+  sound_file f(axis);
+  f.bytes.set("p.weight_scale", dtype::bf16, {256, 1});
+  f.expect_fault("`p.weight_scale` is BF16, not F32");
+}
+
+TEST(Contract, RefusesFlatScalesOfRowsForStockComfyuiOnly) {
+  sound_file f(axis);
+  f.bytes.set_scales("p.weight_scale", {256});
+  f.expect_fault("has the shape [256], not [256, 1]");
+  sound_file fork(axis, marker_style::fork);
+  fork.bytes.set_scales("p.weight_scale", {256, 1});
+  fork.expect_fault("has the shape [256, 1], not [256]");
+}
+
+TEST(Contract, RefusesMoreThanOneScaleForATensor) {
+  sound_file f(tensor);
+  f.bytes.set_scales("p.weight_scale", {256, 1});
+  f.expect_fault("has the shape [256, 1], not []");
+}
+
+TEST(Contract, RefusesAMarkerThatDisagreesWithTheShapes) {
+  sound_file per_row(axis);
+  per_row.bytes.set_marker("p", R"({"format": "int8_tensorwise"})");
+  per_row.expect_fault("one scale a tensor is wanted, and `p.weight_scale` has the shape [256, 1]");
+  sound_file lone(tensor);
+  lone.bytes.set_marker("p", R"({"format": "int8_tensorwise", "per_row": true})");
+  lone.expect_fault("has the shape [], not [256, 1]");
+  sound_file blocks(block);
+  blocks.bytes.set_marker("p", R"({"format": "int8_blockwise", "group_size": 128})");
+  blocks.expect_fault("has the shape [4, 8], not [2, 4]");
+  blocks.bytes.set_marker("p", R"({"format": "int8_blockwise", "group_size": 100})");
+  blocks.expect_fault("blocks of 100 do not divide [256, 512]");
+  blocks.bytes.set_marker("p", R"({"format": "int8_blockwise"})");
+  blocks.expect_fault("no number group_size");
+}
+
+TEST(Contract, RefusesTheForksFormatForStockComfyui) {
+  sound_file f(axis);
+  f.bytes.set_marker("p", R"({"format": "int8_axiswise"})");
+  f.expect_fault("stock ComfyUI does not know the format int8_axiswise");
+}
+
+TEST(Contract, RefusesARotationGroupThatIsNoPowerOfFourOrDoesNotDivide) {
+  for (auto const group : {128, 1024, 3}) {
+    sound_file f(rotated);
+    f.bytes.set_marker("p", R"({"format": "int8_tensorwise", "per_row": true, "convrot": true, "convrot_groupsize": )" +
+                                std::to_string(group) + "}");
+    f.expect_fault("a rotation group is a power of four that divides 512 columns");
+  }
+}
+
+TEST(Contract, RefusesRotationWithoutScalesOfRows) {
+  sound_file f(tensor);
+  f.bytes.set_marker("p", R"({"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 256})");
+  f.expect_fault("it is rotated but has no scale a row");
+}
+
+TEST(Contract, RefusesScalesThatAreNotPositiveNumbers) {
+  for (float const bad : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    sound_file f(axis);
+    f.bytes.set_scales("p.weight_scale", {256, 1});
+    std::memcpy(f.bytes.tensors.at("p.weight_scale").bytes.data() + 255 * sizeof(float), &bad, sizeof(float));
+    f.expect_fault("`p.weight_scale` holds the scale");
+  }
+}
+
+TEST(Contract, RefusesCodesOfAnotherTypeOrShape) {
+  sound_file f(axis);
+  f.bytes.set("p.weight", dtype::u8, {256, 512});
+  f.expect_fault("`p.weight` is U8, not I8");
+  f.bytes.set("p.weight", dtype::i8, {512, 256});
+  f.expect_fault("`p.weight` has the shape [512, 256], not [256, 512]");
+}
+
+TEST(Contract, RefusesStaleKeys) {
+  for (std::string const name : {"scaled_fp8", "p.scale_weight", "q.weight_scale", "p.input_scale"}) {
+    sound_file f(axis);
+    f.bytes.set(name, dtype::f32, {});
+    f.expect_fault("tensor '" + name + "': it belongs to no layer and to no input tensor");
+  }
+}
+
+TEST(Contract, RefusesACopyThatIsMissingOrChanged) {
+  sound_file f(axis);
+  f.bytes.set("p.bias", dtype::f16, {256});
+  f.expect_fault("tensor 'p.bias': its type or shape changed on the way");
+  f.bytes.set("p.bias", dtype::bf16, {1, 256});
+  f.expect_fault("tensor 'p.bias': its type or shape changed on the way");
+  f.bytes.tensors.erase("p.bias");
+  f.expect_fault("tensor 'p.bias': it was not carried over");
+}
+
+TEST(Contract, RefusesLostAndStaleMetadata) {
+  sound_file lost(axis);
+  lost.bytes.metadata.clear();
+  lost.expect_fault("metadata 'config': it was not carried over");
+  sound_file stale(axis);
+  stale.bytes.metadata.emplace_back("_quantization_metadata", "{}");
+  stale.expect_fault("stale");
+  stale.expected.saved = quant_metadata::save;
+  stale.expect_fault("it differs from the markers");
+}
+
+}  // namespace
