@@ -63,7 +63,8 @@ constexpr bool has_control(std::string_view text) {
 /// Returns `name` in single quotes for a message of one line.
 ///
 /// Control characters and bytes that are not UTF-8 become \xNN; what lies beyond 200 bytes becomes "...".
-inline std::string quoted(std::string_view name) {
+/// An object and not a function, so that a call with a std::string never means std::quoted.
+inline constexpr auto quoted = [](std::string_view name) -> std::string {
   constexpr std::size_t longest = 200;
   std::string out = "'";
   for (std::size_t i = 0; i < name.size();) {
@@ -81,7 +82,7 @@ inline std::string quoted(std::string_view name) {
     }
   }
   return out += '\'';
-}
+};
 
 /// Appends `text` to `out` as a JSON string, escaped as the reference writer (serde_json) does.
 ///
