@@ -5,6 +5,7 @@
 #   // errors: how many errors it may print (optional)
 #   // flags: what to compile the mistake with, beside the macro (optional)
 set -uo pipefail
+export LC_ALL=C
 file=$1
 shift
 field() { sed -n "1,3s|^// $1: ||p" "$file"; }

@@ -1,0 +1,17 @@
+// expect: 'e.wait()'
+#include <halfstep/exec/concept.hpp>
+
+struct small_executor {
+  using space = halfstep::host_space;
+#ifndef HALFSTEP_MISTAKE
+  void wait() const {}
+#endif
+  template <class F>
+  void for_each(halfstep::index_t count, F&& f) const {
+    for (halfstep::index_t i = 0; i < count; ++i) f(i);
+  }
+};
+
+void run(halfstep::host_executor auto const& ex) { ex.wait(); }
+
+void use() { run(small_executor{}); }
