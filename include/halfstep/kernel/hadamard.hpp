@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -13,17 +14,43 @@ namespace halfstep {
 
 namespace detail {
 
-/// One stage of the regular transform of `count` values: four values, `stride` apart, become S / 2 - x3, .., S / 2 - x0.
-inline void regular_stage(float* x, index_t count, index_t stride) {
-  for (index_t base = 0; base < count; base += 4 * stride) {
-    for (index_t k = base; k < base + stride; ++k) {
-      float const x0 = x[k], x1 = x[k + stride], x2 = x[k + 2 * stride], x3 = x[k + 3 * stride];
-      float const half = 0.5f * ((x0 + x1) + (x2 + x3));
+/// One stage of the regular transform of `Group` values: four values, `Stride` apart, become S / 2 - x3, .., S / 2 - x0.
+template <index_t Group, index_t Stride>
+void regular_stage(float* x) {
+  for (index_t base = 0; base < Group; base += 4 * Stride) {
+    for (index_t k = base; k < base + Stride; ++k) {
+      float const x0 = x[k], x1 = x[k + Stride], x2 = x[k + 2 * Stride], x3 = x[k + 3 * Stride];
+      float const half = halved((x0 + x1) + (x2 + x3));
       x[k] = half - x3;
-      x[k + stride] = half - x2;
-      x[k + 2 * stride] = half - x1;
-      x[k + 3 * stride] = half - x0;
+      x[k + Stride] = half - x2;
+      x[k + 2 * Stride] = half - x1;
+      x[k + 3 * Stride] = half - x0;
     }
+  }
+}
+
+/// Rotates `count` values in groups; sizes known to the compiler are what makes its vectors.
+template <index_t Group, class Source>
+void rotate_groups(Source const* from, float* to, index_t count) {
+  for (index_t i = 0; i < count; i += Group) {
+    float* const y = to + i;
+    for (index_t k = 0; k < Group; ++k) y[k] = widen(from[i + k]);
+    regular_stage<Group, 1>(y);
+    if constexpr (Group >= 16) regular_stage<Group, 4>(y);
+    if constexpr (Group >= 64) regular_stage<Group, 16>(y);
+    if constexpr (Group >= 256) regular_stage<Group, 64>(y);
+    if constexpr (Group >= 1024) regular_stage<Group, 256>(y);
+  }
+}
+
+template <class Source>
+void rotate_groups(Source const* from, float* to, index_t count, int group) {
+  switch (group) {
+    case 4: return rotate_groups<4>(from, to, count);
+    case 16: return rotate_groups<16>(from, to, count);
+    case 64: return rotate_groups<64>(from, to, count);
+    case 256: return rotate_groups<256>(from, to, count);
+    default: return rotate_groups<1024>(from, to, count);
   }
 }
 
@@ -57,13 +84,7 @@ void hadamard_regular(Executor const& ex, host_view<Source const> from, host_vie
   if (!power || from.columns() % group != 0) detail::refuse_group(from.columns(), group, "a power of four from 4 to 1024");
   row_tiles const tiles(from.extents());
   ex.for_each(tiles.count(), [&](index_t tile) {
-    index_t const count = tiles.rows(tile) * from.columns();
-    Source const* const x = from.row(tiles.first(tile));
-    float* const y = to.row(tiles.first(tile));
-    for (index_t i = 0; i < count; i += group) {
-      for (index_t k = i; k < i + group; ++k) y[k] = widen(x[k]);
-      for (index_t stride = 1; stride < group; stride *= 4) detail::regular_stage(y + i, group, stride);
-    }
+    detail::rotate_groups(from.row(tiles.first(tile)), to.row(tiles.first(tile)), tiles.rows(tile) * from.columns(), group);
   });
 }
 

@@ -7,7 +7,8 @@
 #include <span>
 #include <vector>
 
-#include <halfstep/core/magnitude.hpp>
+#include <halfstep/core/arithmetic.hpp>
+#include <halfstep/core/bits.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -21,7 +22,7 @@ struct residual_statistics {
   double weight_square = 0.0;  ///< sum of x^2
   double error_square = 0.0;   ///< sum of (x - y)^2
   double product = 0.0;        ///< sum of x (x - y)
-  float max_error = 0.0f;      ///< largest |x - y| of the finite y
+  float max_error = 0.0f;      ///< largest |x - y|
   index_t clipped = 0;         ///< elements more than half a step beyond the last code, as far as `Layout::clips` tells
 
   /// Adds the figures of other elements. Sums of the same parts in the same order are equal bit for bit.
@@ -44,47 +45,66 @@ inline double sqnr_db(residual_statistics const& s) { return 10.0 * std::log10(s
 
 namespace detail {
 
-/// What one run of neighbours with a common step adds, through interleaved partial sums: in FP64 every product is exact, so
-/// neither the instruction set nor contraction can change a bit.
+/// What runs of neighbours with a common step add, through interleaved partial sums: in FP64 every product is exact, so neither
+/// the instruction set nor contraction can change a bit.
 class residual_lanes {
  public:
   template <class Layout, class Source>
   void add(Source const* x, typename Layout::code_type const* q, index_t count, typename Layout::step_type step) {
-    index_t const whole = count - count % lanes;
-    for (index_t i = 0; i < whole; i += lanes)
-      for (index_t lane = 0; lane < lanes; ++lane) add_one<Layout>(lane, widen(x[i + lane]), q[i + lane], step);
-    for (index_t lane = 0; lane < count % lanes; ++lane) add_one<Layout>(lane, widen(x[whole + lane]), q[whole + lane], step);
+    for (; count > 0; x += chunk, q += chunk, count -= chunk) add_chunk<Layout>(x, q, std::min(count, chunk), step);
   }
 
   residual_statistics total() const {
     residual_statistics s;
-    for (index_t lane = 0; lane < lanes; ++lane)
-      s += {weight_square_[lane], error_square_[lane], product_[lane], max_error(lane), clipped_[lane]};
+    for (index_t lane = 0; lane < lanes; ++lane) s += {weight_square_[lane], error_square_[lane], product_[lane], 0.0f, 0};
+    s.max_error = float_of(static_cast<std::uint32_t>(max_error_));
+    s.clipped = clipped_;
     return s;
   }
 
  private:
   static constexpr index_t lanes = 16;
+  static constexpr index_t chunk = 512;
 
-  template <class Layout>
-  void add_one(index_t lane, float x, typename Layout::code_type code, typename Layout::step_type step) {
-    double const wide = x;
-    double const error = static_cast<float>(wide - static_cast<double>(Layout::decode(code, step)));
-    weight_square_[lane] += wide * wide;
-    error_square_[lane] += error * error;
-    product_[lane] += wide * error;
-    auto const magnitude = bits(static_cast<float>(error)) & 0x7fffffff;
-    max_error_[lane] = magnitude > max_error_[lane] && magnitude < 0x7f800000 ? magnitude : max_error_[lane];
-    if constexpr (requires { Layout::clips(x, step); }) clipped_[lane] += Layout::clips(x, step) ? 1 : 0;
+  /// Simple loops over a chunk in first-level cache; each is one that compilers make vectors of.
+  template <class Layout, class Source>
+  void add_chunk(Source const* x, typename Layout::code_type const* q, index_t count, typename Layout::step_type step) {
+    alignas(64) float weight[chunk];
+    alignas(64) float error[chunk];
+    for (index_t k = 0; k < count; ++k) weight[k] = widen(x[k]);
+    for (index_t k = 0; k < count; ++k) error[k] = weight[k] - settled(Layout::decode(q[k], step));
+    std::int32_t largest = 0;
+    for (index_t k = 0; k < count; ++k) largest = std::max(largest, bits(error[k]) & 0x7fffffff);
+    max_error_ = std::max(max_error_, largest);
+    if constexpr (requires { Layout::clips(weight[0], step); }) {
+      std::int32_t clipped = 0;
+      for (index_t k = 0; k < count; ++k) clipped += Layout::clips(weight[k], step) ? 1 : 0;
+      clipped_ += clipped;
+    }
+    index_t const padded = (count + lanes - 1) / lanes * lanes;
+    std::fill(weight + count, weight + padded, 0.0f);
+    std::fill(error + count, error + padded, 0.0f);
+    add_products(weight, error, padded);
   }
 
-  float max_error(index_t lane) const { return float_of(static_cast<std::uint32_t>(max_error_[lane])); }
+  void add_products(float const* weight, float const* error, index_t count) {
+    residual_lanes sums = *this;
+    for (index_t i = 0; i < count; i += lanes) {
+      for (index_t lane = 0; lane < lanes; ++lane) {
+        double const x = weight[i + lane], e = error[i + lane];
+        sums.weight_square_[lane] += x * x;
+        sums.error_square_[lane] += e * e;
+        sums.product_[lane] += x * e;
+      }
+    }
+    *this = sums;
+  }
 
   double weight_square_[lanes] = {};
   double error_square_[lanes] = {};
   double product_[lanes] = {};
-  std::int32_t max_error_[lanes] = {};
-  std::int32_t clipped_[lanes] = {};
+  std::int32_t max_error_ = 0;
+  index_t clipped_ = 0;
 };
 
 }  // namespace detail
