@@ -47,8 +47,10 @@ double copy_rate() {
   double best = 1e9;
   for (int run = 0; run < 5; ++run)
     best = std::min(best, seconds([&] {
-      halfstep::threads{}.for_each(copied_bytes / piece, [&](index_t i) { std::memcpy(to.data() + i * piece, from.data() + i * piece, piece); });
-    }));
+                      halfstep::threads{}.for_each(copied_bytes / piece, [&](index_t i) {
+                        std::memcpy(to.data() + i * piece, from.data() + i * piece, piece);
+                      });
+                    }));
   return 2.0 * static_cast<double>(copied_bytes) / best;
 }
 
@@ -123,7 +125,8 @@ void dequantize_axis(benchmark::State& state) {
 void measure_residual_axis(benchmark::State& state) {
   auto const q = halfstep::quantizer<halfstep::int8_axis>()(halfstep::threads{}, weights<bfloat16>());
   measure(state, static_cast<double>(shape.count() * 3), [&] {
-    benchmark::DoNotOptimize(halfstep::measure_residual<halfstep::int8_axis>(halfstep::threads{}, weights<bfloat16>(), q.codes(), q.groups()));
+    benchmark::DoNotOptimize(
+        halfstep::measure_residual<halfstep::int8_axis>(halfstep::threads{}, weights<bfloat16>(), q.codes(), q.groups()));
   });
 }
 

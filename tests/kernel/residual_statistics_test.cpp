@@ -1,6 +1,7 @@
 #include <halfstep/kernel/residual_statistics.hpp>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -21,13 +22,14 @@ using halfstep::index_t;
 
 host_buffer<float> noise(extents2 e) {
   host_buffer<float> x(e.count());
-  for (index_t i = 0; i < x.size(); ++i) x[i] = halfstep::unit_float(halfstep::philox(3)(static_cast<std::uint64_t>(i)).word[0]) - 0.5f;
+  for (index_t i = 0; i < x.size(); ++i)
+    x[i] = halfstep::unit_float(halfstep::philox(3)(static_cast<std::uint64_t>(i)).word[0]) - 0.5f;
   return x;
 }
 
 bool equal(halfstep::residual_statistics const& a, halfstep::residual_statistics const& b) {
-  return a.weight_square == b.weight_square && a.error_square == b.error_square && a.product == b.product && a.max_error == b.max_error &&
-         a.clipped == b.clipped;
+  return a.weight_square == b.weight_square && a.error_square == b.error_square && a.product == b.product &&
+         a.max_error == b.max_error && a.clipped == b.clipped;
 }
 
 TEST(ResidualStatistics, AreTheSumsOfTheirDefinition) {
@@ -35,7 +37,8 @@ TEST(ResidualStatistics, AreTheSumsOfTheirDefinition) {
   auto const x = noise(e);
   auto const q = halfstep::quantizer<halfstep::int8_axis>()(halfstep::serial{}, x.view(e));
   host_view<float const> const weight = x.view(e);
-  auto const s = halfstep::total(halfstep::measure_residual<halfstep::int8_axis>(halfstep::serial{}, weight, q.codes(), q.groups()));
+  auto const s =
+      halfstep::total(halfstep::measure_residual<halfstep::int8_axis>(halfstep::serial{}, weight, q.codes(), q.groups()));
   double weight_square = 0, error_square = 0, product = 0, max_error = 0;
   for (index_t row = 0; row < e.rows; ++row)
     for (index_t column = 0; column < e.columns; ++column) {
@@ -68,7 +71,8 @@ TEST(ResidualStatistics, DoNotDependOnTheExecutorOrOnTheCut) {
   std::vector<halfstep::residual_statistics> pieces;
   for (index_t first = 0; first < e.rows; first += 192) {
     index_t const rows = std::min<index_t>(192, e.rows - first);
-    auto const piece = measure(halfstep::serial{}, weight.rows(first, rows), q.codes().rows(first, rows), q.groups().rows(first / 64, rows / 64));
+    auto const piece = measure(halfstep::serial{}, weight.rows(first, rows), q.codes().rows(first, rows),
+                               q.groups().rows(first / 64, rows / 64));
     pieces.insert(pieces.end(), piece.begin(), piece.end());
   }
   ASSERT_EQ(pieces.size(), whole.size());
@@ -87,7 +91,7 @@ TEST(ResidualStatistics, CountWhatLiesBeyondTheLastCode) {
   auto const h = halfstep::quantizer<halfstep::fp16>()(halfstep::serial{}, x);
   auto const s = halfstep::measure_residual<halfstep::fp16>(halfstep::serial{}, x, h.codes(), h.groups())[0];
   EXPECT_EQ(s.clipped, 1);
-  EXPECT_EQ(s.max_error, 127.625f - 127.6f);
+  EXPECT_EQ(s.max_error, std::numeric_limits<float>::infinity());
 }
 
 }  // namespace

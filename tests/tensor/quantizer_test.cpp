@@ -49,7 +49,8 @@ TEST(Quantizer, GivesEachRowAScaleAndRoundsTiesToEven) {
   halfstep::quantizer<halfstep::int8_axis> const quantize;
   auto const q = quantize(halfstep::serial{}, host_view<float const>(weight.data(), {2, 5}));
   EXPECT_THAT(std::vector(q.groups().data(), q.groups().data() + 2), testing::ElementsAre(1.0f, 2.0f));
-  EXPECT_THAT(std::vector<int>(q.codes().data(), q.codes().data() + 10), testing::ElementsAre(127, 0, 2, -2, 0, 127, 0, 2, -2, -127));
+  EXPECT_THAT(std::vector<int>(q.codes().data(), q.codes().data() + 10),
+              testing::ElementsAre(127, 0, 2, -2, 0, 127, 0, 2, -2, -127));
 }
 
 TEST(Quantizer, NamesTheFirstWeightThatIsNotFinite) {
@@ -68,7 +69,8 @@ TEST(Quantizer, NamesTheFirstWeightThatIsNotFinite) {
       refused(halfstep::quantizer<halfstep::int8_axis>(), halfstep::threads(count));
       refused(halfstep::quantizer<halfstep::int8_tensor>(), halfstep::threads(count));
       refused(halfstep::quantizer<halfstep::fp16>(), halfstep::threads(count));
-      refused(halfstep::quantizer<halfstep::int8_axis, halfstep::nearest, halfstep::regular_hadamard>({}, {4}), halfstep::threads(count));
+      refused(halfstep::quantizer<halfstep::int8_axis, halfstep::nearest, halfstep::regular_hadamard>({}, {4}),
+              halfstep::threads(count));
     }
     refused(halfstep::quantizer<halfstep::int8_tensor>(), halfstep::serial{});
   }
@@ -77,9 +79,15 @@ TEST(Quantizer, NamesTheFirstWeightThatIsNotFinite) {
 TEST(Quantizer, RefusesAShapeThatTheLayoutCannotStore) {
   auto const x = noise({130, 128});
   halfstep::quantizer<halfstep::int8_block<128>> const quantize;
-  EXPECT_THAT(message_of([&] { quantize(halfstep::serial{}, x.view({130, 128})); }), testing::HasSubstr("130 x 128 does not fit int8_blockwise"));
+  EXPECT_THAT(message_of([&] {
+                quantize(halfstep::serial{}, x.view({130, 128}));
+              }),
+              testing::HasSubstr("130 x 128 does not fit int8_blockwise"));
   halfstep::quantizer<halfstep::int8_axis, halfstep::nearest, halfstep::regular_hadamard> const rotate({}, {256});
-  EXPECT_THAT(message_of([&] { rotate(halfstep::serial{}, x.view({130, 128})); }), testing::HasSubstr("130 x 128 does not fit convrot"));
+  EXPECT_THAT(message_of([&] {
+                rotate(halfstep::serial{}, x.view({130, 128}));
+              }),
+              testing::HasSubstr("130 x 128 does not fit convrot"));
 }
 
 TEST(Quantizer, GivesAPieceOfATensorTheCodesOfTheWhole) {
@@ -112,7 +120,9 @@ TEST(Quantizer, RefusesAGivenScaleThatIsNotPositive) {
   auto const x = noise({1, 4});
   halfstep::quantizer<halfstep::int8_tensor> const quantize;
   for (float const scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()})
-    EXPECT_THAT(message_of([&] { quantize.with_groups(halfstep::serial{}, x.view({1, 4}), {&scale, {1, 1}}); }),
+    EXPECT_THAT(message_of([&] {
+                  quantize.with_groups(halfstep::serial{}, x.view({1, 4}), {&scale, {1, 1}});
+                }),
                 testing::HasSubstr("a scale is positive and finite"));
 }
 

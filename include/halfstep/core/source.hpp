@@ -2,12 +2,16 @@
 #pragma once
 
 #include <concepts>
+#include <string>
+#include <type_traits>
 
 #include <halfstep/core/bfloat16.hpp>
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/core/float16.hpp>
 #include <halfstep/core/float8.hpp>
+#include <halfstep/core/type_list.hpp>
 
 namespace halfstep {
 
@@ -74,6 +78,22 @@ concept source = requires(T const x, float f) {
 template <source T>
 HALFSTEP_HD constexpr T narrow(float x) {
   return source_traits<T>::narrow(x);
+}
+
+/// The types that the library itself can read weights in.
+using source_types = type_list<double, float, float16, bfloat16, float8_e4m3, float8_e5m2>;
+
+/// Calls `f(std::type_identity<T>{})` for the source type called `type`. Throws value_error where weights cannot come in it.
+template <class F>
+void with_source_type(dtype type, F&& f) {
+  bool found = false;
+  source_types::for_each([&]<class T>() {
+    if (source_traits<T>::type != type) return;
+    found = true;
+    f(std::type_identity<T>{});
+  });
+  if (!found)
+    throw value_error("halfstep: weights come in F64, F32, F16, BF16, F8_E4M3 and F8_E5M2, not in " + std::string(name_of(type)));
 }
 
 }  // namespace halfstep

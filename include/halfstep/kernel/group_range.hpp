@@ -83,9 +83,8 @@ void group_range(Executor const& ex, host_view<Source const> weight, host_view<v
     } else {
       ex.for_each(whole.count(), [&](index_t tile) {
         for (index_t row = whole.first(tile); row < whole.first(tile) + whole.rows(tile); row += shared)
-          detail::range_of_group_row<Layout>(weight, row, shared, [&](index_t group, auto p) {
-            ranges.data()[group] = {magnitude<Source>::value(p)};
-          });
+          detail::range_of_group_row<Layout>(
+              weight, row, shared, [&](index_t group, auto p) { ranges.data()[group] = {magnitude<Source>::value(p)}; });
       });
     }
   }

@@ -46,11 +46,16 @@ void rotate_groups(Source const* from, float* to, index_t count) {
 template <class Source>
 void rotate_groups(Source const* from, float* to, index_t count, int group) {
   switch (group) {
-    case 4: return rotate_groups<4>(from, to, count);
-    case 16: return rotate_groups<16>(from, to, count);
-    case 64: return rotate_groups<64>(from, to, count);
-    case 256: return rotate_groups<256>(from, to, count);
-    default: return rotate_groups<1024>(from, to, count);
+    case 4:
+      return rotate_groups<4>(from, to, count);
+    case 16:
+      return rotate_groups<16>(from, to, count);
+    case 64:
+      return rotate_groups<64>(from, to, count);
+    case 256:
+      return rotate_groups<256>(from, to, count);
+    default:
+      return rotate_groups<1024>(from, to, count);
   }
 }
 

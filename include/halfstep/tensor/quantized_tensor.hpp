@@ -1,10 +1,13 @@
 // A quantized matrix that owns its codes and groups.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/space.hpp>
@@ -40,7 +43,10 @@ class quantized_tensor {
   /// Takes codes and groups that are there already. Throws shape_error where their sizes do not fit the shape.
   quantized_tensor(extents2 e, buffer<code_type, Space> codes, buffer<group_type, Space> groups, Transform transform = {},
                    dtype source_type = dtype::f32)
-      : extents_(checked(e, transform)), codes_(std::move(codes)), groups_(std::move(groups)), transform_(std::move(transform)),
+      : extents_(checked(e, transform)),
+        codes_(std::move(codes)),
+        groups_(std::move(groups)),
+        transform_(std::move(transform)),
         source_type_(source_type) {
     require_extents({1, codes_.size()}, {1, e.count()}, "halfstep: the codes of a quantized tensor");
     require_extents({1, groups_.size()}, {1, Layout::groups(e).count()}, "halfstep: the groups of a quantized tensor");
@@ -56,6 +62,12 @@ class quantized_tensor {
   /// Returns the groups (scales), shaped as `Layout::groups` says, as they go into a file.
   matrix_view<group_type const, Space> groups() const { return {groups_.data(), Layout::groups(extents_)}; }
   matrix_view<group_type, Space> groups() { return {groups_.data(), Layout::groups(extents_)}; }
+
+  /// Returns codes and groups as buffers; what is left is empty.
+  std::pair<buffer<code_type, Space>, buffer<group_type, Space>> release() && {
+    extents_ = {};
+    return {std::move(codes_), std::move(groups_)};
+  }
 
   /// Returns the basis that the codes are in.
   Transform const& transform() const { return transform_; }

@@ -21,11 +21,17 @@ concept transform_has_fits = requires(T const t, extents2 e) {
   { t.fits(e) } -> std::same_as<bool>;
 };
 template <class T>
-concept transform_has_apply = requires(T const t, serial ex, host_view<float> w) { t.apply(ex, w); };
+concept transform_has_apply = requires(T const t, serial ex, host_view<float> w) {
+  t.apply(ex, w);
+};
 template <class T>
-concept transform_has_invert = requires(T const t, serial ex, host_view<float> w) { t.invert(ex, w); };
+concept transform_has_invert = requires(T const t, serial ex, host_view<float> w) {
+  t.invert(ex, w);
+};
 template <class T>
-concept transform_has_input = requires(T const t, serial ex, host_view<float> x) { t.apply_to_input(ex, x); };
+concept transform_has_input = requires(T const t, serial ex, host_view<float> x) {
+  t.apply_to_input(ex, x);
+};
 
 }  // namespace detail
 
@@ -36,7 +42,7 @@ concept transform_has_input = requires(T const t, serial ex, host_view<float> x)
 /// type; `quantizer` then saves a pass.
 template <class T>
 concept transform = detail::transform_has_name<T> && detail::transform_has_fits<T> && detail::transform_has_apply<T> &&
-                    detail::transform_has_invert<T> && detail::transform_has_input<T>;
+    detail::transform_has_invert<T> && detail::transform_has_input<T>;
 
 /// Returns true if `T` is a transform; where it is not, compilation fails with one sentence for each missing member.
 template <class T>
