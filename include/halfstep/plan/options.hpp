@@ -31,17 +31,17 @@ enum class size_rule : std::uint8_t {
 
 /// What `make_plan` is told.
 struct plan_options {
-  recipe target;  ///< for every layer that is quantized; `rotation_group` is where it starts
+  recipe target = {};  ///< for every layer that is quantized; `rotation_group` is where it starts
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   rule_source rules = rule_source::detect;
-  std::vector<std::string> families;  ///< with rule_source::named
-  std::vector<std::string> exclude;   ///< Perl expressions; what one finds in a name stays as it is
-  std::vector<std::string> include;   ///< Perl expressions; what one finds in a name is quantized
+  std::vector<std::string> families = {};  ///< with rule_source::named
+  std::vector<std::string> exclude = {};   ///< Perl expressions; what one finds in a name stays as it is
+  std::vector<std::string> include = {};   ///< Perl expressions; what one finds in a name is quantized
   size_rule sizes = size_rule::storable;
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
-  std::set<std::string, std::less<>> nonfinite;  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
 };
 
 }  // namespace halfstep

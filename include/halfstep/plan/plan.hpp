@@ -194,7 +194,7 @@ class planner {
     }
     if (!unstorable_.empty())
       plan_.warnings.push_back(layers_in_words(unstorable_.size()) + " cannot be stored as " + format +
-                               " and stay as they are: " + some_of(unstorable_));
+                               ", copied unchanged: " + some_of(unstorable_));
     for (auto const* patterns : {&include_, &exclude_})
       for (auto const& p : *patterns)
         if (p.uses == 0)
@@ -212,8 +212,8 @@ class planner {
       throw usage_error(text);
     }
     if (!unrotated_.empty())
-      plan_.notes.push_back(layers_in_words(unrotated_.size()) +
-                            " have columns that no rotation group divides and are not rotated: " + some_of(unrotated_));
+      plan_.notes.push_back("no rotation group divides the columns of " + layers_in_words(unrotated_.size()) +
+                            ", stored unrotated: " + some_of(unrotated_));
   }
 
   void lay_out() {
@@ -261,7 +261,7 @@ inline plan make_plan(safetensors::header const& input, plan_options const& opti
 
 /// Returns what the finished file of `p` must hold, for `check_contract`.
 inline contract contract_of(plan const& p) {
-  contract expected{{}, {}, p.metadata, p.markers, p.scalars, p.saved};
+  contract expected{.metadata = p.metadata, .markers = p.markers, .scalars = p.scalars, .saved = p.saved};
   for (planned_tensor const& t : p.tensors) {
     if (t.what == action::keep) expected.copied.push_back({t.input.name, t.input.type, t.input.shape});
     if (t.what != action::quantize) continue;

@@ -42,9 +42,9 @@ struct contract_layer {
 
 /// What a finished file must hold: these layers, these copies, this metadata, and nothing else.
 struct contract {
-  std::vector<contract_layer> layers;
-  std::vector<safetensors::tensor_spec> copied;  ///< tensors that pass through
-  safetensors::metadata_list metadata;           ///< pairs of the input, all of which are kept
+  std::vector<contract_layer> layers = {};
+  std::vector<safetensors::tensor_spec> copied = {};  ///< tensors that pass through
+  safetensors::metadata_list metadata = {};           ///< pairs of the input, all of which are kept
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;

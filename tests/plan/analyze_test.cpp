@@ -1,0 +1,66 @@
+#include <halfstep/plan/analyze.hpp>
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models.hpp"
+
+namespace {
+
+using halfstep::analyze;
+using halfstep::make_plan;
+using halfstep::name_pattern;
+using halfstep::scheme;
+using halfstep::size_in_words;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+
+TEST(Analyze, ReplacesTheNumbersOfBlocks) {
+  EXPECT_EQ(name_pattern("double_blocks.17.img_mlp.0.weight"), "double_blocks.*.img_mlp.*.weight");
+  EXPECT_EQ(name_pattern("lora_unet_double_blocks_17_img_attn.weight"), "lora_unet_double_blocks_*_img_attn.weight");
+  EXPECT_EQ(name_pattern("encoder.layer.0.DenseReluDense.wi_0.weight"), "encoder.layer.*.DenseReluDense.wi_0.weight");
+  EXPECT_EQ(name_pattern("0.weight"), "*.weight");
+  EXPECT_EQ(name_pattern("norm2.weight"), "norm2.weight");
+  EXPECT_EQ(name_pattern(""), "");
+}
+
+TEST(Analyze, WritesSizesWithThreeDigits) {
+  EXPECT_EQ(size_in_words(0), "0 bytes");
+  EXPECT_EQ(size_in_words(999), "999 bytes");
+  EXPECT_EQ(size_in_words(1000), "1.00 kB");
+  EXPECT_EQ(size_in_words(1'056'000), "1.05 MB");
+  EXPECT_EQ(size_in_words(23'802'000'000), "23.8 GB");
+  EXPECT_EQ(size_in_words(123'999'999'999), "123 GB");
+  EXPECT_EQ(size_in_words(18'446'744'073'709'551'615u), "18.4 EB");
+}
+
+TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
+  auto const p = make_plan(halfstep_test::model("flux1_dev"), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const text = analyze(p);
+  EXPECT_THAT(text, HasSubstr("rules of flux1 (recognised from the tensor names)"));
+  EXPECT_THAT(text, ContainsRegex("   38  single_blocks\\.\\*\\.linear1\\.weight +BF16 \\[21504, 3072\\] +quantize +"
+                                  "int8_axiswise \\+ convrot 256 +no rule keeps it"));
+  EXPECT_THAT(text, ContainsRegex("    1  img_in\\.weight +BF16 \\[3072, 64\\] +keep +- +flux1 keeps 'img_in'"));
+  EXPECT_THAT(text, HasSubstr("quantize: 304 tensors, 23.6 GB -> 11.8 GB"));
+}
+
+TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
+  auto const p = make_plan(halfstep_test::model("t5xxl_encoder"), {});
+  auto const text = analyze(p, {.memory_budget = 512'000'000, .bytes_per_second = 100'000'000});
+  EXPECT_THAT(text, HasSubstr("output: " + std::to_string(p.output_bytes) + " bytes"));
+  EXPECT_THAT(text, HasSubstr("memory: at most about 512 MB in flight"));
+  EXPECT_THAT(text, HasSubstr("the output loads only in ComfyUI forks with the INT8 patch"));
+  EXPECT_THAT(text, HasSubstr("time: about " + std::to_string((p.input_data_bytes + p.output_bytes) / 100'000'000 + 1) + " s"));
+}
+
+TEST(Analyze, RepeatsWarningsAndNotes) {
+  auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {300, 260}}});
+  auto const text =
+      analyze(make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 16}, .exclude = {"nowhere"}}));
+  EXPECT_THAT(text, HasSubstr("warning: --exclude-layers 'nowhere' matches no tensor\n"));
+  EXPECT_THAT(text, HasSubstr("note: no rotation group divides the columns of 1 layer, stored unrotated: 'a.0.x.weight'\n"));
+}
+
+}  // namespace

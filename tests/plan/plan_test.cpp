@@ -1,0 +1,268 @@
+#include <halfstep/plan/plan.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/safetensors/writer.hpp>
+
+#include "models.hpp"
+
+namespace {
+
+using halfstep::action;
+using halfstep::dtype;
+using halfstep::make_plan;
+using halfstep::marker_style;
+using halfstep::plan;
+using halfstep::plan_options;
+using halfstep::planned_tensor;
+using halfstep::rule_source;
+using halfstep::scheme;
+using halfstep::strictness;
+using halfstep::usage_error;
+using halfstep_test::header_of;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::ThrowsMessage;
+
+planned_tensor const& of(plan const& p, std::string const& name) {
+  auto const found = std::find_if(p.tensors.begin(), p.tensors.end(), [&](auto const& t) { return t.input.name == name; });
+  if (found == p.tensors.end()) throw std::runtime_error("no tensor " + name);
+  return *found;
+}
+
+std::size_t quantized(plan const& p) {
+  return static_cast<std::size_t>(
+      std::count_if(p.tensors.begin(), p.tensors.end(), [](auto const& t) { return t.what == action::quantize; }));
+}
+
+halfstep::safetensors::header flux_part() {
+  return header_of({{"img_in.weight", dtype::bf16, {3072, 64}},
+                    {"double_blocks.0.img_attn.norm.key_norm.scale", dtype::bf16, {128}},
+                    {"double_blocks.0.img_attn.qkv.weight", dtype::bf16, {9216, 3072}},
+                    {"double_blocks.0.img_attn.qkv.bias", dtype::bf16, {9216}},
+                    {"double_blocks.0.img_mlp.0.weight", dtype::bf16, {12288, 3072}}});
+}
+
+halfstep::safetensors::header t5_part() {
+  return header_of({{"shared.weight", dtype::f16, {32128, 4096}},
+                    {"encoder.block.0.layer.0.SelfAttention.q.weight", dtype::f16, {4096, 4096}},
+                    {"decoder.block.0.layer.0.SelfAttention.q.weight", dtype::f16, {4096, 4096}},
+                    {"decoder.block.0.layer.0.layer_norm.weight", dtype::f16, {4096}}});
+}
+
+TEST(Plan, AppliesTheRulesOfTheFamilyItRecognises) {
+  auto const p = make_plan(flux_part(), {});
+  EXPECT_EQ(p.rules, "rules of flux1 (recognised from the tensor names)");
+  EXPECT_THAT(p.families, ElementsAre("flux1"));
+  EXPECT_EQ(quantized(p), 2u);
+  EXPECT_EQ(of(p, "img_in.weight").what, action::keep);
+  EXPECT_EQ(of(p, "img_in.weight").reason, "flux1 keeps 'img_in'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").reason, "not a 2-D weight");
+  EXPECT_THAT(p.warnings, IsEmpty());
+}
+
+TEST(Plan, LeavesOutWhatTheFamilyRemoves) {
+  auto const p = make_plan(t5_part(), {});
+  EXPECT_EQ(of(p, "decoder.block.0.layer.0.layer_norm.weight").what, action::remove);
+  EXPECT_EQ(of(p, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::remove);
+  EXPECT_EQ(p.output.find("decoder.block.0.layer.0.layer_norm.weight"), nullptr);
+  EXPECT_NE(p.output.find("shared.weight"), nullptr);
+}
+
+TEST(Plan, QuantizesEvery2DWeightWithoutRules) {
+  auto const p = make_plan(flux_part(), {.target = {.format = scheme::int8_axis}, .rules = rule_source::none});
+  EXPECT_EQ(quantized(p), 3u);
+  EXPECT_EQ(p.rules, "no rules: every 2-D weight");
+}
+
+TEST(Plan, UnitesTheFamiliesThatAreNamed) {
+  auto const p = make_plan(flux_part(), {.rules = rule_source::named, .families = {"flux2", "radiance"}});
+  EXPECT_EQ(p.rules, "rules of flux2, radiance (as asked)");
+  EXPECT_EQ(of(p, "img_in.weight").reason, "flux2 keeps 'img_in'");
+  EXPECT_THAT(p.warnings, ElementsAre("the rules of 'radiance' match no tensor of this file"));
+}
+
+TEST(Plan, ListsTheFamiliesWhereANameIsUnknown) {
+  EXPECT_THAT(
+      [] { make_plan(flux_part(), {.rules = rule_source::named, .families = {"flux9"}}); },
+      ThrowsMessage<halfstep::unknown_option>(AllOf(HasSubstr("'flux9'"), HasSubstr("flux1"), HasSubstr("zimage_refiner"))));
+}
+
+TEST(Plan, LetsIncludeSpeakBeforeExcludeAndExcludeBeforeTheFamily) {
+  plan_options options{.target = {.format = scheme::int8_axis}};
+  options.exclude = {"img_attn", "img_in"};
+  options.include = {"^img_in"};
+  auto const p = make_plan(flux_part(), options);
+  EXPECT_EQ(of(p, "img_in.weight").what, action::quantize);
+  EXPECT_EQ(of(p, "img_in.weight").reason, "--include-layers '^img_in'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").what, action::keep);
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "--exclude-layers 'img_attn'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").what, action::quantize);
+}
+
+TEST(Plan, BringsBackWhatTheFamilyRemovesWhereAFlagNamesIt) {
+  plan_options options;
+  options.include = {"^decoder"};
+  auto const included = make_plan(t5_part(), options);
+  EXPECT_EQ(of(included, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::quantize);
+  EXPECT_EQ(of(included, "decoder.block.0.layer.0.layer_norm.weight").what, action::keep);
+  auto const excluded = make_plan(t5_part(), {.exclude = {"^decoder"}});
+  EXPECT_EQ(of(excluded, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::keep);
+}
+
+TEST(Plan, ForcesLayersOutsideTheGeneralRule) {
+  auto const input = header_of({{"pooler.dense.weight", dtype::f32, {384, 384}}, {"layer.0.q.weight", dtype::f32, {384, 384}}});
+  EXPECT_EQ(of(make_plan(input, {}), "pooler.dense.weight").reason, "outside the indexed blocks");
+  EXPECT_EQ(of(make_plan(input, {.include = {"pooler"}}), "pooler.dense.weight").what, action::quantize);
+  EXPECT_EQ(of(make_plan(input, {.exclude = {"q$"}}), "layer.0.q.weight").what, action::keep);
+}
+
+TEST(Plan, KeepsWhatCannotBecomeCodesAndSaysWhy) {
+  auto const input = header_of({{"a.0.conv.weight", dtype::f32, {256, 256, 3}},
+                                {"a.0.table", dtype::f32, {256, 256}},
+                                {"a.0.none.weight", dtype::f32, {0, 256}},
+                                {"a.0.int.weight", dtype::i64, {256, 256}},
+                                {"a.0.bad.weight", dtype::f32, {256, 256}},
+                                {"a.0.wide.weight", dtype::f64, {256, 256}},
+                                {"a.0.good.weight", dtype::bf16, {256, 256}}});
+  auto const p = make_plan(input, {.rules = rule_source::none, .nonfinite = {"a.0.bad.weight"}});
+  EXPECT_EQ(of(p, "a.0.conv.weight").reason, "not a 2-D weight");
+  EXPECT_EQ(of(p, "a.0.table").reason, "its name does not end in .weight");
+  EXPECT_EQ(of(p, "a.0.none.weight").reason, "holds no elements");
+  EXPECT_EQ(of(p, "a.0.int.weight").reason, "I64 is no floating type that is quantized");
+  EXPECT_EQ(of(p, "a.0.bad.weight").reason, "holds NaN or Inf");
+  EXPECT_EQ(quantized(p), 2u);
+  for (auto const& t : p.tensors)
+    if (t.what == action::keep) {
+      ASSERT_EQ(t.outputs.size(), 1u);
+      EXPECT_EQ(t.outputs[0].spec.name, t.input.name);
+      EXPECT_EQ(t.outputs[0].spec.type, t.input.type);
+      EXPECT_EQ(t.outputs[0].spec.shape, t.input.shape);
+    }
+}
+
+TEST(Plan, CopiesWhatIsFp16AlreadyWhenFp16IsWanted) {
+  auto const input = header_of({{"a.0.x.weight", dtype::f16, {256, 256}}, {"a.0.y.weight", dtype::bf16, {256, 256}}});
+  auto const p = make_plan(input, {.target = {.format = scheme::fp16}});
+  EXPECT_EQ(of(p, "a.0.x.weight").reason, "already FP16");
+  EXPECT_EQ(of(p, "a.0.y.weight").what, action::quantize);
+  EXPECT_EQ(p.output.find("a.0.y.weight")->type, dtype::f16);
+}
+
+halfstep::safetensors::header odd_shapes() {
+  return header_of({{"a.0.x.weight", dtype::f32, {300, 512}},
+                    {"a.1.x.weight", dtype::f32, {512, 300}},
+                    {"a.2.x.weight", dtype::f32, {512, 512}}});
+}
+
+TEST(Plan, KeepsLayersThatTheLayoutCannotStoreAndWarns) {
+  auto const p = make_plan(odd_shapes(), {});
+  EXPECT_EQ(quantized(p), 1u);
+  EXPECT_EQ(of(p, "a.0.x.weight").reason, "cannot be stored: [300, 512] is not divisible by blocks of 128");
+  EXPECT_THAT(p.warnings,
+              ElementsAre(AllOf(HasSubstr("2 layers cannot be stored as int8_blockwise 128"), HasSubstr("'a.1.x.weight'"))));
+  EXPECT_EQ(quantized(make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}})), 3u);
+}
+
+TEST(Plan, RefusesAllLayersAtOnceThatAFlagNamesAndTheLayoutCannotStore) {
+  auto const all =
+      ThrowsMessage<usage_error>(AllOf(HasSubstr("'a.0.x.weight' [300, 512]"), HasSubstr("'a.1.x.weight' [512, 300]")));
+  EXPECT_THAT([] { make_plan(odd_shapes(), {.include = {"x"}}); }, all);
+  EXPECT_THAT([] { make_plan(odd_shapes(), {.strict = strictness::refuse}); }, all);
+}
+
+TEST(Plan, LetsEveryLayerTakeTheLargestRotationGroupThatDividesIt) {
+  auto const input = header_of({{"a.0.x.weight", dtype::f32, {256, 1024}},
+                                {"a.1.x.weight", dtype::f32, {256, 384}},
+                                {"a.2.x.weight", dtype::f32, {256, 272}},
+                                {"a.3.x.weight", dtype::f32, {256, 260}}});
+  auto const p = make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  EXPECT_EQ(of(p, "a.0.x.weight").how.rotation_group, 256);
+  EXPECT_EQ(of(p, "a.1.x.weight").how.rotation_group, 64);
+  EXPECT_EQ(of(p, "a.2.x.weight").how.rotation_group, 16);
+  EXPECT_EQ(of(p, "a.3.x.weight").how.rotation_group, 0);
+  EXPECT_EQ(of(p, "a.3.x.weight").what, action::quantize);
+  EXPECT_THAT(p.notes, ElementsAre(HasSubstr("'a.3.x.weight'")));
+}
+
+TEST(Plan, SkipsSmallAndUnevenLayersByTheHeuristicOnly) {
+  auto const input = header_of(
+      {{"a.weight", dtype::f32, {64, 512}}, {"b.weight", dtype::f32, {512, 300}}, {"c.weight", dtype::f32, {512, 512}}});
+  plan_options options{.target = {.format = scheme::int8_axis}, .rules = rule_source::none};
+  EXPECT_EQ(quantized(make_plan(input, options)), 3u);
+  options.sizes = halfstep::size_rule::heuristic;
+  auto const p = make_plan(input, options);
+  EXPECT_EQ(quantized(p), 1u);
+  EXPECT_EQ(of(p, "a.weight").reason, "--heur: smaller than or not divisible by 128");
+}
+
+TEST(Plan, WarnsOfPatternsThatMatchNothingAndRefusesThemWhenStrict) {
+  plan_options options{.exclude = {"nowhere"}, .include = {"bias$"}};
+  EXPECT_THAT(make_plan(flux_part(), options).warnings,
+              ElementsAre("--include-layers 'bias$' matches no weight that can be quantized",
+                          "--exclude-layers 'nowhere' matches no tensor"));
+  options.strict = strictness::refuse;
+  EXPECT_THAT([&] { make_plan(flux_part(), options); },
+              ThrowsMessage<usage_error>(AllOf(HasSubstr("--strict"), HasSubstr("'nowhere'"), HasSubstr("'bias$'"))));
+}
+
+TEST(Plan, WarnsWhereNothingIsQuantized) {
+  EXPECT_THAT(make_plan(header_of({{"x.bias", dtype::f32, {4}}}), {}).warnings, ElementsAre("no layer is quantized"));
+  EXPECT_EQ(make_plan(header_of({}), {}).output_bytes, 16u);
+}
+
+TEST(Plan, KeepsAllMetadataAndRepeatsTheMarkersOnRequest) {
+  auto const input =
+      halfstep::safetensors::arrange({{"a.0.x.weight", dtype::f32, {256, 256}}}, {{"config", "{\"a\": 1}"}, {"b", ""}});
+  EXPECT_EQ(make_plan(input, {}).output.metadata(), input.metadata());
+  auto const saved = make_plan(input, {.metadata = halfstep::quant_metadata::save}).output.metadata();
+  ASSERT_EQ(saved.size(), 3u);
+  EXPECT_EQ(saved[0].first, "_quantization_metadata");
+  EXPECT_EQ(saved[0].second,
+            R"({"format_version": "1.0", "layers": {"a.0.x": {"format": "int8_blockwise", "group_size": 128}}})");
+}
+
+TEST(Plan, NamesTheLoaderThatTheMostParticularLayerNeeds) {
+  EXPECT_EQ(make_plan(flux_part(), {}).needs, halfstep::loader::fork);
+  EXPECT_EQ(make_plan(flux_part(), {.target = {.format = scheme::int8_axis}}).needs, halfstep::loader::stock_comfyui);
+  EXPECT_EQ(make_plan(flux_part(), {.markers = marker_style::none}).needs, halfstep::loader::engine);
+  EXPECT_EQ(make_plan(flux_part(), {.target = {.format = scheme::fp16}}).needs, halfstep::loader::any);
+}
+
+TEST(Plan, PredictsTheOutputsSizeToTheByte) {
+  auto const p = make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}, .metadata = halfstep::quant_metadata::save});
+  auto const path = std::filesystem::path(testing::TempDir()) / "halfstep_plan_size.safetensors";
+  halfstep::safetensors::writer out(path.string(), p.output, halfstep::safetensors::overwrite::replace, {});
+  for (auto const& t : out.head().tensors()) out.write(t, 0, std::vector<std::byte>(t.bytes()));
+  out.commit();
+  EXPECT_EQ(std::filesystem::file_size(path), p.output_bytes);
+  std::filesystem::remove(path);
+}
+
+TEST(Plan, MakesAContractThatItsOwnFileFulfils) {
+  auto const p = make_plan(flux_part(), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const expected = contract_of(p);
+  EXPECT_EQ(expected.layers.size(), 2u);
+  EXPECT_EQ(expected.copied.size(), 3u);
+  auto const marker = marker_text({.format = scheme::int8_axis, .rotation_group = 256}, marker_style::comfyui);
+  EXPECT_NO_THROW(check_contract(p.output, expected, [&](auto const& t, std::uint64_t, std::span<std::byte> into) {
+    float const one = 1.0f;
+    for (std::size_t i = 0; i < into.size(); ++i)
+      into[i] =
+          t.type == dtype::u8 ? static_cast<std::byte>(marker[i]) : reinterpret_cast<std::byte const*>(&one)[i % sizeof one];
+  }));
+}
+
+TEST(Plan, IsTheSameEveryTime) {
+  EXPECT_EQ(serialize(make_plan(flux_part(), {}).output), serialize(make_plan(flux_part(), {}).output));
+}
+
+}  // namespace
