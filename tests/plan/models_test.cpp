@@ -70,7 +70,9 @@ TEST(RealModels, ShrinkByWhatTheCodesSave) {
 TEST(RealModels, RotateEveryLayerOfFluxInGroupsOf256) {
   auto const p = make_plan(halfstep_test::model("flux1_dev"), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
   for (auto const& t : p.tensors)
-    if (t.what == action::quantize) EXPECT_EQ(t.how.rotation_group, 256) << t.input.name;
+    if (t.what == action::quantize) {
+      EXPECT_EQ(t.how.rotation_group, 256) << t.input.name;
+    }
   EXPECT_TRUE(p.notes.empty());
 }
 
@@ -107,7 +109,9 @@ TEST(RealModels, OfNoKnownFamilyHaveTheLinearsOfTheirBlocksQuantized) {
     EXPECT_TRUE(p.families.empty());
     EXPECT_EQ(quantized(p).layers, 36u);
     for (auto const& t : p.tensors)
-      if (t.what == action::quantize) EXPECT_TRUE(t.input.name.starts_with("encoder.layer.")) << t.input.name;
+      if (t.what == action::quantize) {
+        EXPECT_TRUE(t.input.name.starts_with("encoder.layer.")) << t.input.name;
+      }
   }
 }
 
@@ -121,7 +125,9 @@ TEST(RealModels, KeepWhatABlockOf256CannotStore) {
 TEST(RealModels, OfColumns384TakeRotationGroupsOf64) {
   auto const p = make_plan(sentence_encoder(), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
   for (auto const& t : p.tensors)
-    if (t.what == action::quantize) EXPECT_EQ(t.how.rotation_group, t.input.shape[1] == 384 ? 64 : 256) << t.input.name;
+    if (t.what == action::quantize) {
+      EXPECT_EQ(t.how.rotation_group, t.input.shape[1] == 384 ? 64 : 256) << t.input.name;
+    }
 }
 
 }  // namespace
