@@ -49,7 +49,7 @@ TEST(ResidualStatistics, AreTheSumsOfTheirDefinition) {
       product += wide * error;
       max_error = std::fmax(max_error, std::fabs(error));
     }
-  EXPECT_NEAR(s.weight_square, weight_square, 1e-12 * weight_square);
+  EXPECT_NEAR(s.weight_square, weight_square, 1e-6 * weight_square);
   EXPECT_NEAR(s.error_square, error_square, 1e-5 * error_square);
   EXPECT_NEAR(s.product, product, 1e-5 * std::fabs(product) + 1e-6 * error_square);
   EXPECT_NEAR(s.max_error, max_error, 1e-5 * max_error);
@@ -67,7 +67,7 @@ TEST(ResidualStatistics, DoNotDependOnTheExecutorOrOnTheCut) {
   };
   auto const whole = measure(halfstep::serial{}, weight, q.codes(), q.groups());
   auto const parallel = measure(halfstep::threads(3), weight, q.codes(), q.groups());
-  ASSERT_EQ(whole.size(), 7u);
+  ASSERT_EQ(whole.size(), static_cast<std::size_t>(e.rows / halfstep::residual_tile_rows));
   std::vector<halfstep::residual_statistics> pieces;
   for (index_t first = 0; first < e.rows; first += 192) {
     index_t const rows = std::min<index_t>(192, e.rows - first);
