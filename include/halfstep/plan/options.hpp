@@ -10,6 +10,7 @@
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
 
@@ -41,7 +42,8 @@ struct plan_options {
   size_rule sizes = size_rule::storable;
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
-  std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  std::set<std::string, std::less<>> nonfinite = {};       ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  safetensors::metadata_list added_metadata = {};     ///< pairs to write beside those of the input
 };
 
 }  // namespace halfstep

@@ -12,7 +12,7 @@
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>
 #include <halfstep/plan/options.hpp>
-#include <halfstep/plan/pattern.hpp>
+#include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
@@ -77,8 +77,8 @@ inline std::string unfit(safetensors::tensor const& t, plan_options const& optio
 class planner {
  public:
   planner(safetensors::header const& input, plan_options const& options) : input_(input), options_(options) {
-    for (auto const& text : options.exclude) exclude_.push_back({pattern("--exclude-layers", text)});
-    for (auto const& text : options.include) include_.push_back({pattern("--include-layers", text)});
+    for (auto const& text : options.exclude) exclude_.push_back({layer_pattern("--exclude-layers", text)});
+    for (auto const& text : options.include) include_.push_back({layer_pattern("--include-layers", text)});
   }
 
   plan make() {
@@ -97,7 +97,7 @@ class planner {
   enum class naming : std::uint8_t { rule, flag };
 
   struct counted_pattern {
-    pattern expression;
+    layer_pattern expression;
     std::size_t uses = 0;  ///< weights it speaks for
   };
 
@@ -227,6 +227,7 @@ class planner {
     }
     plan_.metadata = input_.metadata();
     auto metadata = plan_.metadata;
+    metadata.insert(metadata.end(), options_.added_metadata.begin(), options_.added_metadata.end());
     if (options_.metadata == quant_metadata::save)
       metadata.emplace_back(std::string(quant_metadata_key), quant_metadata_text(layers, options_.markers));
     plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));

@@ -14,10 +14,10 @@
 namespace halfstep {
 
 /// A Perl expression that picks layers by name.
-class pattern {
+class layer_pattern {
  public:
   /// Compiles `text`, which the user gave to `flag`. Throws usage_error where it is no expression.
-  pattern(std::string_view flag, std::string text) : flag_(flag), text_(std::move(text)) {
+  layer_pattern(std::string_view flag, std::string text) : flag_(flag), text_(std::move(text)) {
     try {
       expression_.assign(text_, boost::regex::perl);
     } catch (std::runtime_error const& why) {
