@@ -1,0 +1,48 @@
+// What a person sees while a conversion runs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <halfstep/plan/plan.hpp>
+
+#include "options.hpp"
+
+namespace convert_to_quant {
+
+/// Writes progress to standard error: a bar on a terminal, or one line a tensor.
+class progress {
+ public:
+  /// `style` is bar, plain or none; `what` says how many bytes each tensor has.
+  progress(progress_style style, halfstep::plan const& what);
+
+  /// Takes note of `bytes` more of `tensor`. Several threads may call.
+  void advance(std::string_view tensor, std::uint64_t bytes);
+
+  /// Clears the bar.
+  void finish();
+
+ private:
+  void draw(std::string_view tensor);
+  double seconds() const;
+
+  progress_style style_;
+  std::map<std::string, std::uint64_t, std::less<>> left_;  ///< bytes of each tensor
+  std::size_t tensors_ = 0;
+  std::size_t tensors_done_ = 0;
+  std::uint64_t total_ = 0;
+  std::uint64_t done_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point drawn_{};
+  std::size_t width_ = 0;  ///< of what the bar's line shows now
+  std::mutex guard_;
+};
+
+/// Returns the style that `asked` means here: automatic is a bar on a terminal, else plain lines.
+progress_style settled(progress_style asked, verbosity level);
+
+}  // namespace convert_to_quant

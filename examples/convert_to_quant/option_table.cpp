@@ -1,0 +1,279 @@
+// The flags, one row each, in the order of the help.
+#include "option_table.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <CLI/CLI.hpp>
+
+namespace convert_to_quant {
+
+namespace {
+
+/// Returns the names of a row as the parser registers them.
+std::string registered(option_row const& row) { return canonical(row.names); }
+
+template <auto Member>
+void set_switch(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag(registered(row), o.*Member);
+}
+
+template <auto Member>
+void set_value(CLI::App& app, option_row const& row, options& o) {
+  app.add_option(registered(row), o.*Member);
+}
+
+template <auto Member>
+void set_size(CLI::App& app, option_row const& row, options& o) {
+  app.add_option(registered(row), o.*Member)->transform(CLI::AsSizeValue(false));
+}
+
+/// Refuses what is not one of the words that the row's value names, as in {a, b, c}; `more` are accepted besides.
+template <class Assign>
+void set_choice(CLI::App& app, option_row const& row, Assign assign, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = std::move(more);
+  std::string word;
+  for (char const c : row.value) {
+    if (c == '{' || c == ' ') continue;
+    if (c != ',' && c != '}') {
+      word += c;
+      continue;
+    }
+    words.push_back(std::exchange(word, {}));
+  }
+  std::string const flag(row.names);
+  std::string const takes(row.value);
+  app.add_option_function<std::string>(registered(row), [=](std::string const& got) {
+    if (std::find(words.begin(), words.end(), got) == words.end())
+      throw CLI::ValidationError(flag, "got '" + got + "', takes one of " + takes);
+    assign(got);
+  });
+}
+
+template <auto Member>
+void set_word(CLI::App& app, option_row const& row, options& o) {
+  set_choice(app, row, [&o](std::string const& got) { o.*Member = got; });
+}
+
+void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
+  set_choice(app, row, [&o](std::string const& got) { o.scaling_mode = got == "row" ? "axis" : got; }, {"row"});
+}
+
+void set_optimizer(CLI::App& app, option_row const& row, options& o) {
+  std::vector<std::string> const planned{"coordinate", "original", "adamw", "radam", "prodigy", "gptq", "quip"};
+  set_choice(
+      app, row,
+      [&o, planned](std::string const& got) {
+        if (std::find(planned.begin(), planned.end(), got) != planned.end())
+          throw CLI::ValidationError("--optimizer", "'" + got + "' is not built in this version, takes one of {auto, none}");
+        o.optimizer = got;
+      },
+      planned);
+}
+
+void set_device(CLI::App& app, option_row const& row, options& o) {
+  app.add_option_function<std::string>(registered(row), [&o](std::string const& got) {
+    if (got.starts_with("cuda"))
+      throw CLI::ValidationError("--device", "'" + got + "' is not built in this version, takes one of {auto, cpu}");
+    if (got != "auto" && got != "cpu") throw CLI::ValidationError("--device", "got '" + got + "', takes one of {auto, cpu}");
+    o.device = got;
+  });
+}
+
+void set_dry_run(CLI::App& app, option_row const& row, options& o) {
+  app.add_option_function<std::string>(registered(row), [&o](std::string const& got) {
+       if (got == "create-template")
+         throw CLI::ValidationError("--dry-run", "'create-template' is not built in this version, takes analyze");
+       if (!got.empty() && got != "analyze") throw CLI::ValidationError("--dry-run", "got '" + got + "', takes analyze");
+       o.dry_run = "analyze";
+     })->expected(0, 1)->default_str("analyze");
+}
+
+void set_report(CLI::App& app, option_row const& row, options& o) {
+  app.add_option_function<std::string>(registered(row), [&o](std::string const& file) {
+       o.report_quality = true;
+       o.report_file = file;
+       if (file.ends_with(".html") || file.ends_with(".htm"))
+         throw CLI::ValidationError("--report-quality", "'" + file + "': HTML reports are not built in this version, takes .txt or .json");
+       if (!file.empty() && !file.ends_with(".txt") && !file.ends_with(".json"))
+         throw CLI::ValidationError("--report-quality", "got '" + file + "', takes a file that ends in .txt or .json");
+     })->expected(0, 1);
+}
+
+void set_verbose(CLI::App& app, option_row const& row, options& o) {
+  static constexpr std::array<std::pair<std::string_view, verbosity>, 4> levels{{{"DEBUG", verbosity::debug},
+                                                                                  {"VERBOSE", verbosity::verbose},
+                                                                                  {"NORMAL", verbosity::normal},
+                                                                                  {"MINIMAL", verbosity::minimal}}};
+  set_choice(app, row, [&o](std::string const& got) {
+    for (auto const& [name, level] : levels)
+      if (name == got) o.level = level;
+  });
+}
+
+void set_quiet(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.level = verbosity::minimal; });
+}
+
+void set_progress(CLI::App& app, option_row const& row, options& o) {
+  set_choice(
+      app, row,
+      [&o](std::string const& got) {
+        if (got == "json")
+          throw CLI::ValidationError("--progress", "'json' is not built in this version, takes one of {auto, bar, plain, none}");
+        o.progress = got == "bar"     ? progress_style::bar
+                     : got == "plain" ? progress_style::plain
+                     : got == "none"  ? progress_style::none
+                                      : progress_style::automatic;
+      },
+      {"json"});
+}
+
+void set_nan(CLI::App& app, option_row const& row, options& o) {
+  set_choice(app, row, [&o](std::string const& got) { o.nan = got == "keep" ? nonfinite_policy::keep : nonfinite_policy::refuse; });
+}
+
+/// A family's flag adds the family of the same name.
+void add_family(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o, name = std::string(row.names.substr(2))] { o.families.push_back(name); });
+}
+
+constexpr auto main_page = help_page::main;
+constexpr auto experimental = help_page::experimental;
+constexpr auto filters = help_page::filters;
+constexpr auto advanced = help_page::advanced;
+
+constexpr option_row table[] = {
+    {main_page, "-i,--input", "PATH", "required", "the .safetensors file to convert", set_value<&options::input>},
+    {main_page, "-o,--output", "PATH", "from the input's name", "the file to write", set_value<&options::output>},
+    {main_page, "--recipe", "{comfyui, fork, engine}", "comfyui without a format flag",
+     "a whole set of defaults: comfyui is --comfy_quant --scaling_mode axis --convrot, fork is --comfy_quant --comfy_target fork, "
+     "engine is block scales without markers; flags beside it override",
+     set_word<&options::recipe>},
+    {main_page, "--comfy_quant", "", "off", "write ComfyUI's keys and markers", set_switch<&options::comfy_quant>},
+    {main_page, "--comfy_target", "{comfyui, fork}", "comfyui", "whose names axis scaling gets", set_word<&options::comfy_target>},
+    {main_page, "--int8", "", "on", "INT8 codes", set_switch<&options::int8>},
+    {main_page, "--fp16", "", "off", "FP16 numbers", set_switch<&options::fp16>},
+    {main_page, "--fp8", "", "off", "FP8 E4M3 codes", nullptr},
+    {main_page, "--scaling_mode", "{block, axis, tensor}", "block", "what shares a scale; row is another name of axis", set_scaling_mode},
+    {main_page, "--block_size,--group_size", "N", "128", "side of a block: a power of two from 16 to 256",
+     set_value<&options::block_size>},
+    {main_page, "--convrot", "", "off", "rotate each group of columns by a Hadamard matrix; needs axis scaling",
+     set_switch<&options::convrot>},
+    {main_page, "--convrot-group-size", "G", "256", "columns rotated together; falls back to 64, 16, none per layer",
+     set_value<&options::convrot_group_size>},
+    {main_page, "--simple", "", "off", "round to nearest on absmax scales, no solver", set_switch<&options::simple>},
+    {main_page, "--optimizer", "{auto, none}", "auto", "in this version both are round to nearest on absmax scales", set_optimizer},
+    {main_page, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed", set_word<&options::rounding>},
+    {main_page, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
+    {main_page, "--threads", "N", "all cores", "threads that read, compute and write", set_value<&options::threads>},
+    {main_page, "--force", "", "off", "replace an existing output", set_switch<&options::force>},
+    {main_page, "--dry-run", "[analyze]", "", "say what would be done, from the header alone", set_dry_run},
+    {main_page, "--report-quality", "[FILE.{txt,json}]", "", "every layer's error, printed or into a file", set_report},
+    {main_page, "--verbose", "{DEBUG, VERBOSE, NORMAL, MINIMAL}", "NORMAL", "how much to print", set_verbose},
+    {main_page, "--quiet", "", "off", "print errors and the output's path only", set_quiet},
+    {main_page, "--progress", "{auto, bar, plain, none}", "auto", "bar on a terminal, else a line a tensor", set_progress},
+    {main_page, "--requantize", "", "off", "allow an input that is already quantized", nullptr},
+    {main_page, "--max-shard-size", "SIZE", "none", "write shards and an index", nullptr},
+    {main_page, "--resume", "", "off", "continue an interrupted run", nullptr},
+    {main_page, "--log", "FILE", "none", "write what is printed into a file too", nullptr},
+    {main_page, "--edit-quant", "", "off", "edit a quantized file", nullptr},
+    {main_page, "--remove-keys", "A,B", "", "with --edit-quant", nullptr},
+    {main_page, "--add-keys", "TEXT", "", "with --edit-quant", nullptr},
+    {main_page, "--quant-filter", "REGEX", "", "with --edit-quant", nullptr},
+    {main_page, "--convert-legacy", "", "off", "scale_weight files to markers", nullptr},
+
+    {filters, "--preset", "NAME", "recognised", "the family whose rules apply; none: every 2-D weight", set_value<&options::preset>},
+    {filters, "--exclude-layers", "REGEX", "", "keep what matches", set_value<&options::exclude_layers>},
+    {filters, "--include-layers", "REGEX", "", "quantize what matches", set_value<&options::include_layers>},
+    {filters, "--heur", "", "off", "keep what is smaller than or not divisible by the block", set_switch<&options::heur>},
+    {filters, "--t5xxl", "", "", "T5-XXL text encoder", add_family},
+    {filters, "--mistral", "", "", "Mistral text encoder", add_family},
+    {filters, "--visual", "", "", "visual encoder", add_family},
+    {filters, "--flux2", "", "", "Flux.2", add_family},
+    {filters, "--distillation_large", "", "", "Chroma, large", add_family},
+    {filters, "--distillation_small", "", "", "Chroma, small", add_family},
+    {filters, "--nerf_large", "", "", "NeRF, large", add_family},
+    {filters, "--nerf_small", "", "", "NeRF, small", add_family},
+    {filters, "--radiance", "", "", "Radiance", add_family},
+    {filters, "--wan", "", "", "WAN video", add_family},
+    {filters, "--hunyuan", "", "", "Hunyuan video", add_family},
+    {filters, "--qwen", "", "", "Qwen Image", add_family},
+    {filters, "--zimage", "", "", "Z-Image", add_family},
+    {filters, "--zimage_refiner", "", "", "Z-Image refiner", add_family},
+    {filters, "--lora", "", "", "LoRA file", add_family},
+    {filters, "--layer-config", "FILE", "", "a recipe per pattern of layers", nullptr},
+    {filters, "--fullmatch", "", "off", "patterns of --layer-config match the whole name", nullptr},
+    {filters, "--custom-layers", "REGEX", "", "another recipe for the matches", nullptr},
+    {filters, "--custom-type", "{int8, fp16, fp8}", "", "with --custom-layers", nullptr},
+    {filters, "--custom-block-size", "N", "", "with --custom-layers", nullptr},
+    {filters, "--custom-scaling-mode", "{block, axis, tensor}", "", "with --custom-layers", nullptr},
+    {filters, "--custom-simple", "", "", "with --custom-layers", nullptr},
+    {filters, "--custom-heur", "", "", "with --custom-layers", nullptr},
+    {filters, "--fallback", "{int8, fp16, fp8}", "", "a recipe for excluded layers", nullptr},
+    {filters, "--fallback-block-size", "N", "", "with --fallback", nullptr},
+    {filters, "--fallback-simple", "", "", "with --fallback", nullptr},
+
+    {advanced, "--memory-budget", "SIZE", "25 % of RAM", "host bytes in flight", set_size<&options::memory_budget>},
+    {advanced, "--low-memory", "", "off", "one tensor at a time, in small pieces", set_switch<&options::low_memory>},
+    {advanced, "--quality-threshold", "dB", "30", "layers below it are listed", set_value<&options::quality_threshold>},
+    {advanced, "--fail-below", "dB", "off", "a layer below it: exit 3, nothing is published", set_value<&options::fail_below>},
+    {advanced, "--verify", "{sampled, full, header}", "sampled", "rows decoded again from the file; its contract is always checked",
+     set_word<&options::verify>},
+    {advanced, "--strict", "", "off", "warnings become errors", set_switch<&options::strict>},
+    {advanced, "--nan", "{refuse, keep}", "refuse", "keep: leave tensors with NaN or Inf as they are", set_nan},
+    {advanced, "--full_precision_matrix_mult", "", "off", "ask loaders not to quantize activations",
+     set_switch<&options::full_precision_matrix_mult>},
+    {advanced, "--save-quant-metadata", "", "off", "write _quantization_metadata into the header",
+     set_switch<&options::save_quant_metadata>},
+    {advanced, "--no-normalize-scales", "", "off", "one-element scales stay [1] instead of []",
+     set_switch<&options::no_normalize_scales>},
+    {advanced, "--manual_seed", "N", "0", "seed of stochastic rounding; -1 draws one and prints it", set_value<&options::manual_seed>},
+    {advanced, "--no-memory-limits", "", "off", "no checks, no fallback", nullptr},
+    {advanced, "--streaming-mode", "{off, minimal, balanced, aggressive, auto}", "balanced", "when CUDA steps move to the host", nullptr},
+    {advanced, "--stream-hadamard-threshold,--stream-hessian-threshold,--stream-ldlq-threshold,--stream-ortho-threshold", "N", "",
+     "override --streaming-mode", nullptr},
+    {advanced, "--streaming,--streaming-aggressive", "", "", "older names of --streaming-mode", nullptr},
+    {advanced, "--bf16-compute", "{auto, on, off}", "auto", "BF16 inputs for large products", nullptr},
+    {advanced, "--bf16-threshold,--bf16-hadamard-threshold,--bf16-hessian-threshold", "N", "", "with --bf16-compute", nullptr},
+    {advanced, "--verbose-pinned", "", "off", "pinned-memory statistics", nullptr},
+
+    {experimental, "--num_iter", "N", "1000", "iterations of learned rounding", nullptr},
+    {experimental, "--lr", "RATE", "by optimizer", "learning rate", nullptr},
+    {experimental, "--lr_schedule", "{adaptive, exponential, plateau}", "adaptive", "how the rate changes", nullptr},
+    {experimental, "--lr_gamma,--lr_patience,--lr_factor,--lr_min,--lr_cooldown,--lr_threshold,--lr_adaptive_mode,"
+                   "--lr-shape-influence,--lr-threshold-mode", "X", "", "settings of the schedule", nullptr},
+    {experimental, "--top_p,--min_k,--max_k", "X", "0.2, 64, 1024", "rank of the objective", nullptr},
+    {experimental, "--full_matrix", "", "off", "exact thin SVD", nullptr},
+    {experimental, "--early-stop-loss,--early-stop-lr,--early-stop-stall", "X", "", "when to stop", nullptr},
+    {experimental, "--sqnr-budget", "dB", "0.1", "what a solver may cost", nullptr},
+    {experimental, "--scale_optimization", "{auto, bounded, mse, absmax}", "auto", "how scales are found", nullptr},
+    {experimental, "--calibration-data", "FILE..", "none", "statistics of the layers' inputs", nullptr},
+    {experimental, "--calibration-lora", "FILE", "none", "LoRA directions inform the Hessian", nullptr},
+    {experimental, "--calib_samples", "N", "6144", "synthetic samples", nullptr},
+    {experimental, "--input_scale,--static-activations", "", "off", "write activation scales", nullptr},
+    {experimental, "--smoothquant", "", "off", "move outliers from activations to weights", nullptr},
+    {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant", nullptr},
+    {experimental, "--gptq-actorder,--no-gptq-actorder,--gptq-fast,--gptq-turbo", "", "", "settings of gptq", nullptr},
+    {experimental, "--quip-actorder,--no-quip-actorder,--quip-hadamard,--no-quip-hadamard,--quip-store-transformed,"
+                   "--quip-no-store-transformed,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,--quip-checkpointed",
+     "", "", "settings of quip", nullptr},
+    {experimental, "--quip-seed,--quip-requant-scheme,--quip-checkpoint-threshold,--quip-checkpoint-segments", "X", "",
+     "settings of quip", nullptr},
+    {experimental, "--merge-lora", "FILE[:strength]", "none", "merge a LoRA before quantizing", nullptr},
+    {experimental, "--merge-loras", "FILES..", "none", "merge several", nullptr},
+    {experimental, "--merge-lora-scale,--merge-lora-lenient,--merge-lora-dampen,--no-merge-lora-dampen", "X", "",
+     "settings of the merge", nullptr},
+};
+
+}  // namespace
+
+std::span<option_row const> option_table() { return table; }
+
+std::string canonical(std::string_view flag) {
+  std::string text(flag);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+}  // namespace convert_to_quant

@@ -1,0 +1,64 @@
+// What the command line asked for, checked and complete.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <halfstep/recipe/recipe.hpp>
+
+namespace convert_to_quant {
+
+enum class verbosity { minimal, normal, verbose, debug };
+enum class progress_style { automatic, bar, plain, none };
+enum class nonfinite_policy { refuse, keep };
+
+/// Every option of the converter, as given; `settle` fills what depends on others.
+struct options {
+  std::string input;
+  std::string output;
+
+  std::optional<std::string> recipe;  ///< comfyui, fork or engine
+  bool comfy_quant = false;
+  std::optional<std::string> comfy_target;  ///< comfyui or fork
+  bool int8 = false;
+  bool fp16 = false;
+  std::optional<std::string> scaling_mode;  ///< block, axis or tensor
+  std::optional<int> block_size;
+  bool convrot = false;
+  std::optional<int> convrot_group_size;
+  bool simple = false;
+  std::string rounding = "nearest";
+  std::string optimizer = "auto";
+  std::string device = "auto";
+  int threads = 0;
+  bool force = false;
+
+  verbosity level = verbosity::normal;
+  progress_style progress = progress_style::automatic;
+
+  std::optional<std::string> preset;
+  std::vector<std::string> families;
+  std::string exclude_layers;
+  std::string include_layers;
+  bool heur = false;
+  std::optional<std::string> dry_run;
+
+  std::uint64_t memory_budget = 0;  ///< bytes; 0: a quarter of the memory
+  bool low_memory = false;
+
+  bool report_quality = false;
+  std::string report_file;
+  double quality_threshold = 30.0;
+  std::optional<double> fail_below;
+  std::string verify = "sampled";
+  bool strict = false;
+  nonfinite_policy nan = nonfinite_policy::refuse;
+  bool full_precision_matrix_mult = false;
+  bool save_quant_metadata = false;
+  bool no_normalize_scales = false;
+  std::int64_t manual_seed = 0;
+};
+
+}  // namespace convert_to_quant

@@ -1,0 +1,247 @@
+// Parsing: CLI11 does the work; dash and underscore spellings become one, and refusals name what they refuse.
+#include "parse.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <ranges>
+
+#include <CLI/CLI.hpp>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/version.hpp>
+
+#include "option_table.hpp"
+
+namespace convert_to_quant {
+
+namespace {
+
+struct page_entry {
+  std::string_view flags;
+  std::string_view name;
+  help_page page;
+};
+
+constexpr std::array<page_entry, 4> pages{{{"-h,--help", "main", help_page::main},
+                                           {"-he,--help-experimental", "experimental", help_page::experimental},
+                                           {"-hf,--help-filters", "filters", help_page::filters},
+                                           {"-ha,--help-advanced", "advanced", help_page::advanced}}};
+
+std::vector<std::string> split(std::string_view names) {
+  std::vector<std::string> all;
+  for (auto const part : std::views::split(names, ',')) all.emplace_back(part.begin(), part.end());
+  return all;
+}
+
+/// Returns how many letters must be changed, added or left out to make `b` of `a`.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      std::size_t const changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// Returns the documented spelling of the flag nearest to `flag`.
+std::string nearest_flag(std::string const& flag) {
+  std::string best;
+  std::size_t least = std::string::npos;
+  auto const consider = [&](std::string const& name) {
+    std::size_t const d = distance(flag, canonical(name));
+    if (d < least) {
+      least = d;
+      best = name;
+    }
+  };
+  for (auto const& row : option_table())
+    for (auto const& name : split(row.names)) consider(name);
+  for (auto const& entry : pages)
+    for (auto const& name : split(entry.flags)) consider(name);
+  return best;
+}
+
+option_row const* row_of(std::string const& flag) {
+  for (auto const& row : option_table())
+    for (auto const& name : split(row.names))
+      if (canonical(name) == flag) return &row;
+  return nullptr;
+}
+
+bool is_number(std::string const& text) {
+  return text.size() > 1 && text[0] == '-' && (std::isdigit(static_cast<unsigned char>(text[1])) != 0 || text[1] == '.');
+}
+
+/// Rewrites flags to their canonical spelling; refuses those that no row knows or that are not built.
+void normalise(std::vector<std::string>& arguments) {
+  for (auto& argument : arguments) {
+    if (argument.size() < 2 || argument[0] != '-' || is_number(argument)) continue;
+    auto const equals = argument.find('=');
+    std::string const flag = canonical(argument.substr(0, equals));
+    option_row const* const row = row_of(flag);
+    if (row == nullptr)
+      throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "': the nearest known one is '" + nearest_flag(flag) +
+                                  "'; see --help");
+    if (row->bind == nullptr)
+      throw halfstep::usage_error("flag '" + argument.substr(0, equals) + "' is not built in this version: nothing was done; see --help");
+    argument = equals == std::string::npos ? flag : flag + argument.substr(equals);
+  }
+}
+
+[[noreturn]] void contradict(std::string const& what, std::string const& why) {
+  throw halfstep::usage_error("'" + what + "' contradicts " + why);
+}
+
+bool any_format_flag(options const& o) {
+  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot;
+}
+
+/// Fills in what a recipe stands for, and refuses contradictions.
+void settle(options& o) {
+  if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
+  if (o.recipe == "comfyui" || o.recipe == "fork") {
+    o.comfy_quant = true;
+    if (o.recipe == "fork" && !o.comfy_target) o.comfy_target = "fork";
+    if (o.recipe == "comfyui" && !o.fp16) {
+      if (!o.scaling_mode && !o.block_size) o.scaling_mode = "axis";
+      if (o.scaling_mode == "axis") o.convrot = true;
+    }
+  }
+  std::string const mode = o.scaling_mode.value_or("block");
+  if (o.int8 && o.fp16) contradict("--int8", "'--fp16': choose one format");
+  if (o.fp16 && o.convrot) contradict("--convrot", "'--fp16': only INT8 codes are rotated");
+  if (o.fp16 && o.scaling_mode) contradict("--scaling_mode", "'--fp16': FP16 has no scales");
+  if (o.fp16 && o.block_size) contradict("--block_size", "'--fp16': FP16 has no blocks");
+  if (o.convrot && mode != "axis") contradict("--convrot", mode + " scaling: it needs --scaling_mode axis");
+  if (o.convrot_group_size && !o.convrot) contradict("--convrot-group-size", "a run without '--convrot'");
+  if (o.block_size && mode != "block" && !o.heur)
+    contradict("--block_size", "--scaling_mode " + mode + ": only block scaling and --heur look at it");
+  if (o.block_size && (*o.block_size < 16 || *o.block_size > 256 || (*o.block_size & (*o.block_size - 1)) != 0))
+    throw halfstep::usage_error("'--block_size' got " + std::to_string(*o.block_size) + ", takes a power of two from 16 to 256");
+  if (o.convrot_group_size && *o.convrot_group_size != 16 && *o.convrot_group_size != 64 && *o.convrot_group_size != 256)
+    throw halfstep::usage_error("'--convrot-group-size' got " + std::to_string(*o.convrot_group_size) + ", takes 16, 64 or 256");
+  if (o.comfy_target && !o.comfy_quant) contradict("--comfy_target", "a run without '--comfy_quant': there are no markers to name");
+  if (o.preset && !o.families.empty()) contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
+  if (o.simple && o.optimizer != "auto" && o.optimizer != "none") contradict("--simple", "'--optimizer " + o.optimizer + "'");
+  if (o.threads < 0) throw halfstep::usage_error("'--threads' got " + std::to_string(o.threads) + ", takes 1 or more");
+  if (o.manual_seed < -1) throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
+  if (o.memory_budget != 0 && o.memory_budget < (std::uint64_t{16} << 20))
+    throw halfstep::usage_error("'--memory-budget' got " + std::to_string(o.memory_budget) + " bytes, takes 16M or more");
+}
+
+void wrap(std::string& text, std::string_view words, std::size_t indent, std::size_t width) {
+  std::size_t column = indent;
+  for (auto const part : std::views::split(words, ' ')) {
+    std::string_view const word(part.begin(), part.end());
+    if (column + word.size() + 1 > width) {
+      text += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      text += ' ';
+      ++column;
+    }
+    text += word;
+    column += word.size();
+  }
+  text += '\n';
+}
+
+}  // namespace
+
+std::variant<options, information> parse(std::vector<std::string> arguments) {
+  for (auto const& argument : arguments) {
+    if (argument == "--version") return information{version_text()};
+    for (auto const& entry : pages)
+      for (auto const& name : split(entry.flags))
+        if (canonical(argument) == name) return information{help_text(entry.name)};
+  }
+  if (arguments.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
+  normalise(arguments);
+
+  options o;
+  CLI::App app;
+  app.set_help_flag();
+  for (auto const& row : option_table())
+    if (row.bind != nullptr) row.bind(app, row, o);
+  for (auto* const option : app.get_options()) option->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app.parse(std::move(arguments));
+  } catch (CLI::ExtrasError const& e) {
+    throw halfstep::usage_error(std::string("unexpected argument: ") + e.what() + "; the input goes behind -i");
+  } catch (CLI::ParseError const& e) {
+    throw halfstep::usage_error(std::string(e.what()) + "; see --help");
+  }
+  if (o.input.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
+  settle(o);
+  return o;
+}
+
+std::string help_text(std::string_view name) {
+  constexpr std::size_t width = 110;
+  auto const* const entry = std::ranges::find(pages, name, &page_entry::name);
+  std::string text = "Usage: convert_to_quant -i MODEL.safetensors [-o OUTPUT.safetensors] [flags]\n"
+                     "Quantizes the weights of a safetensors file for ComfyUI and other engines.\n\n";
+  std::string missing;
+  for (auto const& row : option_table()) {
+    if (row.page != entry->page) continue;
+    if (row.bind == nullptr) {
+      for (auto const& flag : split(row.names)) missing += (missing.empty() ? "" : " ") + flag;
+      continue;
+    }
+    std::string head = "  ";
+    for (auto const& flag : split(row.names)) head += (head.size() > 2 ? ", " : "") + flag;
+    if (!row.value.empty()) head += " " + std::string(row.value);
+    text += head;
+    constexpr std::size_t indent = 34;
+    if (head.size() + 2 > indent)
+      text += "\n" + std::string(indent, ' ');
+    else
+      text += std::string(indent - head.size(), ' ');
+    std::string words(row.meaning);
+    if (!row.fallback.empty() && row.fallback != "off") words += " (" + std::string(row.fallback) + ")";
+    wrap(text, words, indent, width);
+  }
+  if (!missing.empty()) {
+    text += "\nKnown, refused by name until they are built:\n  ";
+    wrap(text, missing, 2, width);
+  }
+  text += "\nMore: --help-experimental (-he), --help-filters (-hf), --help-advanced (-ha), --version. Dashes and underscores are "
+          "the same.\n";
+  return text;
+}
+
+std::string version_text() {
+  std::string text = "convert_to_quant " + std::string(halfstep::version) + "\nbuilt with ";
+#if defined(__clang__)
+  text += "clang " __clang_version__;
+#elif defined(__GNUC__)
+  text += "g++ " __VERSION__;
+#else
+  text += "an unknown compiler";
+#endif
+#if defined(_OPENMP)
+  text += ", OpenMP";
+#else
+  text += ", without OpenMP (one thread)";
+#endif
+  text += ", instruction set: ";
+#if defined(__AVX512F__)
+  text += "AVX-512";
+#elif defined(__AVX2__)
+  text += "AVX2";
+#elif defined(__aarch64__)
+  text += "AArch64";
+#else
+  text += "baseline of this target";
+#endif
+  return text + "\nCUDA devices: none are used by this version\n";
+}
+
+}  // namespace convert_to_quant

@@ -1,0 +1,28 @@
+// From the arguments of main to options.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "options.hpp"
+
+namespace convert_to_quant {
+
+/// A text that was asked for instead of work: help or version.
+struct information {
+  std::string text;
+};
+
+/// Returns the options that `arguments` (without the program's name) ask for, or the text they ask for.
+///
+/// Throws halfstep::usage_error for unknown flags (naming the nearest), flags not built yet, bad values and contradictions.
+std::variant<options, information> parse(std::vector<std::string> arguments);
+
+/// Returns the page of the help called `name`: main, experimental, filters or advanced.
+std::string help_text(std::string_view name);
+
+/// Returns version, build options and instruction set.
+std::string version_text();
+
+}  // namespace convert_to_quant

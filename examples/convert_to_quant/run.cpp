@@ -1,0 +1,232 @@
+// Reader, plan, writer, conversion, checks, commit: in that order, and nothing is published before the last.
+#include "run.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include <halfstep/converter.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+
+#include "codecs/codecs.hpp"
+#include "console.hpp"
+#include "exit_code.hpp"
+
+namespace convert_to_quant {
+
+namespace {
+
+using namespace halfstep;
+
+void say(options const& o, std::string const& text, verbosity least = verbosity::normal) {
+  if (o.level >= least) std::fputs((text + "\n").c_str(), stderr);
+}
+
+recipe target_of(options const& o) {
+  recipe r;
+  std::string const mode = o.scaling_mode.value_or("block");
+  r.format = o.fp16 ? scheme::fp16 : mode == "axis" ? scheme::int8_axis : mode == "tensor" ? scheme::int8_tensor : scheme::int8_block;
+  r.block_size = o.block_size.value_or(128);
+  r.rotation_group = o.convrot ? o.convrot_group_size.value_or(256) : 0;
+  r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
+  r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
+  return r;
+}
+
+plan_options plan_options_of(options const& o) {
+  plan_options p;
+  p.target = target_of(o);
+  p.markers = !o.comfy_quant ? marker_style::none : o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui;
+  p.scalars = o.no_normalize_scales ? lone_scale::vector : lone_scale::scalar;
+  if (o.preset == "none") {
+    p.rules = rule_source::none;
+  } else if (o.preset || !o.families.empty()) {
+    p.rules = rule_source::named;
+    p.families = o.preset ? std::vector<std::string>{*o.preset} : o.families;
+  }
+  if (!o.exclude_layers.empty()) p.exclude = {o.exclude_layers};
+  if (!o.include_layers.empty()) p.include = {o.include_layers};
+  p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
+  p.strict = o.strict ? strictness::refuse : strictness::warn;
+  p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
+  return p;
+}
+
+std::string described(options const& o, std::uint64_t seed) {
+  recipe const r = target_of(o);
+  std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
+  text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
+  if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
+  if (r.format != scheme::fp16) {
+    text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on absmax scales" : " on absmax scales";
+    if (!o.simple) text += " (--optimizer " + o.optimizer + " has no solver in this version: the same as --simple)";
+  }
+  return text;
+}
+
+std::uint64_t memory_budget(options const& o) {
+  if (o.memory_budget != 0) return o.memory_budget;
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 4;
+}
+
+int thread_count(options const& o) {
+  int const cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return o.threads > 0 ? o.threads : cores;
+}
+
+/// A thread holds its piece, the codes, and for a rotation some rows in FP32: four times the piece is ample.
+convert_settings settings_of(options const& o, std::uint64_t seed, int threads) {
+  convert_settings s;
+  s.seed = seed;
+  std::uint64_t const largest = o.low_memory ? std::uint64_t{1} << 20 : std::uint64_t{2} << 20;
+  s.piece_bytes = std::clamp(memory_budget(o) / 4 / static_cast<std::uint64_t>(threads), std::uint64_t{1} << 18, largest);
+  s.order = o.low_memory ? piece_order::one_tensor : piece_order::overlapped;
+  s.verify = o.verify == "full" ? verification::full : o.verify == "header" ? verification::header : verification::sampled;
+  return s;
+}
+
+void write_report(options const& o, run_report const& report) {
+  bool const json = o.report_file.ends_with(".json");
+  std::string const text = json ? quality_json(report, o.quality_threshold) : quality_text(report, o.quality_threshold);
+  if (o.report_file.empty()) {
+    std::fputs(text.c_str(), stdout);
+    return;
+  }
+  std::ofstream file(o.report_file, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file)
+    throw io_error(io_stage::transfer, "cannot write the report '" + o.report_file + "': its directory is missing, read-only or full; the "
+                                       "model was not published");
+}
+
+void require_quality(options const& o, run_report const& report) {
+  if (!o.fail_below) return;
+  auto const s = summarize(report.layers, *o.fail_below);
+  if (s.below.empty()) return;
+  throw quality_error(std::to_string(s.below.size()) + " layers are below --fail-below " + detail::fixed(*o.fail_below, 2) +
+                      " dB, the worst '" + s.below.front()->layer + "' with " + detail::fixed(s.below.front()->sqnr(), 2) +
+                      " dB: nothing was published; keep them with --exclude-layers, or use another recipe");
+}
+
+void warn_of_overflow(options const& o, run_report& report) {
+  for (auto const& layer : report.layers) {
+    if (layer.how.format != scheme::fp16 || layer.error.clipped == 0) continue;
+    std::string const text = std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
+                             "' exceed FP16 and became infinite: keep it with --exclude-layers";
+    if (o.strict) throw value_error("--strict: " + text);
+    report.warnings.push_back(text);
+    say(o, "warning: " + text);
+  }
+}
+
+void count_formats(plan const& p, run_report& report) {
+  for (auto const& t : p.tensors) {
+    if (t.what == action::quantize)
+      ++report.formats["layers as " + to_string(t.how)];
+    else
+      ++report.formats[t.what == action::keep ? "tensors kept as they are" : "tensors left out"];
+  }
+}
+
+void print_plan(options const& o, plan const& p) {
+  say(o, p.rules);
+  for (auto const& text : p.warnings) say(o, "warning: " + text);
+  for (auto const& text : p.notes) say(o, "note: " + text);
+  say(o, "the output " + std::string(load_sentence(p.needs)));
+  if (o.level < verbosity::debug) return;
+  for (auto const& t : p.tensors)
+    say(o, "  " + t.input.name + ": " + (t.what == action::quantize ? to_string(t.how) : t.what == action::keep ? "kept" : "left out") +
+               ", " + t.reason);
+}
+
+template <host_executor Executor>
+void convert(options const& o, Executor const& ex, int threads, std::atomic<bool> const& stop) {
+  auto const start = std::chrono::steady_clock::now();
+  std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : std::random_device{}();
+  convert_settings const settings = settings_of(o, seed, threads);
+  observer watcher{.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }};
+
+  safetensors::reader const input(o.input);
+  plan_options wanted = plan_options_of(o);
+  if (o.manual_seed < 0 && wanted.target.rounding == rounding_kind::stochastic)
+    wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
+  plan p = make_plan(input.head(), wanted);
+  run_report report;
+  report.settings = described(o, seed);
+  report.input = o.input;
+  say(o, report.settings);
+  if (o.dry_run) {
+    std::fputs(analyze(p, {.memory_budget = memory_budget(o)}).c_str(), stdout);
+    return;
+  }
+  if (o.nan == nonfinite_policy::keep) {
+    wanted.nonfinite = nonfinite_tensors(ex, input, p, settings, watcher);
+    if (!wanted.nonfinite.empty()) p = make_plan(input.head(), wanted);
+    for (auto const& name : wanted.nonfinite) say(o, "note: '" + name + "' holds NaN or infinity and stays as it is");
+  }
+  print_plan(o, p);
+  report.output = o.output.empty() ? default_output_name(o.input, p, wanted.target,
+                                                         o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags,
+                                                         o.simple ? code_search::simple : code_search::learned)
+                                   : o.output;
+  report.warnings = p.warnings;
+  count_formats(p, report);
+
+  std::vector const inputs{input.identity()};
+  safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse, inputs);
+  progress shown(settled(o.progress, o.level), p);
+  watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
+  codec_table const codecs = all_codecs();
+  conversion job(input, p, codecs, output, settings, watcher);
+  try {
+    job.run(ex);
+  } catch (...) {
+    shown.finish();
+    throw;
+  }
+  shown.finish();
+
+  verify_output(ex, job, p, input, output, settings, watcher);
+  check_contract(output.head(), contract_of(p), [&output](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+    output.read_back(t, offset, into);
+  });
+  report.layers = job.quality();
+  report.input_bytes = input.file_bytes();
+  report.output_bytes = output.file_bytes();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  warn_of_overflow(o, report);
+  if (o.fail_below && !summarize(report.layers, *o.fail_below).below.empty() && o.report_quality) write_report(o, report);
+  require_quality(o, report);
+  input.require_unchanged();
+  if (stop.load()) throw cancelled("stopped on request: nothing was published");
+  if (o.report_quality && !o.report_file.empty()) write_report(o, report);
+  output.commit();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  if (o.report_quality && o.report_file.empty()) write_report(o, report);
+  if (o.level > verbosity::minimal) {
+    std::string const text = report.settings + "\n" + summary_text(report, o.quality_threshold);
+    std::fputs(text.c_str(), stdout);
+    if (!o.report_file.empty()) std::fputs(("  report: " + o.report_file + "\n").c_str(), stdout);
+  }
+  std::fputs((report.output + "\n").c_str(), stdout);
+}
+
+}  // namespace
+
+void run(options const& o, std::atomic<bool> const& stop) {
+  int const count = thread_count(o);
+  if (count == 1)
+    convert(o, serial{}, 1, stop);
+  else
+    convert(o, threads(count), count, stop);
+}
+
+}  // namespace convert_to_quant

@@ -1,0 +1,140 @@
+// A tensor's part of a conversion: its pieces, and what they learn of it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/core/bits.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/safetensors/header.hpp>
+
+namespace halfstep {
+
+/// What one piece of a quantized tensor found out.
+struct piece_result {
+  float scale_min = std::numeric_limits<float>::infinity();
+  float scale_max = 0.0f;
+  double seconds = 0.0;
+};
+
+/// A tensor that is quantized. Its pieces are whole rows, cut by shape and settings alone; they may be worked on in any order
+/// and at once, except that a spanning group wants all ranges before the first code.
+class quantize_job {
+ public:
+  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::header const& output, convert_settings const& settings)
+      : tensor_(&tensor),
+        codec_(&how),
+        extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
+        key_(random_key(settings.seed, tensor.input.name)) {
+    for (auto const& made : tensor.outputs) {
+      if (made.role == artifact_role::codes) codes_ = output.find(made.spec.name);
+      if (made.role == artifact_role::scales) scales_ = output.find(made.spec.name);
+    }
+    group_rows_ = spans() ? 1 : codec_->group_rows(extents_);
+    index_t const granule = std::lcm(group_rows_, residual_tile_rows);
+    auto const row_bytes = static_cast<index_t>(bits_of(tensor.input.type) / 8) * extents_.columns;
+    index_t const rows = static_cast<index_t>(settings.piece_bytes) / std::max<index_t>(row_bytes, 1) / granule * granule;
+    piece_rows_ = std::max(rows, granule);
+    results_.resize(static_cast<std::size_t>(pieces()));
+    error_.resize(static_cast<std::size_t>((extents_.rows + residual_tile_rows - 1) / residual_tile_rows));
+    if (spans()) {
+      ranges_ = std::vector<std::atomic<std::int32_t>>(static_cast<std::size_t>(codec_->groups(extents_).count()));
+      ranges_left_ = pieces();
+    }
+  }
+
+  planned_tensor const& tensor() const { return *tensor_; }
+  safetensors::tensor const& input() const { return tensor_->input; }
+  safetensors::tensor const& codes() const { return *codes_; }
+  safetensors::tensor const* scales() const { return scales_; }  ///< null where the layout stores none
+  halfstep::codec const& codec() const { return *codec_; }
+  extents2 extents() const { return extents_; }
+  std::uint64_t key() const { return key_; }
+  index_t pieces() const { return (extents_.rows + piece_rows_ - 1) / piece_rows_; }
+  index_t first_row(index_t piece) const { return piece * piece_rows_; }
+  index_t rows(index_t piece) const { return std::min(piece_rows_, extents_.rows - first_row(piece)); }
+
+  /// Returns how many rows share groups; 1 where one row of groups spans all rows, since pieces then share that one.
+  index_t group_rows() const { return group_rows_; }
+
+  /// Returns where in the scales the groups of `row` begin, in bytes. Precondition: it is the first row of its groups.
+  std::uint64_t group_offset(index_t row) const {
+    if (row == 0 || spans() || scales_ == nullptr) return 0;
+    return static_cast<std::uint64_t>(codec_->groups({row, extents_.columns}).count()) * codec_->group_bytes;
+  }
+
+  /// Returns whether every piece must be ranged before one is coded.
+  bool spans() const { return codec_->spans_rows(extents_); }
+
+  /// Raises the spanning groups' ranges to those of a piece.
+  void raise(value_range const* ranges) {
+    for (std::size_t g = 0; g < ranges_.size(); ++g) {
+      std::int32_t const pattern = bits(ranges[g].amax) & 0x7fffffff;
+      std::int32_t seen = ranges_[g].load(std::memory_order_relaxed);
+      while (seen < pattern && !ranges_[g].compare_exchange_weak(seen, pattern, std::memory_order_relaxed)) {
+      }
+    }
+  }
+
+  /// Says that one more piece is ranged, or given up.
+  void end_range() {
+    if (ranges_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) ranges_left_.notify_all();
+  }
+
+  /// Returns the spanning groups' ranges after all pieces are ranged; blocks until then.
+  std::vector<value_range> wait_for_ranges() const {
+    for (index_t left = ranges_left_.load(std::memory_order_acquire); left != 0; left = ranges_left_.load(std::memory_order_acquire))
+      ranges_left_.wait(left, std::memory_order_acquire);
+    std::vector<value_range> all;
+    for (auto const& pattern : ranges_) all.push_back({float_of(static_cast<std::uint32_t>(pattern.load(std::memory_order_relaxed)))});
+    return all;
+  }
+
+  piece_result& result(index_t piece) { return results_[static_cast<std::size_t>(piece)]; }
+
+  /// Returns the error of each `residual_tile_rows` rows, in their order.
+  std::vector<residual_statistics>& error() { return error_; }
+
+  /// Returns what all pieces found, summed in their order.
+  layer_quality quality() const {
+    layer_quality q;
+    q.layer = layer_of(tensor_->input.name);
+    q.how = tensor_->how;
+    q.shape = extents_;
+    for (auto const& part : error_) q.error += part;
+    q.scale_min = std::numeric_limits<float>::infinity();
+    for (auto const& part : results_) {
+      q.scale_min = std::min(q.scale_min, part.scale_min);
+      q.scale_max = std::max(q.scale_max, part.scale_max);
+      q.seconds += part.seconds;
+    }
+    if (scales_ == nullptr) q.scale_min = 0.0f;
+    return q;
+  }
+
+ private:
+  planned_tensor const* tensor_;
+  halfstep::codec const* codec_;
+  safetensors::tensor const* codes_ = nullptr;
+  safetensors::tensor const* scales_ = nullptr;
+  extents2 extents_;
+  std::uint64_t key_;
+  index_t group_rows_ = 1;
+  index_t piece_rows_ = 1;
+  std::vector<piece_result> results_;
+  std::vector<residual_statistics> error_;
+  std::vector<std::atomic<std::int32_t>> ranges_;
+  std::atomic<index_t> ranges_left_{0};
+};
+
+}  // namespace halfstep

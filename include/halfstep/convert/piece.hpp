@@ -1,0 +1,214 @@
+// The work on one piece of a tensor: read, rotate, quantize, measure, write.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <numeric>
+#include <span>
+#include <string>
+
+#include <halfstep/convert/job.hpp>
+#include <halfstep/convert/workspace.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/magnitude.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/group_range.hpp>
+#include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/kernel/widen.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Calls `f(Source const*)` with `data` as elements of `type`. Throws value_error for a type that `widen` does not read.
+template <class F>
+auto with_source(dtype type, void const* data, F const& f) {
+  switch (type) {
+    case dtype::f64: return f(static_cast<double const*>(data));
+    case dtype::f32: return f(static_cast<float const*>(data));
+    case dtype::f16: return f(static_cast<float16 const*>(data));
+    case dtype::bf16: return f(static_cast<bfloat16 const*>(data));
+    case dtype::f8_e4m3: return f(static_cast<float8_e4m3 const*>(data));
+    case dtype::f8_e5m2: return f(static_cast<float8_e5m2 const*>(data));
+    default: throw value_error("weights of type " + std::string(name_of(type)) + " cannot be widened to FP32");
+  }
+}
+
+/// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.
+inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows) {
+  with_source(tensor.type, rows.data, [&](auto const* x) {
+    for (index_t i = 0; i < rows.extents.count(); ++i) {
+      if (is_finite(x[i])) continue;
+      index_t const place = rows.first_row * rows.extents.columns + i;
+      float const value = widen(x[i]);
+      throw value_error("cannot quantize '" + tensor.name + "': element " + std::to_string(place) + " (row " +
+                        std::to_string(place / rows.extents.columns) + ", column " + std::to_string(place % rows.extents.columns) +
+                        ") is " + (value != value ? "NaN" : value > 0 ? "infinite" : "minus infinite") +
+                        "; keep such tensors as they are with --nan keep");
+    }
+  });
+}
+
+/// Whether a range holds NaN or infinity.
+inline bool is_nonfinite(value_range r) { return (bits(r.amax) & 0x7fffffff) >= 0x7f800000; }
+
+}  // namespace detail
+
+/// A piece of a quantized tensor in memory, tile by tile: whole rows that stay in cache through every step.
+class piece_worker {
+ public:
+  /// Works on `rows` rows of `job` from `first_row` on, whose bytes are in `input`.
+  piece_worker(quantize_job const& job, workspace& memory, std::span<std::byte const> input, index_t first_row, index_t rows)
+      : job_(job), memory_(memory), input_(input), first_row_(first_row), rows_(rows) {
+    extents2 const e = job.extents();
+    index_t const granule = std::lcm(job.group_rows(), residual_tile_rows);
+    tile_rows_ = std::max(granule, (index_t{1} << 16) / std::max<index_t>(e.columns, 1) / granule * granule);
+  }
+
+  /// Calls `f(first, source)` for every tile: its first row within the piece, and its rows as the codec reads them, rotated
+  /// where the recipe rotates.
+  template <class F>
+  void for_each_tile(F const& f) const {
+    dtype const type = job_.input().type;
+    auto const element = static_cast<index_t>(bits_of(type) / 8);
+    index_t const columns = job_.extents().columns;
+    int const group = job_.tensor().how.rotation_group;
+    for (index_t first = 0; first < rows_; first += tile_rows_) {
+      extents2 const e{std::min(tile_rows_, rows_ - first), columns};
+      erased_rows const stored{input_.data() + first * columns * element, e, first_row_ + first};
+      if (group == 0 && codec::reads(type)) {
+        f(first, stored, stored);
+        continue;
+      }
+      host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
+      detail::with_source(type, stored.data, [&]<class Source>(Source const* x) {
+        host_view<Source const> const from{x, e, stored.first_row};
+        if (group != 0)
+          hadamard_regular(serial{}, from, wide, group);
+        else
+          widen(serial{}, from, wide);
+      });
+      f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
+    }
+  }
+
+  /// Returns the kernels for what `for_each_tile` hands out.
+  codec_kernels const& kernels() const {
+    dtype const type = job_.input().type;
+    return job_.codec().kernels(job_.tensor().how.rotation_group == 0 && codec::reads(type) ? type : dtype::f32);
+  }
+
+  /// Raises the job's spanning ranges to those of this piece. Throws value_error at NaN or infinity.
+  void range(quantize_job& job) const {
+    index_t const count = job_.codec().groups(job_.extents()).count();
+    for_each_tile([&](index_t, erased_rows stored, erased_rows rows) {
+      auto const ranges = memory_.ranges(count);
+      kernels().range(rows, ranges.data());
+      require_finite(ranges, stored);
+      job.raise(ranges.data());
+    });
+  }
+
+  /// Stores codes, groups unless one row of groups spans the tensor (then `groups` holds them already), and what each
+  /// `residual_tile_rows` rows lost.
+  void encode(std::span<std::byte> groups, std::span<std::byte> codes, std::span<residual_statistics> error) const {
+    for_each_tile([&](index_t first, erased_rows stored, erased_rows rows) {
+      std::byte* const mine = groups.data() + group_offset(first);
+      if (job_.scales() == nullptr) {
+        require_finite({}, stored);
+      } else if (!job_.spans()) {
+        auto const ranges = memory_.ranges(job_.codec().groups(rows.extents).count());
+        kernels().range(rows, ranges.data());
+        require_finite(ranges, stored);
+        job_.codec().fit(ranges.data(), static_cast<index_t>(ranges.size()), mine);
+      }
+      std::byte* const q = codes.data() + first * code_row_bytes();
+      kernels().encode(rows, mine, job_.key(), q);
+      kernels().measure(rows, mine, q, error.data() + first / residual_tile_rows);
+    });
+  }
+
+  /// Stores what each `residual_tile_rows` rows lose by stored `codes` and `groups`.
+  void measure(std::span<std::byte const> groups, std::span<std::byte const> codes, std::span<residual_statistics> error) const {
+    for_each_tile([&](index_t first, erased_rows, erased_rows rows) {
+      kernels().measure(rows, groups.data() + group_offset(first), codes.data() + first * code_row_bytes(),
+                        error.data() + first / residual_tile_rows);
+    });
+  }
+
+  /// Returns the bytes of one row of codes.
+  index_t code_row_bytes() const { return static_cast<index_t>(bits_of(job_.codec().code_type) / 8) * job_.extents().columns; }
+
+  /// Returns the bytes of groups that belong to the piece.
+  index_t group_bytes() const {
+    return job_.codec().groups({rows_, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
+  }
+
+ private:
+  index_t group_offset(index_t first) const {
+    if (first == 0 || job_.spans() || job_.scales() == nullptr) return 0;
+    return job_.codec().groups({first, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
+  }
+
+  void require_finite(std::span<value_range const> ranges, erased_rows stored) const {
+    bool const suspicious = ranges.empty() || std::any_of(ranges.begin(), ranges.end(), detail::is_nonfinite);
+    if (!suspicious) return;
+    detail::refuse_nonfinite(job_.input(), stored);
+    if (!ranges.empty())
+      throw value_error("cannot quantize '" + job_.input().name + "': its rotated weights exceed FP32; convert it without --convrot");
+  }
+
+  quantize_job const& job_;
+  workspace& memory_;
+  std::span<std::byte const> input_;
+  index_t first_row_;
+  index_t rows_;
+  index_t tile_rows_ = 1;
+};
+
+/// Reads the ranges of one piece into `job`, for layouts whose groups span the rows.
+inline void range_piece(quantize_job& job, index_t piece, safetensors::reader const& input, workspace& memory) {
+  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
+  auto const bytes = memory.input(job.rows(piece) * row_bytes);
+  input.read(job.input(), static_cast<std::uint64_t>(job.first_row(piece) * row_bytes), bytes);
+  piece_worker(job, memory, bytes, job.first_row(piece), job.rows(piece)).range(job);
+}
+
+/// Converts one piece: its codes and scales go to their places in the output, what they cost into the job.
+///
+/// Throws value_error at NaN or infinity, naming tensor and element.
+inline void convert_piece(quantize_job& job, index_t piece, safetensors::reader const& input, safetensors::writer& output,
+                          workspace& memory) {
+  auto const start = std::chrono::steady_clock::now();
+  index_t const first = job.first_row(piece);
+  index_t const rows = job.rows(piece);
+  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
+  auto const bytes = memory.input(rows * row_bytes);
+  input.read(job.input(), static_cast<std::uint64_t>(first * row_bytes), bytes);
+
+  piece_worker const worker(job, memory, bytes, first, rows);
+  auto const groups = memory.groups(worker.group_bytes());
+  auto const codes = memory.codes(rows * worker.code_row_bytes());
+  if (job.spans()) {
+    auto const ranges = job.wait_for_ranges();
+    job.codec().fit(ranges.data(), static_cast<index_t>(ranges.size()), groups.data());
+  }
+  worker.encode(groups, codes, std::span(job.error()).subspan(static_cast<std::size_t>(first / residual_tile_rows)));
+
+  output.write(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
+  auto& result = job.result(piece);
+  if (job.scales() != nullptr) {
+    if (!job.spans() || piece == 0) output.write(*job.scales(), job.group_offset(first), groups);
+    auto const* const scale = reinterpret_cast<float const*>(groups.data());
+    auto const [low, high] = std::minmax_element(scale, scale + groups.size() / sizeof(float));
+    result.scale_min = *low;
+    result.scale_max = *high;
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace halfstep

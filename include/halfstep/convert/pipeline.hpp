@@ -1,0 +1,170 @@
+// The whole job over the pieces of a plan: a file in, a file out.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <halfstep/convert/job.hpp>
+#include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/convert/piece.hpp>
+#include <halfstep/convert/workspace.hpp>
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+/// A conversion under way: its jobs, and the pieces they are cut into.
+///
+/// `run` works on the pieces in the order of the input's bytes, as many at once as the executor runs; every order gives the same
+/// file, since a piece's bytes depend on nothing but the plan and the input.
+class conversion {
+ public:
+  /// Cuts `what` into pieces. Everything given is borrowed for the conversion's life. Throws unknown_option for a recipe that
+  /// `codecs` lacks.
+  conversion(safetensors::reader const& input, plan const& what, codec_table const& codecs, safetensors::writer& output,
+             convert_settings const& settings, observer const& watcher)
+      : input_(input), output_(output), settings_(settings), watcher_(watcher) {
+    for (auto const& tensor : what.tensors) {
+      if (tensor.what == action::keep) cut_copy(tensor);
+      if (tensor.what == action::quantize) cut_job(jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings), what);
+    }
+    order_ranges();
+  }
+
+  /// Does all pieces on `ex`. Throws what the first piece that fails throws, and `cancelled` when the observer says so.
+  template <host_executor Executor>
+  void run(Executor const& ex) {
+    for (auto const& [tensor, text] : markers_) output_.write(*tensor, 0, std::as_bytes(std::span(text)));
+    for (std::size_t first = 0; first < pieces_.size();) {
+      std::size_t const last = settings_.order == piece_order::overlapped ? pieces_.size() : end_of_tensor(first);
+      ex.for_each(static_cast<index_t>(last - first), [&](index_t i) { work_on(pieces_[first + static_cast<std::size_t>(i)]); });
+      first = last;
+    }
+  }
+
+  /// Returns the jobs, in the order of the input's bytes.
+  std::deque<quantize_job>& jobs() { return jobs_; }
+
+  /// Returns the quality of every quantized layer, in the order of the input's bytes.
+  std::vector<layer_quality> quality() const {
+    std::vector<layer_quality> all;
+    for (auto const& job : jobs_) all.push_back(job.quality());
+    return all;
+  }
+
+ private:
+  enum class kind : std::uint8_t { copy, range, convert };
+
+  struct piece {
+    kind what;
+    planned_tensor const* tensor;
+    quantize_job* job;           ///< null for copies
+    safetensors::tensor const* copy;  ///< the output's tensor, for copies
+    std::uint64_t index;         ///< of the job's piece, or the first byte of a copy
+  };
+
+  void cut_copy(planned_tensor const& tensor) {
+    auto const* const made = output_.head().find(tensor.outputs.at(0).spec.name);
+    std::uint64_t const bytes = tensor.input.end - tensor.input.begin;
+    for (std::uint64_t first = 0; first < bytes; first += settings_.piece_bytes)
+      pieces_.push_back({kind::copy, &tensor, nullptr, made, first});
+  }
+
+  void cut_job(quantize_job& job, plan const& what) {
+    for (auto const& made : job.tensor().outputs)
+      if (made.role == artifact_role::marker)
+        markers_.push_back({output_.head().find(made.spec.name), marker_text(job.tensor().how, what.markers)});
+    if (job.spans())
+      for (index_t i = 0; i < job.pieces(); ++i)
+        pieces_.push_back({kind::range, &job.tensor(), &job, nullptr, static_cast<std::uint64_t>(i)});
+    for (index_t i = 0; i < job.pieces(); ++i)
+      pieces_.push_back({kind::convert, &job.tensor(), &job, nullptr, static_cast<std::uint64_t>(i)});
+  }
+
+  /// Puts the ranges of a spanning tensor before the conversion of the one before it, so that no thread waits for another.
+  void order_ranges() {
+    if (settings_.order != piece_order::overlapped) return;
+    std::vector<piece> ordered;
+    std::vector<piece> held;  // the conversion of the last spanning tensor
+    for (auto const& p : pieces_) {
+      bool const waits = p.what == kind::convert && p.job->spans();
+      if (waits && !held.empty() && held.front().job != p.job) {
+        ordered.insert(ordered.end(), held.begin(), held.end());
+        held.clear();
+      }
+      (waits ? held : ordered).push_back(p);
+    }
+    ordered.insert(ordered.end(), held.begin(), held.end());
+    pieces_ = std::move(ordered);
+  }
+
+  std::size_t end_of_tensor(std::size_t first) const {
+    std::size_t last = first;
+    while (last < pieces_.size() && pieces_[last].tensor == pieces_[first].tensor) ++last;
+    return last;
+  }
+
+  void work_on(piece const& p) {
+    struct range_ended {
+      quantize_job* job;
+      ~range_ended() {
+        if (job != nullptr) job->end_range();
+      }
+    } const ended{p.what == kind::range ? p.job : nullptr};
+    if (stop_.load(std::memory_order_relaxed)) return;
+    try {
+      if (watcher_.cancelled && watcher_.cancelled()) throw cancelled("stopped on request: nothing was published");
+      do_piece(p);
+    } catch (...) {
+      stop_.store(true, std::memory_order_relaxed);
+      throw;
+    }
+  }
+
+  void do_piece(piece const& p) {
+    auto const lease = pool_.take();
+    std::uint64_t done = 0;
+    switch (p.what) {
+      case kind::copy: {
+        done = std::min(settings_.piece_bytes, p.tensor->input.end - p.tensor->input.begin - p.index);
+        auto const bytes = (*lease).input(static_cast<index_t>(done));
+        input_.read(p.tensor->input, p.index, bytes);
+        output_.write(*p.copy, p.index, bytes);
+        break;
+      }
+      case kind::range:
+        range_piece(*p.job, static_cast<index_t>(p.index), input_, *lease);
+        break;
+      case kind::convert: {
+        auto const index = static_cast<index_t>(p.index);
+        convert_piece(*p.job, index, input_, output_, *lease);
+        done = static_cast<std::uint64_t>(p.job->rows(index) * p.job->extents().columns * bits_of(p.job->input().type) / 8);
+        break;
+      }
+    }
+    if (watcher_.advanced) watcher_.advanced(p.tensor->input.name, done);
+  }
+
+  safetensors::reader const& input_;
+  safetensors::writer& output_;
+  convert_settings settings_;
+  observer const& watcher_;
+  std::deque<quantize_job> jobs_;
+  std::vector<piece> pieces_;
+  std::vector<std::pair<safetensors::tensor const*, std::string>> markers_;
+  workspace_pool pool_;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace halfstep

@@ -1,0 +1,102 @@
+// The finished file, read again before it is published: does it decode to what was measured.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <halfstep/convert/piece.hpp>
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/recipe/contract.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Reads rows of codes and their groups from the unfinished output, and compares what they lose with what was recorded.
+inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input,
+                        safetensors::writer const& output, workspace& memory) {
+  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
+  auto const bytes = memory.input(rows * row_bytes);
+  input.read(job.input(), static_cast<std::uint64_t>(first * row_bytes), bytes);
+  piece_worker const worker(job, memory, bytes, first, rows);
+  auto const codes = memory.codes(rows * worker.code_row_bytes());
+  auto const groups = memory.groups(worker.group_bytes());
+  output.read_back(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
+  if (job.scales() != nullptr) output.read_back(*job.scales(), job.group_offset(first), groups);
+  std::vector<residual_statistics> again(static_cast<std::size_t>((rows + residual_tile_rows - 1) / residual_tile_rows));
+  worker.measure(groups, codes, again);
+  for (std::size_t i = 0; i < again.size(); ++i) {
+    auto const& recorded = job.error()[static_cast<std::size_t>(first / residual_tile_rows) + i];
+    if (again[i].error_square == recorded.error_square && again[i].weight_square == recorded.weight_square) continue;
+    throw contract_error("layer '" + job.input().name + "' reads back differently near row " +
+                         std::to_string(first + static_cast<index_t>(i) * residual_tile_rows) +
+                         ": the disk or its memory changed the bytes; nothing was published");
+  }
+}
+
+inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, std::uint64_t count, safetensors::reader const& input,
+                        safetensors::writer const& output, workspace& memory) {
+  auto const before = memory.input(static_cast<index_t>(count));
+  auto const after = memory.codes(static_cast<index_t>(count));
+  input.read(tensor.input, first, before);
+  output.read_back(*output.head().find(tensor.outputs.at(0).spec.name), first, after);
+  if (std::memcmp(before.data(), after.data(), before.size()) != 0)
+    throw contract_error("tensor '" + tensor.input.name + "' reads back differently: the disk or its memory changed the bytes; nothing "
+                         "was published");
+}
+
+}  // namespace detail
+
+/// Decodes rows of the unfinished output again: of every layer some (sampled) or all (full), and with full every copied byte.
+///
+/// The sampled rows are the piece that holds a row drawn from the layer's name, so a run repeats. Throws contract_error, and
+/// `cancelled` when the observer says so.
+template <host_executor Executor>
+void verify_output(Executor const& ex, conversion& done, plan const& what, safetensors::reader const& input,
+                   safetensors::writer const& output, convert_settings const& settings, observer const& watcher) {
+  if (settings.verify == verification::header) return;
+  struct check {
+    quantize_job* job;
+    planned_tensor const* copy;
+    index_t first;
+    index_t count;
+  };
+  std::vector<check> checks;
+  for (auto& job : done.jobs()) {
+    index_t const granule = std::lcm(job.group_rows(), residual_tile_rows);
+    index_t const tiles = (job.extents().rows + granule - 1) / granule;
+    if (settings.verify == verification::full) {
+      for (index_t i = 0; i < job.pieces(); ++i) checks.push_back({&job, nullptr, job.first_row(i), job.rows(i)});
+    } else if (tiles > 0) {
+      auto const drawn = static_cast<index_t>(random_key(0, job.input().name) % static_cast<std::uint64_t>(tiles)) * granule;
+      checks.push_back({&job, nullptr, drawn, std::min(granule, job.extents().rows - drawn)});
+    }
+  }
+  if (settings.verify == verification::full) {
+    for (auto const& tensor : what.tensors) {
+      if (tensor.what != action::keep) continue;
+      std::uint64_t const bytes = tensor.input.end - tensor.input.begin;
+      for (std::uint64_t first = 0; first < bytes; first += settings.piece_bytes)
+        checks.push_back({nullptr, &tensor, static_cast<index_t>(first), static_cast<index_t>(std::min(settings.piece_bytes, bytes - first))});
+    }
+  }
+  workspace_pool pool;
+  ex.for_each(static_cast<index_t>(checks.size()), [&](index_t i) {
+    auto const& c = checks[static_cast<std::size_t>(i)];
+    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+    auto const lease = pool.take();
+    if (c.job != nullptr)
+      detail::verify_rows(*c.job, c.first, c.count, input, output, *lease);
+    else
+      detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), static_cast<std::uint64_t>(c.count), input, output, *lease);
+  });
+}
+
+}  // namespace halfstep
