@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <span>
 #include <string>
 #include <system_error>
@@ -94,7 +93,8 @@ inline file_identity identity_of(struct ::stat const& s) {
 inline std::ptrdiff_t read_fully(int file, std::uint64_t offset, std::span<std::byte> into) {
   std::size_t done = 0;
   while (done < into.size()) {
-    auto const n = retry([&] { return ::pread(file, into.data() + done, into.size() - done, static_cast<off_t>(offset + done)); });
+    auto const n =
+        retry([&] { return ::pread(file, into.data() + done, into.size() - done, static_cast<off_t>(offset + done)); });
     if (n < 0) return -1;
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
@@ -109,13 +109,13 @@ class input_file {
  public:
   /// Opens `path`. Throws io_error (open_input) where it is missing, unreadable or not a regular file; a FIFO does not block.
   explicit input_file(std::string path) : path_(std::move(path)) {
-    file_ = detail::descriptor(detail::retry([&] { return ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); }));
-    if (!file_) detail::fail(io_stage::open_input, "cannot open", path_, detail::errno_text(errno) + "; check the path and its permissions");
+    constexpr int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    file_ = detail::descriptor(detail::retry([&] { return ::open(path_.c_str(), flags); }));
     struct ::stat s;
-    if (::fstat(file_.get(), &s) != 0) detail::fail(io_stage::open_input, "cannot open", path_, detail::errno_text(errno) + "; check the file system");
-    if (!S_ISREG(s.st_mode))
-      detail::fail(io_stage::open_input, "cannot open", path_,
-                   std::string(S_ISDIR(s.st_mode) ? "it is a directory" : "it is not a regular file") + "; give a safetensors file");
+    if (!file_ || ::fstat(file_.get(), &s) != 0)
+      fail(io_stage::open_input, "cannot open", detail::errno_text(errno) + "; check the path and its permissions");
+    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is a directory; give a safetensors file");
+    if (!S_ISREG(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is not a regular file; give a safetensors file");
     identity_ = detail::identity_of(s);
     ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   }
@@ -124,31 +124,35 @@ class input_file {
 
   /// Returns the size in bytes, when it was opened.
   std::uint64_t size() const { return identity_.size; }
-
   file_identity const& identity() const { return identity_; }
 
   /// Fills `into` with the bytes from `offset`. Throws io_error: transfer, or input_changed where the file ends too early.
   void read(std::uint64_t offset, std::span<std::byte> into) const {
     auto const n = detail::read_fully(file_.get(), offset, into);
-    if (n < 0) detail::fail(io_stage::transfer, "cannot read", path_, detail::errno_text(errno) + "; check the disk it lies on");
+    if (n < 0) fail(io_stage::transfer, "cannot read", detail::errno_text(errno) + "; check the disk it lies on");
     if (static_cast<std::size_t>(n) < into.size())
-      detail::fail(io_stage::input_changed, "cannot read", path_,
-                   "it had " + std::to_string(size()) + " bytes and now ends at byte " + std::to_string(offset + static_cast<std::size_t>(n)) +
-                       "; let nothing write to it and start again");
+      fail(io_stage::input_changed, "cannot read",
+           "it had " + std::to_string(size()) + " bytes and now ends at byte " +
+               std::to_string(offset + static_cast<std::size_t>(n)) + "; let nothing write to it and start again");
   }
 
   /// Throws io_error (input_changed) unless size and time of modification are still what they were.
   void require_unchanged() const {
     struct ::stat s;
-    if (::fstat(file_.get(), &s) != 0) detail::fail(io_stage::transfer, "cannot examine", path_, detail::errno_text(errno) + "; check the disk it lies on");
+    if (::fstat(file_.get(), &s) != 0)
+      fail(io_stage::transfer, "cannot examine", detail::errno_text(errno) + "; check the disk it lies on");
     if (detail::identity_of(s) != identity_)
-      detail::fail(io_stage::input_changed, "cannot use", path_,
-                   "it was written to while it was read (" + std::to_string(size()) + " bytes before, " + std::to_string(s.st_size) +
-                       " now); let nothing write to it and start again");
+      fail(io_stage::input_changed, "cannot use",
+           "it was written to while it was read (" + std::to_string(size()) + " bytes before, " + std::to_string(s.st_size) +
+               " now); let nothing write to it and start again");
   }
 
  private:
   friend class file_mapping;
+
+  [[noreturn]] void fail(io_stage stage, std::string const& what, std::string const& why) const {
+    detail::fail(stage, what, path_, why);
+  }
 
   std::string path_;
   detail::descriptor file_;
@@ -161,13 +165,12 @@ class file_mapping {
   /// Maps the whole of `file`, which may be closed afterwards. Throws io_error (transfer).
   explicit file_mapping(input_file const& file) : size_(static_cast<std::size_t>(file.size())) {
     if (size_ == 0) return;
-    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
-    if (data_ == MAP_FAILED) {
-      data_ = nullptr;
-      detail::fail(io_stage::transfer, "cannot map", file.path(), detail::errno_text(errno) + "; read it instead");
-    }
+    void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
+    if (data == MAP_FAILED) file.fail(io_stage::transfer, "cannot map", detail::errno_text(errno) + "; read it instead");
+    data_ = data;
   }
-  file_mapping(file_mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  file_mapping(file_mapping&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   file_mapping& operator=(file_mapping&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -186,8 +189,8 @@ class file_mapping {
 
 /// A new file that appears at its path complete and flushed, or never.
 ///
-/// It grows as `<path>.part`, locked, at its full size from the start. Its first `head_bytes` stay zero until `commit`, which
-/// flushes the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed.
+/// It lies in `<path>.part`, locked, at its full size from the start. Its first bytes stay zero until `commit`, which flushes
+/// the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed.
 class output_file {
  public:
   /// Bytes of an output that share one start of write-back.
@@ -204,6 +207,7 @@ class output_file {
     require_target(inputs);
     open_part(inputs);
     try {
+      require_target(inputs);  // again: the run that held the lock may have published meanwhile
       reserve();
     } catch (...) {
       remove();
@@ -224,8 +228,8 @@ class output_file {
       throw shape_error("cannot write " + quoted(shown_) + ": bytes beyond its " + std::to_string(bytes_));
     std::size_t done = 0;
     while (done < from.size()) {
-      auto const n =
-          detail::retry([&] { return ::pwrite(part_.get(), from.data() + done, from.size() - done, static_cast<off_t>(offset + done)); });
+      auto const n = detail::retry(
+          [&] { return ::pwrite(part_.get(), from.data() + done, from.size() - done, static_cast<off_t>(offset + done)); });
       if (n <= 0) fail_transfer("cannot write", n < 0 ? errno : EIO);
       done += static_cast<std::size_t>(n);
     }
@@ -257,7 +261,8 @@ class output_file {
     struct ::stat s;
     if (::lstat(target.c_str(), &s) == 0 && S_ISLNK(s.st_mode)) {
       std::array<char, PATH_MAX> resolved{};
-      if (::realpath(target.c_str(), resolved.data()) == nullptr) fail_create("it is a symbolic link to nothing; remove it or choose another name");
+      if (::realpath(target.c_str(), resolved.data()) == nullptr)
+        fail_create("it is a symbolic link to nothing; remove it or choose another name");
       target = resolved.data();
     }
     auto const slash = target.rfind('/');
@@ -275,8 +280,8 @@ class output_file {
       if (errno != ENOENT) fail_create(detail::errno_text(errno) + "; choose another name");
       return;
     }
-    if (!S_ISREG(s.st_mode))
-      fail_create(std::string(S_ISDIR(s.st_mode) ? "it is a directory" : "it exists and is not a regular file") + "; choose another name");
+    if (S_ISDIR(s.st_mode)) fail_create("it is a directory; add a file name");
+    if (!S_ISREG(s.st_mode)) fail_create("it exists and is not a regular file; choose another name");
     require_no_input(s, inputs);
     if (existing_ == overwrite::refuse) fail_exists();
   }
@@ -288,12 +293,14 @@ class output_file {
 
   // Opens and locks the part: the file that bears the name once the lock is held, not one renamed or removed meanwhile.
   void open_part(std::span<file_identity const> inputs) {
-    constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    auto const open = [&](int flags) {
+      flags |= O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+      return detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags, 0666); }));
+    };
     for (int attempt = 0; attempt < 100; ++attempt) {
-      part_ = detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags | O_EXCL, 0666); }));
+      part_ = open(O_EXCL);
       created_ = static_cast<bool>(part_);
-      if (!created_ && errno == EEXIST)
-        part_ = detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags, 0666); }));
+      if (!created_ && errno == EEXIST) part_ = open(0);
       if (!part_ && (errno == ENOSPC || errno == EDQUOT)) fail_transfer("cannot create", errno);
       if (!part_) fail_create(quoted(part_name_) + ": " + detail::errno_text(errno) + "; check the directory's permissions");
       struct ::stat mine, named;
@@ -311,10 +318,6 @@ class output_file {
         continue;
       require_no_input(mine, inputs);
       if (!created_ && mine.st_nlink != 1) give_up(quoted(part_name_) + " beside it has a second name; remove it");
-      if (::fstatat(directory_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && existing_ == overwrite::refuse) {
-        remove();
-        fail_exists();
-      }
       return;
     }
     part_ = {};
@@ -335,11 +338,10 @@ class output_file {
       std::uint64_t const window = offset / window_bytes;
       std::uint64_t const next = std::min(end, (window + 1) * window_bytes);
       std::uint64_t const before = windows_[window].fetch_add(next - offset, std::memory_order_relaxed);
+      [[maybe_unused]] bool const completed = before < window_bytes && before + (next - offset) >= window_bytes;
 #if defined(__linux__)
-      if (before < window_bytes && before + (next - offset) >= window_bytes)
-        ::sync_file_range(part_.get(), static_cast<off_t>(window * window_bytes), static_cast<off_t>(window_bytes), SYNC_FILE_RANGE_WRITE);
-#else
-      static_cast<void>(before);
+      auto const begin = static_cast<off_t>(window * window_bytes);
+      if (completed) ::sync_file_range(part_.get(), begin, static_cast<off_t>(window_bytes), SYNC_FILE_RANGE_WRITE);
 #endif
       offset = next;
     }
@@ -358,7 +360,8 @@ class output_file {
       if (errno != EINVAL && errno != ENOSYS) fail_transfer("cannot rename to", errno);
     }
 #endif
-    if (::renameat(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str()) != 0) fail_transfer("cannot rename to", errno);
+    if (::renameat(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str()) != 0)
+      fail_transfer("cannot rename to", errno);
   }
 
   void remove() noexcept {
@@ -372,7 +375,9 @@ class output_file {
     fail_create(why);
   }
 
-  [[noreturn]] void fail_create(std::string const& why) const { detail::fail(io_stage::create_output, "cannot create", shown_, why); }
+  [[noreturn]] void fail_create(std::string const& why) const {
+    detail::fail(io_stage::create_output, "cannot create", shown_, why);
+  }
   [[noreturn]] void fail_exists() const { fail_create("it exists; choose another name or ask for it to be replaced (--force)"); }
   [[noreturn]] void fail_transfer(std::string const& what, int code) const {
     detail::fail(io_stage::transfer, what, shown_, detail::errno_text(code) + "; free space or check the disk, then start again");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -9,12 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/name_order.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
@@ -98,15 +99,28 @@ inline std::uint64_t require_bytes(std::string_view name, dtype type, std::span<
   return *bytes;
 }
 
-// The reference writer's order: by type from U64 down to BOOL, then by name.
-inline bool in_writing_order(dtype type_a, std::string_view name_a, dtype type_b, std::string_view name_b) {
-  return type_a != type_b ? type_a > type_b : name_a < name_b;
-}
-
-inline bool in_data_order(tensor const& a, tensor const& b) {
-  if (a.begin != b.begin) return a.begin < b.begin;
-  if (a.end != b.end) return a.end < b.end;
-  return in_writing_order(a.type, a.name, b.type, b.name);
+// Sorts by place in the data, empty tensors of one place as they came; needs 24 bytes a tensor.
+inline void sort_by_place(std::vector<tensor>& tensors) {
+  auto const before = [](tensor const& a, tensor const& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; };
+  if (std::is_sorted(tensors.begin(), tensors.end(), before)) return;
+  struct place {
+    std::uint64_t begin, end;
+    std::uint32_t from;
+    auto operator<=>(place const&) const = default;
+  };
+  std::vector<place> order;
+  order.reserve(tensors.size());
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) order.push_back({tensors[i].begin, tensors[i].end, i});
+  std::sort(order.begin(), order.end());
+  for (std::uint32_t start = 0; start < order.size(); ++start) {
+    std::uint32_t to = start;
+    while (order[to].from != start) {
+      std::uint32_t const from = std::exchange(order[to].from, to);
+      std::swap(tensors[to], tensors[from]);
+      to = from;
+    }
+    order[to].from = to;
+  }
 }
 
 }  // namespace detail
@@ -119,8 +133,7 @@ class header {
   /// Takes tensors in any order. Throws format_error with the rule that they break.
   header(std::vector<tensor> tensors, metadata_list metadata) : tensors_(std::move(tensors)), metadata_(std::move(metadata)) {
     if (tensors_.size() > 0xffff'ffffu) throw format_error("more tensors than a header of the longest length can hold");
-    if (!std::is_sorted(tensors_.begin(), tensors_.end(), detail::in_data_order))
-      std::sort(tensors_.begin(), tensors_.end(), detail::in_data_order);
+    detail::sort_by_place(tensors_);
     for (tensor const& t : tensors_) {
       detail::require_name(t.name);
       std::uint64_t const bytes = detail::require_bytes(t.name, t.type, t.shape);
@@ -132,12 +145,14 @@ class header {
                            " bytes, and its shape needs " + std::to_string(bytes));
       data_bytes_ = t.end;
     }
-    by_name_.resize(tensors_.size());
-    std::iota(by_name_.begin(), by_name_.end(), 0u);
-    std::sort(by_name_.begin(), by_name_.end(), [this](auto a, auto b) { return tensors_[a].name < tensors_[b].name; });
-    auto const same = [this](auto a, auto b) { return tensors_[a].name == tensors_[b].name; };
-    auto const twice = std::adjacent_find(by_name_.begin(), by_name_.end(), same);
-    if (twice != by_name_.end()) throw format_error("two tensors are called " + quoted(tensors_[*twice].name));
+    std::vector<name_ref> names;
+    names.reserve(tensors_.size());
+    for (std::uint32_t i = 0; i < tensors_.size(); ++i) names.push_back(name_ref::to(tensors_[i].name, i));
+    if (auto const twice =
+            sort_names(names.begin(), names.end(), [this](name_ref n) { return std::string_view(tensors_[n.where].name); }))
+      throw format_error("two tensors are called " + quoted(tensors_[twice->where].name));
+    by_name_.reserve(names.size());
+    for (name_ref const n : names) by_name_.push_back(n.where);
   }
 
   /// Returns the tensors in the order of their bytes.
@@ -170,7 +185,7 @@ class header {
 /// Throws format_error on duplicate names or keys, a tensor called `__metadata__`, and whatever the reader would refuse.
 inline header arrange(std::vector<tensor_spec> specs, metadata_list metadata) {
   std::sort(specs.begin(), specs.end(), [](tensor_spec const& a, tensor_spec const& b) {
-    return detail::in_writing_order(a.type, a.name, b.type, b.name);
+    return a.type != b.type ? a.type > b.type : a.name < b.name;  // the reference writer's order
   });
   std::vector<tensor> tensors;
   tensors.reserve(specs.size());

@@ -4,10 +4,10 @@
 // include <boost/json/src.hpp> in one source file of the program. Headers that do not parse need neither.
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <span>
@@ -18,6 +18,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/name_order.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
@@ -33,6 +34,9 @@ class allowance {
     left_ -= bytes;
   }
 
+  /// Returns what was freed.
+  void give_back(std::uint64_t bytes) { left_ += bytes; }
+
  private:
   std::uint64_t left_;
 };
@@ -47,12 +51,6 @@ inline std::optional<std::uint64_t> plain_unsigned(std::string_view digits) {
 }
 
 namespace detail {
-
-// A key of an object that is still open: a piece of the text, or of the unescaped copies.
-struct json_key {
-  static constexpr std::uint32_t unescaped = 0x8000'0000u;
-  std::uint32_t begin, size;
-};
 
 // Boost's handler: gathers strings, finds duplicate keys by sorting, hands on the rest.
 template <class Events>
@@ -93,7 +91,7 @@ class json_handler {
   }
   bool on_key(view last, std::size_t, code&) {
     std::string_view const key = whole(last);
-    remember(key);
+    if (!events_->keeps_keys()) remember(key);
     events_->key(key);
     parts_.clear();
     return true;
@@ -134,43 +132,39 @@ class json_handler {
     return parts_;
   }
 
+  // Keys of the objects that are still open: places in the text, or in the unescaped copies. A deque never holds a second copy.
   void remember(std::string_view key) {
-    if (keys_.size() == keys_.capacity()) memory_->take(2 * sizeof(json_key) * std::max<std::size_t>(keys_.size(), 16));
     std::less<char const*> const before;
-    auto const size = static_cast<std::uint32_t>(key.size());
     bool const in_text = !before(key.data(), text_.data()) && !before(text_.data() + text_.size(), key.data() + key.size());
+    memory_->take(sizeof(name_ref) + (in_text ? 0 : 2 * key.size()));
     if (in_text) {
-      keys_.push_back({static_cast<std::uint32_t>(key.data() - text_.data()), size});
+      keys_.push_back(name_ref::to(key, static_cast<std::uint32_t>(key.data() - text_.data())));
     } else {
-      memory_->take(2 * key.size());
-      keys_.push_back({json_key::unescaped | static_cast<std::uint32_t>(unescaped_.size()), size});
-      unescaped_ += key;
+      keys_.push_back(name_ref::to(key, copied | static_cast<std::uint32_t>(copies_.size())));
+      copies_ += key;
     }
   }
 
-  std::string_view text_of(json_key k) const {
-    bool const copied = (k.begin & json_key::unescaped) != 0;
-    return (copied ? std::string_view(unescaped_) : text_).substr(k.begin & ~json_key::unescaped, k.size);
-  }
-
   void require_unique_keys() {
+    auto const text_of = [this](name_ref k) {
+      return ((k.where & copied) != 0 ? std::string_view(copies_) : text_).substr(k.where & ~copied, k.size);
+    };
     auto const first = keys_.begin() + static_cast<std::ptrdiff_t>(first_keys_.back());
-    auto const less = [this](json_key a, json_key b) { return text_of(a) < text_of(b); };
-    if (!std::is_sorted(first, keys_.end(), less)) std::sort(first, keys_.end(), less);
-    auto const same = [this](json_key a, json_key b) { return text_of(a) == text_of(b); };
-    auto const twice = std::adjacent_find(first, keys_.end(), same);
-    if (twice != keys_.end()) throw format_error("the name " + quoted(text_of(*twice)) + " occurs twice in one object");
+    if (auto const twice = sort_names(first, keys_.end(), text_of))
+      throw format_error("the name " + quoted(text_of(*twice)) + " occurs twice in one object");
+    memory_->give_back((keys_.size() - first_keys_.back()) * sizeof(name_ref));
     keys_.erase(first, keys_.end());
     first_keys_.pop_back();
-    if (keys_.empty()) unescaped_.clear();
   }
+
+  static constexpr std::uint32_t copied = 0x8000'0000u;
 
   std::string_view text_;
   allowance* memory_;
   Events* events_;
   std::string parts_;
-  std::string unescaped_;
-  std::vector<json_key> keys_;
+  std::string copies_;
+  std::deque<name_ref> keys_;
   std::vector<std::size_t> first_keys_;
 };
 
@@ -179,7 +173,8 @@ class json_handler {
 /// Reads `text`, one JSON value with white space around it, and calls `events` in order.
 ///
 /// `Events` has begin_object, end_object, begin_array, end_array, boolean and null without arguments; key and string, which
-/// take the unescaped text; number, which takes the characters as written. A view is valid during its call only.
+/// take the unescaped text; number, which takes the characters as written. A view is valid during its call only. Its
+/// keeps_keys tells, before each key, whether the events themselves see to it that this object's keys differ.
 /// Refuses with format_error what RFC 8259 refuses, invalid UTF-8, lone surrogates, more than 32 levels, and a name that occurs
 /// twice in one object. Memory comes out of `memory`. Precondition: text.size() < 2^31.
 template <class Events>

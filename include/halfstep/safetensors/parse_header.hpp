@@ -31,20 +31,35 @@ class header_events {
 
   void begin_object() {
     switch (place_) {
-      case place::document: place_ = place::top; return;
-      case place::top: place_ = is_metadata_ ? place::metadata : open_entry(); return;
-      case place::entry: return skip("is an object");
-      case place::skipped: ++skipped_depth_; return;
-      default: refuse("an object");
+      case place::document:
+        place_ = place::top;
+        return;
+      case place::top:
+        place_ = is_metadata_ ? place::metadata : open_entry();
+        return;
+      case place::entry:
+        return skip("is an object");
+      case place::skipped:
+        ++skipped_depth_;
+        return;
+      default:
+        refuse("an object");
     }
   }
 
   void end_object() {
     switch (place_) {
-      case place::top: place_ = place::document; return;
-      case place::entry: close_entry(); return;
-      case place::metadata: place_ = place::top; return;
-      default: leave_skipped();
+      case place::top:
+        place_ = place::document;
+        return;
+      case place::entry:
+        close_entry();
+        return;
+      case place::metadata:
+        place_ = place::top;
+        return;
+      default:
+        leave_skipped();
     }
   }
 
@@ -58,8 +73,11 @@ class header_events {
         else
           skip("is an array");
         return;
-      case place::skipped: ++skipped_depth_; return;
-      default: refuse("an array");
+      case place::skipped:
+        ++skipped_depth_;
+        return;
+      default:
+        refuse("an array");
     }
   }
 
@@ -70,9 +88,13 @@ class header_events {
       leave_skipped();
   }
 
+  // The header's own check covers the names of tensors.
+  bool keeps_keys() const { return place_ == place::top; }
+
   void key(std::string_view name) {
     if (place_ == place::top) {
       is_metadata_ = name == metadata_key;
+      if (is_metadata_ && std::exchange(had_metadata_, true)) throw format_error("the name " + quoted(name) + " occurs twice");
       if (!is_metadata_) open_tensor(name);
     } else if (place_ == place::metadata) {
       memory_->take(3 * sizeof(metadata_list::value_type) + heap_bytes(name.size()));
@@ -165,7 +187,7 @@ class header_events {
 
   void open_tensor(std::string_view name) {
     require_name(name);
-    memory_->take(sizeof(tensor) + sizeof(std::uint32_t) + heap_bytes(name.size()));
+    memory_->take(sizeof(tensor) + 24 + heap_bytes(name.size()));  // 24: sorting, then looking up
     tensors_.emplace_back();
     tensors_.back().name = name;
   }
@@ -192,6 +214,7 @@ class header_events {
   place place_ = place::document;
   field field_ = field::unknown;
   bool is_metadata_ = false;
+  bool had_metadata_ = false;
   unsigned seen_ = 0;
   unsigned skipped_depth_ = 0;
   std::uint64_t shape_[max_rank] = {};

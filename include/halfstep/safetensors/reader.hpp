@@ -55,6 +55,23 @@ inline void require_start(std::string const& path, std::uint64_t file_bytes) {
                        "; get the whole file again from its source");
 }
 
+struct opened_header {
+  header head;
+  std::uint64_t data_begin;  // of the data in the file
+};
+
+// Reads and checks the header of `file`, through a private copy that nobody else can change.
+inline opened_header read_header(input_file const& file) {
+  require_start(file.path(), file.size());
+  std::array<std::byte, length_bytes> start;
+  file.read(0, start);
+  std::uint64_t const length = require_length(file.path(), file.size(), start);
+  std::vector<char> text(static_cast<std::size_t>(length));
+  file.read(length_bytes, std::as_writable_bytes(std::span(text)));
+  std::uint64_t const data_begin = length_bytes + length;
+  return {parse_header(text, file.size() - data_begin, file.path()), data_begin};
+}
+
 inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t size) {
   if (offset > t.bytes() || size > t.bytes() - offset)
     throw shape_error("cannot access tensor " + quoted(t.name) + ": bytes " + std::to_string(offset) + " to " +
@@ -67,18 +84,9 @@ inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t s
 class reader {
  public:
   /// Opens `path` and checks the whole header. Throws io_error (open_input, transfer) and format_error.
-  explicit reader(std::string path) : file_(std::move(path)) {
-    detail::require_start(file_.path(), file_.size());
-    std::array<std::byte, detail::length_bytes> start;
-    file_.read(0, start);
-    std::uint64_t const length = detail::require_length(file_.path(), file_.size(), start);
-    std::vector<char> text(static_cast<std::size_t>(length));
-    file_.read(detail::length_bytes, std::as_writable_bytes(std::span(text)));
-    data_begin_ = detail::length_bytes + length;
-    header_ = parse_header(text, file_.size() - data_begin_, file_.path());
-  }
+  explicit reader(std::string path) : file_(std::move(path)), opened_(detail::read_header(file_)) {}
 
-  header const& head() const { return header_; }
+  header const& head() const { return opened_.head; }
   std::string const& path() const { return file_.path(); }
   std::uint64_t file_bytes() const { return file_.size(); }
   file_identity const& identity() const { return file_.identity(); }
@@ -88,7 +96,7 @@ class reader {
   /// Throws io_error (transfer; input_changed where the file was truncated), shape_error beyond the tensor's end.
   void read(tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
     detail::require_piece(t, offset, into.size());
-    file_.read(data_begin_ + t.begin + offset, into);
+    file_.read(opened_.data_begin + t.begin + offset, into);
   }
 
   /// Throws io_error (input_changed) where the file's size or time of modification is not what it was when opened.
@@ -96,8 +104,7 @@ class reader {
 
  private:
   input_file file_;
-  header header_;
-  std::uint64_t data_begin_ = 0;
+  detail::opened_header opened_;
 };
 
 }  // namespace halfstep::safetensors
