@@ -230,6 +230,13 @@ TEST(Plan, KeepsAllMetadataAndRepeatsTheMarkersOnRequest) {
             R"({"format_version": "1.0", "layers": {"a.0.x": {"format": "int8_blockwise", "group_size": 128}}})");
 }
 
+TEST(Plan, AddsMetadataInPlaceOfPairsWithTheSameKey) {
+  auto const input = halfstep::safetensors::arrange({{"a.0.x.weight", dtype::f32, {256, 256}}}, {{"config", "1"}, {"seed", "7"}});
+  auto const p = make_plan(input, {.added_metadata = {{"seed", "9"}}});
+  EXPECT_THAT(p.output.metadata(), ElementsAre(testing::Pair("config", "1"), testing::Pair("seed", "9")));
+  EXPECT_EQ(contract_of(p).metadata, p.output.metadata());
+}
+
 TEST(Plan, NamesTheLoaderThatTheMostParticularLayerNeeds) {
   EXPECT_EQ(make_plan(flux_part(), {}).needs, halfstep::loader::fork);
   EXPECT_EQ(make_plan(flux_part(), {.target = {.format = scheme::int8_axis}}).needs, halfstep::loader::stock_comfyui);

@@ -42,8 +42,9 @@ struct plan_options {
   size_rule sizes = size_rule::storable;
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
-  std::set<std::string, std::less<>> nonfinite = {};       ///< tensors with NaN or Inf, found beforehand, that stay as they are
-  safetensors::metadata_list added_metadata = {};     ///< pairs to write beside those of the input
+  std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  safetensors::metadata_list added_metadata =
+      {};  ///< pairs to write beside those of the input; they replace pairs with the same key
 };
 
 }  // namespace halfstep

@@ -11,8 +11,8 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>
-#include <halfstep/plan/options.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
+#include <halfstep/plan/options.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
@@ -44,7 +44,7 @@ struct plan {
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
   loader needs = loader::any;           ///< the most particular program that any layer needs
-  safetensors::metadata_list metadata;  ///< the input's pairs, all of which are kept
+  safetensors::metadata_list metadata;  ///< the input's pairs, and those that the options add
   safetensors::header output;           ///< names, shapes, offsets and metadata of the file to be written
   std::uint64_t input_data_bytes = 0;   ///< bytes of all input tensors
   std::uint64_t output_bytes = 0;       ///< size of the output file, exact
@@ -226,8 +226,11 @@ class planner {
       plan_.needs = std::max(plan_.needs, loader_of(t.how, options_.markers));
     }
     plan_.metadata = input_.metadata();
+    for (auto const& added : options_.added_metadata) {
+      std::erase_if(plan_.metadata, [&](auto const& pair) { return pair.first == added.first; });
+      plan_.metadata.push_back(added);
+    }
     auto metadata = plan_.metadata;
-    metadata.insert(metadata.end(), options_.added_metadata.begin(), options_.added_metadata.end());
     if (options_.metadata == quant_metadata::save)
       metadata.emplace_back(std::string(quant_metadata_key), quant_metadata_text(layers, options_.markers));
     plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));

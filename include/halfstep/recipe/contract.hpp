@@ -44,7 +44,7 @@ struct contract_layer {
 struct contract {
   std::vector<contract_layer> layers = {};
   std::vector<safetensors::tensor_spec> copied = {};  ///< tensors that pass through
-  safetensors::metadata_list metadata = {};           ///< pairs of the input, all of which are kept
+  safetensors::metadata_list metadata = {};           ///< pairs that the file must hold
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
