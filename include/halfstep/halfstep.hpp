@@ -1,7 +1,7 @@
 // The library on the host, from number types to quantized tensors.
 //
-// The file format (safetensors/) brings Boost.JSON and is included by name. The device half is cuda.cuh; the converter's parts are
-// converter.hpp.
+// The file format (safetensors/) brings Boost.JSON and is included by name. The device half is cuda.cuh, the converter's
+// parts are in converter.hpp.
 #pragma once
 
 #include <halfstep/core/arithmetic.hpp>

@@ -13,8 +13,7 @@
 #pragma GCC diagnostic pop
 #endif
 #if defined(EIGEN_HAS_OPENMP)
-#error \
-    "halfstep: include halfstep before Eigen, or define EIGEN_DONT_PARALLELIZE; Eigen's threads would change sums with their number"
+#error "halfstep: include halfstep before Eigen or define EIGEN_DONT_PARALLELIZE: Eigen's threads would change sums"
 #endif
 
 #include <algorithm>
