@@ -16,10 +16,12 @@ HALFSTEP_HD constexpr index_t rows_per_group(extents2 e) {
   return group_rows > 0 && e.rows > 0 ? e.rows / group_rows : 1;
 }
 
-/// Returns whether every group reaches from the first row to the last, so that pieces of a tensor share their groups.
+/// Returns whether every group reaches from the first row to the last however many there are, so that pieces of a tensor share
+/// their groups: a scale for the tensor, or for a column; not a matrix that happens to be one block high.
 template <class Layout>
 HALFSTEP_HD constexpr bool spans_all_rows(extents2 e) {
-  return has_groups<Layout> && Layout::groups(e).rows == 1 && e.rows > 1;
+  return has_groups<Layout> && e.rows > 1 && Layout::groups(e).rows == 1 && Layout::fits({1, e.columns}) &&
+         Layout::groups({1, e.columns}) == Layout::groups(e);
 }
 
 /// Returns the prepared group of the element at (`row`, `column`), for layouts with and without groups.

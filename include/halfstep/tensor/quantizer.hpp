@@ -84,6 +84,7 @@ class quantizer {
   void operator()(Executor const& ex, host_view<Weight> weight, host_view<group_type> groups, host_view<code_type> codes) const {
     host_view<std::remove_const_t<Weight> const> const w = weight;
     require_shapes(w.extents(), groups.extents(), codes.extents());
+    if (w.extents().count() == 0) return fit_nothing(groups);
     if (spans_all_rows<Layout>(w.extents()) && row_tiles(w.extents()).count() > 1) {
       fit_spanning(ex, w, groups);
       return store_codes(ex, w, groups, codes);
@@ -144,6 +145,11 @@ class quantizer {
   [[noreturn]] static void refuse(extents2 e, std::string_view by) {
     throw shape_error("halfstep: a matrix of " + std::to_string(e.rows) + " x " + std::to_string(e.columns) + " does not fit " +
                       std::string(by));
+  }
+
+  /// A matrix without elements may still have groups, such as its one scale.
+  static void fit_nothing(host_view<group_type> groups) {
+    for (index_t group = 0; group < groups.extents().count(); ++group) groups.data()[group] = Layout::fit(value_range{0.0f});
   }
 
   template <class Group>
