@@ -128,7 +128,8 @@ TEST(Conversions, RoundEveryFp32ToBf16LikeTheAverageOfItsNeighbours) {
       float const x = float_of(pattern);
       auto const actual = static_cast<std::uint32_t>(halfstep::to_bfloat16(x));
       if (x != x) {
-        if (!(widen(static_cast<bfloat16>(actual)) != widen(static_cast<bfloat16>(actual)))) throw std::runtime_error(std::to_string(pattern));
+        if (!(widen(static_cast<bfloat16>(actual)) != widen(static_cast<bfloat16>(actual))))
+          throw std::runtime_error(std::to_string(pattern));
         continue;
       }
       bool const up = lower > 0x8000 || (lower == 0x8000 && upper % 2 == 1);

@@ -7,9 +7,7 @@
 
 namespace {
 
-TEST(Version, IsThreeNumbers) {
-  EXPECT_THAT(std::string(halfstep::version), testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
-}
+TEST(Version, IsThreeNumbers) { EXPECT_THAT(std::string(halfstep::version), testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+")); }
 
 TEST(Version, IsTheOneTheBuildReads) { EXPECT_EQ(halfstep::version, HALFSTEP_PROJECT_VERSION); }
 

@@ -1,0 +1,140 @@
+// Extents, names, random numbers, views and buffers.
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/magnitude.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/core/scratch_pool.hpp>
+
+#include "../support/weights.hpp"
+
+namespace {
+
+using halfstep::extents2;
+using halfstep::host_view;
+using halfstep::index_t;
+
+TEST(CheckedProduct, RefusesWhat64BitsCannotHold) {
+  EXPECT_EQ(halfstep::checked_product(1u << 31, 2), std::uint64_t{1} << 32);
+  EXPECT_EQ(halfstep::checked_product(0, ~std::uint64_t{0}), 0u);
+  EXPECT_FALSE(halfstep::checked_product(std::uint64_t{1} << 32, std::uint64_t{1} << 32));
+  std::array<std::uint64_t, 3> const hidden{std::uint64_t{1} << 32, std::uint64_t{1} << 32, 0};
+  EXPECT_FALSE(halfstep::checked_product(hidden));
+  EXPECT_EQ(halfstep::checked_product(std::span<std::uint64_t const>()), 1u);
+}
+
+TEST(Dtype, IsFoundByItsName) {
+  for (int i = 0; i <= static_cast<int>(halfstep::dtype::u64); ++i) {
+    auto const type = static_cast<halfstep::dtype>(i);
+    EXPECT_EQ(halfstep::dtype_named(halfstep::name_of(type)), type);
+  }
+  EXPECT_FALSE(halfstep::dtype_named("f32"));
+  EXPECT_EQ(halfstep::bits_of(halfstep::dtype::f6_e2m3), 6);
+}
+
+TEST(Philox, HasThePublishedWords) {
+  auto const words = halfstep::philox(0)(0);  // Random123's known answer for counter and key 0
+  EXPECT_THAT(words.word, testing::ElementsAre(0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u));
+}
+
+TEST(Philox, DependsOnEveryBitOfKeyAndCounter) {
+  std::set<std::uint64_t> seen;
+  for (int bit = 0; bit < 64; ++bit)
+    for (auto const& words : {halfstep::philox(std::uint64_t{1} << bit)(0), halfstep::philox(0)(std::uint64_t{1} << bit)})
+      seen.insert(std::uint64_t{words.word[0]} << 32 | words.word[1]);
+  EXPECT_EQ(seen.size(), 128u);
+}
+
+TEST(RandomKey, TellsTensorsAndSeedsApart) {
+  std::set<std::uint64_t> keys;
+  for (std::uint64_t seed = 0; seed < 50; ++seed)
+    for (char const* const name : {"a.weight", "b.weight", ""}) keys.insert(halfstep::random_key(seed, name));
+  EXPECT_EQ(keys.size(), 150u);
+}
+
+TEST(UnitFloat, IsInTheHalfOpenUnitInterval) {
+  EXPECT_EQ(halfstep::unit_float(0), 0.0f);
+  EXPECT_EQ(halfstep::unit_float(~0u), 1.0f - 0x1p-24f);
+}
+
+TEST(MatrixView, KnowsItsPlaceInTheTensor) {
+  std::vector<float> const data(40);
+  host_view<float const> const whole(data.data(), {10, 4});
+  auto const piece = whole.rows(3, 5).rows(2, 2);
+  EXPECT_EQ(piece.extents(), (extents2{2, 4}));
+  EXPECT_EQ(piece.first_row(), 5);
+  EXPECT_EQ(piece.index_in_tensor(1, 3), 27);
+  EXPECT_EQ(&piece(1, 3), data.data() + 27);
+}
+
+TEST(RequireExtents, SaysWhatWasExpected) {
+  EXPECT_EQ(halfstep_test::message_of([] {
+              halfstep::require_extents({1, 2}, {3, 4}, "here");
+            }),
+            "here: expected 3 x 4, got 1 x 2");
+}
+
+TEST(Buffer, IsAlignedAndMoves) {
+  halfstep::host_buffer<char> a(100);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a.data()) % 64, 0u);
+  char* const p = a.data();
+  auto const b = std::move(a);
+  EXPECT_EQ(b.data(), p);
+  EXPECT_EQ(b.view({10, 10}).rows(), 10);
+  EXPECT_THROW(b.view({10, 11}), halfstep::shape_error);
+  EXPECT_THROW(halfstep::host_buffer<double>(-1), std::bad_alloc);
+  EXPECT_THROW(halfstep::host_buffer<double>(std::numeric_limits<index_t>::max()), std::bad_alloc);
+}
+
+TEST(ScratchPool, HandsOutNoMoreBuffersThanAreBorrowedAtOnce) {
+  halfstep::scratch_pool<float> pool(64);
+  using lease = halfstep::scratch_pool<float>::lease;
+  std::set<float*> seen;
+  for (int i = 0; i < 10; ++i) {
+    lease const one(pool), two(pool);
+    EXPECT_NE(one.data(), two.data());
+    seen.insert({one.data(), two.data()});
+  }
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+template <class T>
+void expect_ordered() {
+  using magnitude = halfstep::magnitude<T>;
+  for (std::uint32_t p = 0; p < 1u << (8 * sizeof(T)); ++p) {
+    T const x = static_cast<T>(p);
+    float const wide = widen(x);
+    float const back = magnitude::value(magnitude::of(x));
+    if (wide != wide)
+      EXPECT_GT(magnitude::of(x), magnitude::of(halfstep::narrow<T>(1e30f))) << p;
+    else
+      ASSERT_EQ(back, std::fabs(wide)) << p;
+  }
+}
+
+TEST(Magnitude, OrdersEveryNarrowNumber) {
+  expect_ordered<halfstep::bfloat16>();
+  expect_ordered<halfstep::float16>();
+  expect_ordered<halfstep::float8_e4m3>();
+  expect_ordered<halfstep::float8_e5m2>();
+  EXPECT_EQ(halfstep::magnitude<double>::value(halfstep::magnitude<double>::of(-0.1)), 0.1f);
+  EXPECT_FALSE(halfstep::is_finite(1e300));
+  EXPECT_FALSE(halfstep::is_finite(std::numeric_limits<float>::quiet_NaN()));
+  EXPECT_TRUE(halfstep::is_finite(std::numeric_limits<float>::max()));
+}
+
+}  // namespace

@@ -1,0 +1,66 @@
+// Executors of host memory: every index once, exceptions in order.
+
+#include <atomic>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+
+namespace {
+
+using halfstep::index_t;
+
+static_assert(halfstep::host_executor<halfstep::serial> && halfstep::host_executor<halfstep::threads>);
+static_assert(!halfstep::device_executor<halfstep::serial>);
+
+TEST(Serial, CallsInOrder) {
+  std::vector<index_t> seen;
+  halfstep::serial{}.for_each(4, [&](index_t i) { seen.push_back(i); });
+  EXPECT_EQ(seen, (std::vector<index_t>{0, 1, 2, 3}));
+  halfstep::serial{}.for_each(0, [&](index_t) { FAIL(); });
+}
+
+TEST(Threads, CallEveryIndexOnce) {
+  for (int const count : {0, 1, 2, 7}) {
+    std::vector<std::atomic<int>> calls(1001);
+    halfstep::threads const ex(count);
+    ex.for_each(1001, [&](index_t i) { ++calls[static_cast<std::size_t>(i)]; });
+    ex.wait();
+    for (auto const& c : calls) ASSERT_EQ(c, 1);
+  }
+}
+
+TEST(Threads, AreAllCoresByDefault) {
+  EXPECT_GE(halfstep::threads().count(), 1);
+  EXPECT_EQ(halfstep::threads(3).count(), 3);
+  EXPECT_EQ(halfstep::threads(-1).count(), halfstep::threads().count());
+}
+
+TEST(Threads, RethrowTheExceptionOfTheLowestIndexAfterAllHaveEnded) {
+  for (int const count : {1, 2, 5}) {
+    std::atomic<int> calls = 0;
+    try {
+      halfstep::threads(count).for_each(100, [&](index_t i) {
+        ++calls;
+        if (i >= 40) throw std::runtime_error(std::to_string(i));
+      });
+      ADD_FAILURE() << "nothing thrown";
+    } catch (std::runtime_error const& e) {
+      EXPECT_STREQ(e.what(), "40");
+    }
+    EXPECT_EQ(calls, 100);
+  }
+}
+
+TEST(Threads, RunKernelsInsideKernels) {
+  std::atomic<int> calls = 0;
+  halfstep::threads(2).for_each(4, [&](index_t) { halfstep::threads(2).for_each(5, [&](index_t) { ++calls; }); });
+  EXPECT_EQ(calls, 20);
+}
+
+}  // namespace
