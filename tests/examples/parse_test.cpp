@@ -1,0 +1,139 @@
+#include <parse.hpp>
+
+#include <exception>
+#include <fstream>
+#include <new>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/recipe/contract.hpp>
+
+#include <exit_code.hpp>
+#include <option_table.hpp>
+
+namespace {
+
+using convert_to_quant::options;
+using testing::HasSubstr;
+
+options parsed(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"-i", "m.safetensors"});
+  return std::get<options>(convert_to_quant::parse(std::move(arguments)));
+}
+
+std::string refusal(std::vector<std::string> arguments) {
+  try {
+    parsed(std::move(arguments));
+  } catch (halfstep::usage_error const& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(CommandLine, TakesDashesAndUnderscoresForTheSameFlag) {
+  EXPECT_TRUE(parsed({"--comfy_quant"}).comfy_quant);
+  EXPECT_TRUE(parsed({"--comfy-quant"}).comfy_quant);
+  EXPECT_EQ(parsed({"--scaling-mode", "axis"}).scaling_mode, "axis");
+  EXPECT_EQ(parsed({"--scaling_mode=row"}).scaling_mode, "axis");
+  EXPECT_EQ(parsed({"--group_size", "64"}).block_size, 64);
+}
+
+TEST(CommandLine, MeansTheComfyuiRecipeWithoutAFormatFlag) {
+  auto const o = parsed({});
+  EXPECT_EQ(o.recipe, "comfyui");
+  EXPECT_TRUE(o.comfy_quant);
+  EXPECT_EQ(o.scaling_mode, "axis");
+  EXPECT_TRUE(o.convrot);
+  EXPECT_FALSE(parsed({"--int8"}).recipe.has_value());
+  EXPECT_FALSE(parsed({"--comfy_quant"}).convrot);
+}
+
+TEST(CommandLine, LetsFlagsOverrideTheRecipe) {
+  auto const o = parsed({"--recipe", "comfyui", "--scaling_mode", "tensor"});
+  EXPECT_EQ(o.scaling_mode, "tensor");
+  EXPECT_FALSE(o.convrot);
+  EXPECT_EQ(parsed({"--recipe", "fork"}).comfy_target, "fork");
+  EXPECT_FALSE(parsed({"--recipe", "engine"}).comfy_quant);
+}
+
+TEST(CommandLine, SuggestsTheNearestFlag) {
+  EXPECT_THAT(refusal({"--scaling-mod", "axis"}), HasSubstr("'--scaling_mode'"));
+  EXPECT_THAT(refusal({"--comfyquant"}), HasSubstr("'--comfy_quant'"));
+  EXPECT_THAT(refusal({"--fp-16"}), HasSubstr("'--fp16'"));
+}
+
+TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
+  int known = 0;
+  for (auto const& row : convert_to_quant::option_table()) {
+    if (row.bind != nullptr) continue;
+    std::string const first(row.names.substr(0, row.names.find(',')));
+    EXPECT_THAT(refusal({first}), HasSubstr("'" + first + "' is not built in this version")) << first;
+    ++known;
+  }
+  EXPECT_GT(known, 30);
+  EXPECT_THAT(refusal({"--optimizer", "gptq"}), HasSubstr("not built"));
+  EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
+  EXPECT_THAT(refusal({"--dry-run", "create-template"}), HasSubstr("not built"));
+  EXPECT_THAT(refusal({"--report-quality", "r.html"}), HasSubstr("not built"));
+  EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));
+}
+
+TEST(CommandLine, NamesTheFlagWhatItGotAndWhatItTakes) {
+  std::string const said = refusal({"--scaling_mode", "diagonal"});
+  EXPECT_THAT(said, HasSubstr("--scaling_mode"));
+  EXPECT_THAT(said, HasSubstr("'diagonal'"));
+  EXPECT_THAT(said, HasSubstr("{block, axis, tensor}"));
+  EXPECT_THAT(refusal({"--block_size", "100"}), HasSubstr("power of two"));
+  EXPECT_THAT(refusal({"--scaling_mode", "axis", "--convrot", "--convrot-group-size", "128"}), HasSubstr("16, 64 or 256"));
+  EXPECT_THAT(refusal({"--threads", "many"}), HasSubstr("many"));
+  EXPECT_THAT(refusal({"stray.safetensors"}), HasSubstr("stray.safetensors"));
+}
+
+TEST(CommandLine, FindsContradictionsBeforeAnyWork) {
+  EXPECT_THAT(refusal({"--fp16", "--convrot"}), HasSubstr("contradicts"));
+  EXPECT_THAT(refusal({"--convrot"}), HasSubstr("--scaling_mode axis"));
+  EXPECT_THAT(refusal({"--int8", "--fp16"}), HasSubstr("contradicts"));
+  EXPECT_THAT(refusal({"--scaling_mode", "axis", "--block_size", "64"}), HasSubstr("contradicts"));
+  EXPECT_THAT(refusal({"--comfy_target", "fork"}), HasSubstr("--comfy_quant"));
+  EXPECT_THAT(refusal({"--preset", "wan", "--flux2"}), HasSubstr("both choose the family"));
+}
+
+TEST(CommandLine, CombinesTheFamiliesOfTheReference) {
+  EXPECT_THAT(parsed({"--wan", "--t5xxl", "--zimage-refiner"}).families, testing::UnorderedElementsAre("wan", "t5xxl", "zimage_refiner"));
+}
+
+TEST(CommandLine, ReadsSizesWithSuffixes) {
+  EXPECT_EQ(parsed({"--memory-budget", "512M"}).memory_budget, std::uint64_t{512} << 20);
+  EXPECT_EQ(parsed({"--memory-budget", "2G"}).memory_budget, std::uint64_t{2} << 30);
+}
+
+TEST(CommandLine, ShowsEveryBuiltFlagOnAPageOfTheHelp) {
+  std::string all;
+  for (auto const* page : {"main", "experimental", "filters", "advanced"}) all += convert_to_quant::help_text(page);
+  for (auto const& row : convert_to_quant::option_table())
+    EXPECT_THAT(all, HasSubstr(std::string(row.names.substr(0, row.names.find(','))))) << row.names;
+  for (auto const* flag : {"-h", "--help", "-he", "-hf", "-ha", "--help-filters", "--version"})
+    EXPECT_TRUE(std::holds_alternative<convert_to_quant::information>(convert_to_quant::parse({flag}))) << flag;
+}
+
+TEST(ExitCode, TellsKindsOfFailureApart) {
+  auto const code = [](auto const& e) { return convert_to_quant::describe(std::make_exception_ptr(e)).code; };
+  using halfstep::io_error;
+  using halfstep::io_stage;
+  EXPECT_EQ(code(halfstep::usage_error("")), 2);
+  EXPECT_EQ(code(halfstep::unknown_option("")), 2);
+  EXPECT_EQ(code(convert_to_quant::quality_error("")), 3);
+  EXPECT_EQ(code(halfstep::format_error("")), 65);
+  EXPECT_EQ(code(halfstep::value_error("")), 65);
+  EXPECT_EQ(code(io_error(io_stage::input_changed, "")), 65);
+  EXPECT_EQ(code(io_error(io_stage::open_input, "")), 66);
+  EXPECT_EQ(code(halfstep::contract_error("")), 70);
+  EXPECT_EQ(code(std::bad_alloc()), 71);
+  EXPECT_EQ(code(io_error(io_stage::create_output, "")), 73);
+  EXPECT_EQ(code(io_error(io_stage::transfer, "")), 74);
+  EXPECT_EQ(code(io_error(io_stage::busy, "")), 75);
+}
+
+}  // namespace
