@@ -25,7 +25,15 @@ void set_value(CLI::App& app, option_row const& row, options& o) {
 
 template <auto Member>
 void set_size(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.*Member)->transform(CLI::AsSizeValue(false));
+  app.add_option_function<std::string>(registered(row), [&o, flag = std::string(row.names)](std::string const& got) {
+    try {
+      std::string bytes = got;
+      CLI::AsSizeValue(false)(bytes);
+      o.*Member = std::stoull(bytes);
+    } catch (std::exception const&) {
+      throw CLI::ValidationError(flag, "got '" + got + "', takes bytes, with a suffix such as 512M or 4G");
+    }
+  });
 }
 
 /// Refuses what is not one of the words that the row's value names, as in {a, b, c}; `more` are accepted besides.

@@ -32,7 +32,7 @@ struct options {
   std::string rounding = "nearest";
   std::string optimizer = "auto";
   std::string device = "auto";
-  int threads = 0;
+  std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;
 
   verbosity level = verbosity::normal;
@@ -59,6 +59,8 @@ struct options {
   bool save_quant_metadata = false;
   bool no_normalize_scales = false;
   std::int64_t manual_seed = 0;
+
+  std::vector<std::string> notes;  ///< what was accepted and changes nothing
 };
 
 }  // namespace convert_to_quant

@@ -117,11 +117,8 @@ void settle(options& o) {
   if (o.int8 && o.fp16) contradict("--int8", "'--fp16': choose one format");
   if (o.fp16 && o.convrot) contradict("--convrot", "'--fp16': only INT8 codes are rotated");
   if (o.fp16 && o.scaling_mode) contradict("--scaling_mode", "'--fp16': FP16 has no scales");
-  if (o.fp16 && o.block_size) contradict("--block_size", "'--fp16': FP16 has no blocks");
   if (o.convrot && mode != "axis") contradict("--convrot", mode + " scaling: it needs --scaling_mode axis");
   if (o.convrot_group_size && !o.convrot) contradict("--convrot-group-size", "a run without '--convrot'");
-  if (o.block_size && mode != "block" && !o.heur)
-    contradict("--block_size", "--scaling_mode " + mode + ": only block scaling and --heur look at it");
   if (o.block_size && (*o.block_size < 16 || *o.block_size > 256 || (*o.block_size & (*o.block_size - 1)) != 0))
     throw halfstep::usage_error("'--block_size' got " + std::to_string(*o.block_size) + ", takes a power of two from 16 to 256");
   if (o.convrot_group_size && *o.convrot_group_size != 16 && *o.convrot_group_size != 64 && *o.convrot_group_size != 256)
@@ -129,10 +126,12 @@ void settle(options& o) {
   if (o.comfy_target && !o.comfy_quant) contradict("--comfy_target", "a run without '--comfy_quant': there are no markers to name");
   if (o.preset && !o.families.empty()) contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
   if (o.simple && o.optimizer != "auto" && o.optimizer != "none") contradict("--simple", "'--optimizer " + o.optimizer + "'");
-  if (o.threads < 0) throw halfstep::usage_error("'--threads' got " + std::to_string(o.threads) + ", takes 1 or more");
+  if (o.threads && *o.threads < 1) throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
   if (o.manual_seed < -1) throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
   if (o.memory_budget != 0 && o.memory_budget < (std::uint64_t{16} << 20))
     throw halfstep::usage_error("'--memory-budget' got " + std::to_string(o.memory_budget) + " bytes, takes 16M or more");
+  if (o.block_size && !o.heur && (o.fp16 || mode != "block"))
+    o.notes.push_back("--block_size changes nothing here: " + std::string(o.fp16 ? "FP16" : mode + " scaling") + " has no blocks");
 }
 
 void wrap(std::string& text, std::string_view words, std::size_t indent, std::size_t width) {
@@ -170,9 +169,16 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   for (auto const& row : option_table())
     if (row.bind != nullptr) row.bind(app, row, o);
   for (auto* const option : app.get_options()) option->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  std::vector<std::string> const given = arguments;
   std::reverse(arguments.begin(), arguments.end());
   try {
     app.parse(std::move(arguments));
+  } catch (CLI::ArgumentMismatch const& e) {
+    std::string const said = e.what();
+    std::string const flag = said.substr(0, said.find(':'));
+    auto const begins = [&](std::string const& argument) { return argument == flag || argument.starts_with(flag + "="); };
+    bool const twice = std::ranges::count_if(given, begins) > 1;
+    throw halfstep::usage_error("'" + flag + "' " + (twice ? "is given twice" : "takes a value and got none") + "; see --help");
   } catch (CLI::ExtrasError const& e) {
     throw halfstep::usage_error(std::string("unexpected argument: ") + e.what() + "; the input goes behind -i");
   } catch (CLI::ParseError const& e) {

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <latch>
 #include <random>
 #include <thread>
+#include <vector>
 
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/serial.hpp>
@@ -49,6 +51,8 @@ plan_options plan_options_of(options const& o) {
   } else if (o.preset || !o.families.empty()) {
     p.rules = rule_source::named;
     p.families = o.preset ? std::vector<std::string>{*o.preset} : o.families;
+    if (o.preset && family_named(*o.preset) == nullptr)
+      throw usage_error("'--preset' got '" + *o.preset + "', takes none or one of " + known_families());
   }
   if (!o.exclude_layers.empty()) p.exclude = {o.exclude_layers};
   if (!o.include_layers.empty()) p.include = {o.include_layers};
@@ -77,7 +81,7 @@ std::uint64_t memory_budget(options const& o) {
 
 int thread_count(options const& o) {
   int const cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  return o.threads > 0 ? o.threads : cores;
+  return o.threads.value_or(cores);
 }
 
 /// A thread holds its piece, the codes, and for a rotation some rows in FP32: four times the piece is ample.
@@ -146,6 +150,26 @@ void print_plan(options const& o, plan const& p) {
                ", " + t.reason);
 }
 
+/// Throws std::system_error where the system refuses the threads of `team`; otherwise they exist from here on.
+///
+/// OpenMP's own answer to a refusal is to end the program, so it is asked for threads only after somebody else got them.
+void start(threads const& team) {
+  {
+    std::latch all(team.count());
+    std::vector<std::jthread> trial;
+    for (int i = 1; i < team.count(); ++i) {
+      try {
+        trial.emplace_back([&all] { all.arrive_and_wait(); });
+      } catch (...) {
+        all.count_down(team.count() - i + 1);
+        throw;
+      }
+    }
+    all.arrive_and_wait();
+  }
+  team.for_each(team.count(), [](index_t) {});
+}
+
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, std::atomic<bool> const& stop) {
   auto const start = std::chrono::steady_clock::now();
@@ -162,6 +186,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   report.settings = described(o, seed);
   report.input = o.input;
   say(o, report.settings);
+  for (auto const& note : o.notes) say(o, "note: " + note);
   if (o.dry_run) {
     std::fputs(analyze(p, {.memory_budget = memory_budget(o)}).c_str(), stdout);
     return;
@@ -223,10 +248,10 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
 
 void run(options const& o, std::atomic<bool> const& stop) {
   int const count = thread_count(o);
-  if (count == 1)
-    convert(o, serial{}, 1, stop);
-  else
-    convert(o, threads(count), count, stop);
+  if (count == 1) return convert(o, serial{}, 1, stop);
+  threads const team(count);
+  start(team);
+  convert(o, team, count, stop);
 }
 
 }  // namespace convert_to_quant

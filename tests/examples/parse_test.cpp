@@ -95,9 +95,20 @@ TEST(CommandLine, FindsContradictionsBeforeAnyWork) {
   EXPECT_THAT(refusal({"--fp16", "--convrot"}), HasSubstr("contradicts"));
   EXPECT_THAT(refusal({"--convrot"}), HasSubstr("--scaling_mode axis"));
   EXPECT_THAT(refusal({"--int8", "--fp16"}), HasSubstr("contradicts"));
-  EXPECT_THAT(refusal({"--scaling_mode", "axis", "--block_size", "64"}), HasSubstr("contradicts"));
   EXPECT_THAT(refusal({"--comfy_target", "fork"}), HasSubstr("--comfy_quant"));
   EXPECT_THAT(refusal({"--preset", "wan", "--flux2"}), HasSubstr("both choose the family"));
+}
+
+TEST(CommandLine, NotesAFlagThatChangesNothing) {
+  EXPECT_THAT(parsed({"--scaling_mode", "axis", "--block_size", "64"}).notes, testing::ElementsAre(HasSubstr("--block_size")));
+  EXPECT_THAT(parsed({"--block_size", "64"}).notes, testing::IsEmpty());
+}
+
+TEST(CommandLine, SaysWhenAFlagIsGivenTwiceOrWithoutItsValue) {
+  EXPECT_THAT(refusal({"--progress", "none", "--progress", "plain"}), HasSubstr("'--progress' is given twice"));
+  EXPECT_THAT(refusal({"--threads"}), HasSubstr("'--threads' takes a value"));
+  EXPECT_THAT(refusal({"--threads", "0"}), HasSubstr("takes 1 or more"));
+  EXPECT_THAT(refusal({"--memory-budget", "12QB"}), HasSubstr("'12QB'"));
 }
 
 TEST(CommandLine, CombinesTheFamiliesOfTheReference) {

@@ -16,7 +16,7 @@ namespace halfstep {
 /// Runs host kernels on `count` threads, by default as many as OpenMP offers; on the calling thread alone in a build without
 /// OpenMP.
 ///
-/// Every index is worked on by one thread from start to end, so results are those of `serial`, bit for bit.
+/// Indices are started in ascending order, and every one is worked on by one thread from start to end, so results are those of `serial`, bit for bit.
 class threads {
  public:
   using space = host_space;
@@ -47,7 +47,7 @@ class threads {
       }
     };
 #if defined(_OPENMP)
-#pragma omp parallel for num_threads(count_) schedule(dynamic, 1) if (count > 1 && count_ > 1)
+#pragma omp parallel for num_threads(count_) schedule(monotonic : dynamic, 1) if (count > 1 && count_ > 1)
 #endif
     for (index_t i = 0; i < count; ++i) guarded(i);
     if (failure) std::rethrow_exception(failure);
