@@ -11,15 +11,30 @@ namespace convert_to_quant {
 
 namespace {
 
-enum code : int { quality = 3, usage = 2, bad_data = 65, no_input = 66, internal = 70, no_memory = 71, no_output = 73, transfer = 74, busy = 75 };
+enum code : int {
+  quality = 3,
+  usage = 2,
+  bad_data = 65,
+  no_input = 66,
+  internal = 70,
+  no_memory = 71,
+  no_output = 73,
+  transfer = 74,
+  busy = 75
+};
 
 int code_of(halfstep::io_stage stage) {
   switch (stage) {
-    case halfstep::io_stage::open_input: return no_input;
-    case halfstep::io_stage::create_output: return no_output;
-    case halfstep::io_stage::transfer: return transfer;
-    case halfstep::io_stage::busy: return busy;
-    case halfstep::io_stage::input_changed: return bad_data;
+    case halfstep::io_stage::open_input:
+      return no_input;
+    case halfstep::io_stage::create_output:
+      return no_output;
+    case halfstep::io_stage::transfer:
+      return transfer;
+    case halfstep::io_stage::busy:
+      return busy;
+    case halfstep::io_stage::input_changed:
+      return bad_data;
   }
   return internal;
 }

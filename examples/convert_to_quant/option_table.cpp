@@ -89,30 +89,39 @@ void set_device(CLI::App& app, option_row const& row, options& o) {
 }
 
 void set_dry_run(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row), [&o](std::string const& got) {
-       if (got == "create-template")
-         throw CLI::ValidationError("--dry-run", "'create-template' is not built in this version, takes analyze");
-       if (!got.empty() && got != "analyze") throw CLI::ValidationError("--dry-run", "got '" + got + "', takes analyze");
-       o.dry_run = "analyze";
-     })->expected(0, 1)->default_str("analyze");
+  app.add_option_function<std::string>(registered(row),
+                                       [&o](std::string const& got) {
+                                         if (got == "create-template")
+                                           throw CLI::ValidationError(
+                                               "--dry-run", "'create-template' is not built in this version, takes analyze");
+                                         if (!got.empty() && got != "analyze")
+                                           throw CLI::ValidationError("--dry-run", "got '" + got + "', takes analyze");
+                                         o.dry_run = "analyze";
+                                       })
+      ->expected(0, 1)
+      ->default_str("analyze");
 }
 
 void set_report(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row), [&o](std::string const& file) {
-       o.report_quality = true;
-       o.report_file = file;
-       if (file.ends_with(".html") || file.ends_with(".htm"))
-         throw CLI::ValidationError("--report-quality", "'" + file + "': HTML reports are not built in this version, takes .txt or .json");
-       if (!file.empty() && !file.ends_with(".txt") && !file.ends_with(".json"))
-         throw CLI::ValidationError("--report-quality", "got '" + file + "', takes a file that ends in .txt or .json");
-     })->expected(0, 1);
+  app.add_option_function<std::string>(
+         registered(row),
+         [&o](std::string const& file) {
+           o.report_quality = true;
+           o.report_file = file;
+           if (file.ends_with(".html") || file.ends_with(".htm"))
+             throw CLI::ValidationError("--report-quality",
+                                        "'" + file + "': HTML reports are not built in this version, takes .txt or .json");
+           if (!file.empty() && !file.ends_with(".txt") && !file.ends_with(".json"))
+             throw CLI::ValidationError("--report-quality", "got '" + file + "', takes a file that ends in .txt or .json");
+         })
+      ->expected(0, 1);
 }
 
 void set_verbose(CLI::App& app, option_row const& row, options& o) {
   static constexpr std::array<std::pair<std::string_view, verbosity>, 4> levels{{{"DEBUG", verbosity::debug},
-                                                                                  {"VERBOSE", verbosity::verbose},
-                                                                                  {"NORMAL", verbosity::normal},
-                                                                                  {"MINIMAL", verbosity::minimal}}};
+                                                                                 {"VERBOSE", verbosity::verbose},
+                                                                                 {"NORMAL", verbosity::normal},
+                                                                                 {"MINIMAL", verbosity::minimal}}};
   set_choice(app, row, [&o](std::string const& got) {
     for (auto const& [name, level] : levels)
       if (name == got) o.level = level;
@@ -124,21 +133,22 @@ void set_quiet(CLI::App& app, option_row const& row, options& o) {
 }
 
 void set_progress(CLI::App& app, option_row const& row, options& o) {
-  set_choice(
-      app, row,
-      [&o](std::string const& got) {
-        if (got == "json")
-          throw CLI::ValidationError("--progress", "'json' is not built in this version, takes one of {auto, bar, plain, none}");
-        o.progress = got == "bar"     ? progress_style::bar
-                     : got == "plain" ? progress_style::plain
-                     : got == "none"  ? progress_style::none
-                                      : progress_style::automatic;
-      },
-      {"json"});
+  set_choice(app, row,
+             [&o](std::string const& got) {
+               if (got == "json")
+                 throw CLI::ValidationError("--progress",
+                                            "'json' is not built in this version, takes one of {auto, bar, plain, none}");
+               o.progress = got == "bar"     ? progress_style::bar
+                            : got == "plain" ? progress_style::plain
+                            : got == "none"  ? progress_style::none
+                                             : progress_style::automatic;
+             },
+             {"json"});
 }
 
 void set_nan(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row, [&o](std::string const& got) { o.nan = got == "keep" ? nonfinite_policy::keep : nonfinite_policy::refuse; });
+  set_choice(app, row,
+             [&o](std::string const& got) { o.nan = got == "keep" ? nonfinite_policy::keep : nonfinite_policy::refuse; });
 }
 
 /// A family's flag adds the family of the same name.
@@ -155,15 +165,18 @@ constexpr option_row table[] = {
     {main_page, "-i,--input", "PATH", "required", "the .safetensors file to convert", set_value<&options::input>},
     {main_page, "-o,--output", "PATH", "from the input's name", "the file to write", set_value<&options::output>},
     {main_page, "--recipe", "{comfyui, fork, engine}", "comfyui without a format flag",
-     "a whole set of defaults: comfyui is --comfy_quant --scaling_mode axis --convrot, fork is --comfy_quant --comfy_target fork, "
+     "a whole set of defaults: comfyui is --comfy_quant --scaling_mode axis --convrot, fork is --comfy_quant --comfy_target "
+     "fork, "
      "engine is block scales without markers; flags beside it override",
      set_word<&options::recipe>},
     {main_page, "--comfy_quant", "", "off", "write ComfyUI's keys and markers", set_switch<&options::comfy_quant>},
-    {main_page, "--comfy_target", "{comfyui, fork}", "comfyui", "whose names axis scaling gets", set_word<&options::comfy_target>},
+    {main_page, "--comfy_target", "{comfyui, fork}", "comfyui", "whose names axis scaling gets",
+     set_word<&options::comfy_target>},
     {main_page, "--int8", "", "on", "INT8 codes", set_switch<&options::int8>},
     {main_page, "--fp16", "", "off", "FP16 numbers", set_switch<&options::fp16>},
     {main_page, "--fp8", "", "off", "FP8 E4M3 codes", nullptr},
-    {main_page, "--scaling_mode", "{block, axis, tensor}", "block", "what shares a scale; row is another name of axis", set_scaling_mode},
+    {main_page, "--scaling_mode", "{block, axis, tensor}", "block", "what shares a scale; row is another name of axis",
+     set_scaling_mode},
     {main_page, "--block_size,--group_size", "N", "128", "side of a block: a power of two from 16 to 256",
      set_value<&options::block_size>},
     {main_page, "--convrot", "", "off", "rotate each group of columns by a Hadamard matrix; needs axis scaling",
@@ -171,7 +184,8 @@ constexpr option_row table[] = {
     {main_page, "--convrot-group-size", "G", "256", "columns rotated together; falls back to 64, 16, none per layer",
      set_value<&options::convrot_group_size>},
     {main_page, "--simple", "", "off", "round to nearest on absmax scales, no solver", set_switch<&options::simple>},
-    {main_page, "--optimizer", "{auto, none}", "auto", "in this version both are round to nearest on absmax scales", set_optimizer},
+    {main_page, "--optimizer", "{auto, none}", "auto", "in this version both are round to nearest on absmax scales",
+     set_optimizer},
     {main_page, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed", set_word<&options::rounding>},
     {main_page, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
     {main_page, "--threads", "N", "all cores", "threads that read, compute and write", set_value<&options::threads>},
@@ -191,7 +205,8 @@ constexpr option_row table[] = {
     {main_page, "--quant-filter", "REGEX", "", "with --edit-quant", nullptr},
     {main_page, "--convert-legacy", "", "off", "scale_weight files to markers", nullptr},
 
-    {filters, "--preset", "NAME", "recognised", "the family whose rules apply; none: every 2-D weight", set_value<&options::preset>},
+    {filters, "--preset", "NAME", "recognised", "the family whose rules apply; none: every 2-D weight",
+     set_value<&options::preset>},
     {filters, "--exclude-layers", "REGEX", "", "keep what matches", set_value<&options::exclude_layers>},
     {filters, "--include-layers", "REGEX", "", "quantize what matches", set_value<&options::include_layers>},
     {filters, "--heur", "", "off", "keep what is smaller than or not divisible by the block", set_switch<&options::heur>},
@@ -226,8 +241,8 @@ constexpr option_row table[] = {
     {advanced, "--low-memory", "", "off", "one tensor at a time, in small pieces", set_switch<&options::low_memory>},
     {advanced, "--quality-threshold", "dB", "30", "layers below it are listed", set_value<&options::quality_threshold>},
     {advanced, "--fail-below", "dB", "off", "a layer below it: exit 3, nothing is published", set_value<&options::fail_below>},
-    {advanced, "--verify", "{sampled, full, header}", "sampled", "rows decoded again from the file; its contract is always checked",
-     set_word<&options::verify>},
+    {advanced, "--verify", "{sampled, full, header}", "sampled",
+     "rows decoded again from the file; its contract is always checked", set_word<&options::verify>},
     {advanced, "--strict", "", "off", "warnings become errors", set_switch<&options::strict>},
     {advanced, "--nan", "{refuse, keep}", "refuse", "keep: leave tensors with NaN or Inf as they are", set_nan},
     {advanced, "--full_precision_matrix_mult", "", "off", "ask loaders not to quantize activations",
@@ -236,9 +251,11 @@ constexpr option_row table[] = {
      set_switch<&options::save_quant_metadata>},
     {advanced, "--no-normalize-scales", "", "off", "one-element scales stay [1] instead of []",
      set_switch<&options::no_normalize_scales>},
-    {advanced, "--manual_seed", "N", "0", "seed of stochastic rounding; -1 draws one and prints it", set_value<&options::manual_seed>},
+    {advanced, "--manual_seed", "N", "0", "seed of stochastic rounding; -1 draws one and prints it",
+     set_value<&options::manual_seed>},
     {advanced, "--no-memory-limits", "", "off", "no checks, no fallback", nullptr},
-    {advanced, "--streaming-mode", "{off, minimal, balanced, aggressive, auto}", "balanced", "when CUDA steps move to the host", nullptr},
+    {advanced, "--streaming-mode", "{off, minimal, balanced, aggressive, auto}", "balanced", "when CUDA steps move to the host",
+     nullptr},
     {advanced, "--stream-hadamard-threshold,--stream-hessian-threshold,--stream-ldlq-threshold,--stream-ortho-threshold", "N", "",
      "override --streaming-mode", nullptr},
     {advanced, "--streaming,--streaming-aggressive", "", "", "older names of --streaming-mode", nullptr},
@@ -249,8 +266,10 @@ constexpr option_row table[] = {
     {experimental, "--num_iter", "N", "1000", "iterations of learned rounding", nullptr},
     {experimental, "--lr", "RATE", "by optimizer", "learning rate", nullptr},
     {experimental, "--lr_schedule", "{adaptive, exponential, plateau}", "adaptive", "how the rate changes", nullptr},
-    {experimental, "--lr_gamma,--lr_patience,--lr_factor,--lr_min,--lr_cooldown,--lr_threshold,--lr_adaptive_mode,"
-                   "--lr-shape-influence,--lr-threshold-mode", "X", "", "settings of the schedule", nullptr},
+    {experimental,
+     "--lr_gamma,--lr_patience,--lr_factor,--lr_min,--lr_cooldown,--lr_threshold,--lr_adaptive_mode,"
+     "--lr-shape-influence,--lr-threshold-mode",
+     "X", "", "settings of the schedule", nullptr},
     {experimental, "--top_p,--min_k,--max_k", "X", "0.2, 64, 1024", "rank of the objective", nullptr},
     {experimental, "--full_matrix", "", "off", "exact thin SVD", nullptr},
     {experimental, "--early-stop-loss,--early-stop-lr,--early-stop-stall", "X", "", "when to stop", nullptr},
@@ -263,8 +282,9 @@ constexpr option_row table[] = {
     {experimental, "--smoothquant", "", "off", "move outliers from activations to weights", nullptr},
     {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant", nullptr},
     {experimental, "--gptq-actorder,--no-gptq-actorder,--gptq-fast,--gptq-turbo", "", "", "settings of gptq", nullptr},
-    {experimental, "--quip-actorder,--no-quip-actorder,--quip-hadamard,--no-quip-hadamard,--quip-store-transformed,"
-                   "--quip-no-store-transformed,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,--quip-checkpointed",
+    {experimental,
+     "--quip-actorder,--no-quip-actorder,--quip-hadamard,--no-quip-hadamard,--quip-store-transformed,"
+     "--quip-no-store-transformed,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,--quip-checkpointed",
      "", "", "settings of quip", nullptr},
     {experimental, "--quip-seed,--quip-requant-scheme,--quip-checkpoint-threshold,--quip-checkpoint-segments", "X", "",
      "settings of quip", nullptr},

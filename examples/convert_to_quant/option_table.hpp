@@ -25,7 +25,7 @@ struct option_row {
   std::string_view value;     ///< what it takes, empty for a switch
   std::string_view fallback;  ///< its default, in words
   std::string_view meaning;
-  binder bind;                ///< null: known, and refused by name until it is built
+  binder bind;  ///< null: known, and refused by name until it is built
 };
 
 /// Returns every flag of the converter, in the order of the help.

@@ -86,10 +86,11 @@ void normalise(std::vector<std::string>& arguments) {
     std::string const flag = canonical(argument.substr(0, equals));
     option_row const* const row = row_of(flag);
     if (row == nullptr)
-      throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "': the nearest known one is '" + nearest_flag(flag) +
-                                  "'; see --help");
+      throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "': the nearest known one is '" +
+                                  nearest_flag(flag) + "'; see --help");
     if (row->bind == nullptr)
-      throw halfstep::usage_error("flag '" + argument.substr(0, equals) + "' is not built in this version: nothing was done; see --help");
+      throw halfstep::usage_error("flag '" + argument.substr(0, equals) +
+                                  "' is not built in this version: nothing was done; see --help");
     argument = equals == std::string::npos ? flag : flag + argument.substr(equals);
   }
 }
@@ -123,15 +124,20 @@ void settle(options& o) {
     throw halfstep::usage_error("'--block_size' got " + std::to_string(*o.block_size) + ", takes a power of two from 16 to 256");
   if (o.convrot_group_size && *o.convrot_group_size != 16 && *o.convrot_group_size != 64 && *o.convrot_group_size != 256)
     throw halfstep::usage_error("'--convrot-group-size' got " + std::to_string(*o.convrot_group_size) + ", takes 16, 64 or 256");
-  if (o.comfy_target && !o.comfy_quant) contradict("--comfy_target", "a run without '--comfy_quant': there are no markers to name");
-  if (o.preset && !o.families.empty()) contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
+  if (o.comfy_target && !o.comfy_quant)
+    contradict("--comfy_target", "a run without '--comfy_quant': there are no markers to name");
+  if (o.preset && !o.families.empty())
+    contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
   if (o.simple && o.optimizer != "auto" && o.optimizer != "none") contradict("--simple", "'--optimizer " + o.optimizer + "'");
-  if (o.threads && *o.threads < 1) throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
-  if (o.manual_seed < -1) throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
+  if (o.threads && *o.threads < 1)
+    throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
+  if (o.manual_seed < -1)
+    throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
   if (o.memory_budget != 0 && o.memory_budget < (std::uint64_t{16} << 20))
     throw halfstep::usage_error("'--memory-budget' got " + std::to_string(o.memory_budget) + " bytes, takes 16M or more");
   if (o.block_size && !o.heur && (o.fp16 || mode != "block"))
-    o.notes.push_back("--block_size changes nothing here: " + std::string(o.fp16 ? "FP16" : mode + " scaling") + " has no blocks");
+    o.notes.push_back("--block_size changes nothing here: " + std::string(o.fp16 ? "FP16" : mode + " scaling") +
+                      " has no blocks");
 }
 
 void wrap(std::string& text, std::string_view words, std::size_t indent, std::size_t width) {
@@ -192,8 +198,9 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
 std::string help_text(std::string_view name) {
   constexpr std::size_t width = 110;
   auto const* const entry = std::ranges::find(pages, name, &page_entry::name);
-  std::string text = "Usage: convert_to_quant -i MODEL.safetensors [-o OUTPUT.safetensors] [flags]\n"
-                     "Quantizes the weights of a safetensors file for ComfyUI and other engines.\n\n";
+  std::string text =
+      "Usage: convert_to_quant -i MODEL.safetensors [-o OUTPUT.safetensors] [flags]\n"
+      "Quantizes the weights of a safetensors file for ComfyUI and other engines.\n\n";
   std::string missing;
   for (auto const& row : option_table()) {
     if (row.page != entry->page) continue;
@@ -218,8 +225,9 @@ std::string help_text(std::string_view name) {
     text += "\nKnown, refused by name until they are built:\n  ";
     wrap(text, missing, 2, width);
   }
-  text += "\nMore: --help-experimental (-he), --help-filters (-hf), --help-advanced (-ha), --version. Dashes and underscores are "
-          "the same.\n";
+  text +=
+      "\nMore: --help-experimental (-he), --help-filters (-hf), --help-advanced (-ha), --version. Dashes and underscores are "
+      "the same.\n";
   return text;
 }
 

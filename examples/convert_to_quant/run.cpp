@@ -33,7 +33,10 @@ void say(options const& o, std::string const& text, verbosity least = verbosity:
 recipe target_of(options const& o) {
   recipe r;
   std::string const mode = o.scaling_mode.value_or("block");
-  r.format = o.fp16 ? scheme::fp16 : mode == "axis" ? scheme::int8_axis : mode == "tensor" ? scheme::int8_tensor : scheme::int8_block;
+  r.format = o.fp16             ? scheme::fp16
+             : mode == "axis"   ? scheme::int8_axis
+             : mode == "tensor" ? scheme::int8_tensor
+                                : scheme::int8_block;
   r.block_size = o.block_size.value_or(128);
   r.rotation_group = o.convrot ? o.convrot_group_size.value_or(256) : 0;
   r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
@@ -106,8 +109,9 @@ void write_report(options const& o, run_report const& report) {
   file << text;
   file.close();
   if (!file)
-    throw io_error(io_stage::transfer, "cannot write the report '" + o.report_file + "': its directory is missing, read-only or full; the "
-                                       "model was not published");
+    throw io_error(io_stage::transfer, "cannot write the report '" + o.report_file +
+                                           "': its directory is missing, read-only or full; the "
+                                           "model was not published");
 }
 
 void require_quality(options const& o, run_report const& report) {
@@ -146,7 +150,10 @@ void print_plan(options const& o, plan const& p) {
   say(o, "the output " + std::string(load_sentence(p.needs)));
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
-    say(o, "  " + t.input.name + ": " + (t.what == action::quantize ? to_string(t.how) : t.what == action::keep ? "kept" : "left out") +
+    say(o, "  " + t.input.name + ": " +
+               (t.what == action::quantize ? to_string(t.how)
+                : t.what == action::keep   ? "kept"
+                                           : "left out") +
                ", " + t.reason);
 }
 
@@ -205,7 +212,8 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   count_formats(p, report);
 
   std::vector const inputs{input.identity()};
-  safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse, inputs);
+  safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
+                             inputs);
   progress shown(settled(o.progress, o.level), p);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   codec_table const codecs = all_codecs();
@@ -219,9 +227,10 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   shown.finish();
 
   verify_output(ex, job, p, input, output, settings, watcher);
-  check_contract(output.head(), contract_of(p), [&output](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-    output.read_back(t, offset, into);
-  });
+  check_contract(output.head(), contract_of(p),
+                 [&output](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+                   output.read_back(t, offset, into);
+                 });
   report.layers = job.quality();
   report.input_bytes = input.file_bytes();
   report.output_bytes = output.file_bytes();

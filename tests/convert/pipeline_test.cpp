@@ -27,8 +27,9 @@ halfstep::plan plan_for(halfstep::safetensors::reader const& input, recipe const
 }
 
 template <class Executor>
-std::vector<halfstep::layer_quality> convert(Executor const& ex, std::string const& from, std::string const& to, recipe const& how,
-                                             halfstep::convert_settings const& settings, halfstep::observer const& watcher = {}) {
+std::vector<halfstep::layer_quality> convert(Executor const& ex, std::string const& from, std::string const& to,
+                                             recipe const& how, halfstep::convert_settings const& settings,
+                                             halfstep::observer const& watcher = {}) {
   halfstep::safetensors::reader const input(from);
   auto const what = plan_for(input, how);
   halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
@@ -36,8 +37,9 @@ std::vector<halfstep::layer_quality> convert(Executor const& ex, std::string con
   halfstep::conversion job(input, what, table, output, settings, watcher);
   job.run(ex);
   halfstep::verify_output(ex, job, what, input, output, settings, watcher);
-  halfstep::check_contract(output.head(), halfstep::contract_of(what),
-                           [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
+  halfstep::check_contract(
+      output.head(), halfstep::contract_of(what),
+      [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
   output.commit();
   return job.quality();
 }
@@ -65,7 +67,8 @@ TEST_F(Conversion, WritesTheSameBytesOnEveryExecutorInEveryOrderAndPieceSize) {
       for (auto const order : {halfstep::piece_order::overlapped, halfstep::piece_order::one_tensor}) {
         for (int const count : {1, 2, 5}) {
           convert(halfstep::threads(count), input, folder.file("other"), how, {.piece_bytes = piece, .order = order});
-          ASSERT_EQ(bytes_of(folder.file("other")), expected) << to_string(how) << ", pieces of " << piece << ", " << count << " threads";
+          ASSERT_EQ(bytes_of(folder.file("other")), expected)
+              << to_string(how) << ", pieces of " << piece << ", " << count << " threads";
         }
       }
     }
@@ -109,7 +112,8 @@ TEST_F(Conversion, ReportsTheErrorOfTheStoredBytes) {
   made.read(*made.head().find("blocks.0.mlp.weight_scale"), 0, std::as_writable_bytes(std::span(scales)));
   double signal = 0, noise_energy = 0;
   for (index_t i = 0; i < e.count(); ++i) {
-    double const error = x[i] - static_cast<double>(codes[static_cast<std::size_t>(i)]) * scales[static_cast<std::size_t>(i / e.columns)];
+    double const error =
+        x[i] - static_cast<double>(codes[static_cast<std::size_t>(i)]) * scales[static_cast<std::size_t>(i / e.columns)];
     signal += static_cast<double>(x[i]) * x[i];
     noise_energy += error * error;
   }
@@ -126,7 +130,8 @@ TEST_F(Conversion, NamesTheTensorAndTheElementThatIsNotFinite) {
     auto const bad = halfstep::to_bfloat16(std::numeric_limits<float>::quiet_NaN());
     std::memcpy(parts[0].bytes.data() + (3 * 256 + 5) * 2, &bad, 2);
     write_model(input, parts);
-    std::string const said = message_of([&] { convert(halfstep::threads(2), input, folder.file("out"), how, {.piece_bytes = 1}); });
+    std::string const said =
+        message_of([&] { convert(halfstep::threads(2), input, folder.file("out"), how, {.piece_bytes = 1}); });
     EXPECT_THAT(said, HasSubstr("'blocks.0.attn.weight'")) << to_string(how);
     EXPECT_THAT(said, HasSubstr("row 3, column 5")) << to_string(how);
     EXPECT_FALSE(std::filesystem::exists(folder.file("out"))) << to_string(how);
@@ -137,7 +142,8 @@ TEST_F(Conversion, NamesTheTensorAndTheElementThatIsNotFinite) {
 TEST_F(Conversion, StopsWithinAPieceAndLeavesNothing) {
   for (recipe const& how : recipes) {
     std::atomic<int> pieces{0};
-    halfstep::observer const watcher{.advanced = [&](std::string_view, std::uint64_t) { ++pieces; }, .cancelled = [&] { return pieces > 3; }};
+    halfstep::observer const watcher{.advanced = [&](std::string_view, std::uint64_t) { ++pieces; },
+                                     .cancelled = [&] { return pieces > 3; }};
     EXPECT_THROW(convert(halfstep::threads(2), input, folder.file("out"), how, {.piece_bytes = 1}, watcher), halfstep::cancelled);
     EXPECT_LE(pieces, 6);
     EXPECT_FALSE(std::filesystem::exists(folder.file("out") + ".part"));
@@ -169,7 +175,8 @@ TEST_F(Conversion, FindsACodeThatChangedOnTheDisk) {
       output.read_back(*output.head().find(name), 200, stored);
       stored[1] ^= std::byte{0x10};
       output.write(*output.head().find(name), 200, stored);
-      EXPECT_THROW(halfstep::verify_output(halfstep::serial{}, job, what, from, output, settings, nobody), halfstep::contract_error)
+      EXPECT_THROW(halfstep::verify_output(halfstep::serial{}, job, what, from, output, settings, nobody),
+                   halfstep::contract_error)
           << to_string(how) << " " << name;
     }
   }

@@ -2,9 +2,9 @@
 
 #include <limits>
 
-#include <boost/json/parse.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <boost/json/parse.hpp>
 
 namespace {
 

@@ -56,14 +56,17 @@ template <class Source>
 model_part weight(std::string name, halfstep::extents2 e, std::uint64_t seed) {
   auto const x = noise<Source>(e, seed);
   auto const bytes = std::as_bytes(std::span(x.data(), static_cast<std::size_t>(x.size())));
-  return {{std::move(name), halfstep::source_traits<Source>::type, {static_cast<std::uint64_t>(e.rows), static_cast<std::uint64_t>(e.columns)}},
+  return {{std::move(name),
+           halfstep::source_traits<Source>::type,
+           {static_cast<std::uint64_t>(e.rows), static_cast<std::uint64_t>(e.columns)}},
           {bytes.begin(), bytes.end()}};
 }
 
 inline void write_model(std::string const& path, std::vector<model_part> const& parts) {
   std::vector<halfstep::safetensors::tensor_spec> specs;
   for (auto const& part : parts) specs.push_back(part.spec);
-  halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, {{"format", "pt"}}), halfstep::safetensors::overwrite::replace, {});
+  halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, {{"format", "pt"}}),
+                                     halfstep::safetensors::overwrite::replace, {});
   for (auto const& part : parts) file.write(*file.head().find(part.spec.name), 0, part.bytes);
   file.commit();
 }
@@ -73,9 +76,13 @@ inline std::vector<model_part> small_model() {
   using namespace halfstep;
   model_part bias = weight<float>("blocks.0.attn.bias", {1, 320}, 9);
   bias.spec.shape = {320};
-  return {weight<bfloat16>("blocks.0.attn.weight", {320, 256}, 1), weight<float>("blocks.0.mlp.weight", {256, 384}, 2),
-          weight<float16>("blocks.1.attn.weight", {256, 320}, 3),  weight<double>("blocks.1.mlp.weight", {384, 256}, 4),
-          weight<bfloat16>("blocks.1.wide.weight", {256, 4096}, 5), std::move(bias), weight<float>("head.weight", {10, 256}, 6)};
+  return {weight<bfloat16>("blocks.0.attn.weight", {320, 256}, 1),
+          weight<float>("blocks.0.mlp.weight", {256, 384}, 2),
+          weight<float16>("blocks.1.attn.weight", {256, 320}, 3),
+          weight<double>("blocks.1.mlp.weight", {384, 256}, 4),
+          weight<bfloat16>("blocks.1.wide.weight", {256, 4096}, 5),
+          std::move(bias),
+          weight<float>("head.weight", {10, 256}, 6)};
 }
 
 inline halfstep::codec_table small_table() {

@@ -112,7 +112,8 @@ TEST(CommandLine, SaysWhenAFlagIsGivenTwiceOrWithoutItsValue) {
 }
 
 TEST(CommandLine, CombinesTheFamiliesOfTheReference) {
-  EXPECT_THAT(parsed({"--wan", "--t5xxl", "--zimage-refiner"}).families, testing::UnorderedElementsAre("wan", "t5xxl", "zimage_refiner"));
+  EXPECT_THAT(parsed({"--wan", "--t5xxl", "--zimage-refiner"}).families,
+              testing::UnorderedElementsAre("wan", "t5xxl", "zimage_refiner"));
 }
 
 TEST(CommandLine, ReadsSizesWithSuffixes) {

@@ -12,7 +12,8 @@ std::vector<halfstep::codec> rows() {
   using namespace halfstep;
   std::vector<codec> all;
   (all.push_back(make_codec<int8_block<Sides>, nearest>(scheme::int8_block, Sides, rounding_kind::nearest, dtype::i8)), ...);
-  (all.push_back(make_codec<int8_block<Sides>, stochastic>(scheme::int8_block, Sides, rounding_kind::stochastic, dtype::i8)), ...);
+  (all.push_back(make_codec<int8_block<Sides>, stochastic>(scheme::int8_block, Sides, rounding_kind::stochastic, dtype::i8)),
+   ...);
   return all;
 }
 

@@ -31,7 +31,8 @@ struct piece_result {
 /// and at once, except that a spanning group wants all ranges before the first code.
 class quantize_job {
  public:
-  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::header const& output, convert_settings const& settings)
+  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::header const& output,
+               convert_settings const& settings)
       : tensor_(&tensor),
         codec_(&how),
         extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
@@ -93,10 +94,12 @@ class quantize_job {
 
   /// Returns the spanning groups' ranges after all pieces are ranged; blocks until then.
   std::vector<value_range> wait_for_ranges() const {
-    for (index_t left = ranges_left_.load(std::memory_order_acquire); left != 0; left = ranges_left_.load(std::memory_order_acquire))
+    for (index_t left = ranges_left_.load(std::memory_order_acquire); left != 0;
+         left = ranges_left_.load(std::memory_order_acquire))
       ranges_left_.wait(left, std::memory_order_acquire);
     std::vector<value_range> all;
-    for (auto const& pattern : ranges_) all.push_back({float_of(static_cast<std::uint32_t>(pattern.load(std::memory_order_relaxed)))});
+    for (auto const& pattern : ranges_)
+      all.push_back({float_of(static_cast<std::uint32_t>(pattern.load(std::memory_order_relaxed)))});
     return all;
   }
 

@@ -23,9 +23,7 @@ struct layer_quality {
   double seconds = 0.0;  ///< of one thread
 
   /// Returns the signal to noise ratio in dB; infinite where every weight is exact.
-  double sqnr() const {
-    return error.error_square > 0.0 ? sqnr_db(error) : std::numeric_limits<double>::infinity();
-  }
+  double sqnr() const { return error.error_square > 0.0 ? sqnr_db(error) : std::numeric_limits<double>::infinity(); }
 
   /// Returns the mean of the squared errors.
   double mse() const { return error.error_square / static_cast<double>(std::max<index_t>(shape.count(), 1)); }

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <halfstep/convert/piece.hpp>
-#include <halfstep/convert/workspace.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -45,9 +45,10 @@ std::set<std::string, std::less<>> nonfinite_tensors(Executor const& ex, safeten
     auto const lease = pool.take();
     auto const bytes = (*lease).input(static_cast<index_t>(p.bytes));
     input.read(p.tensor->input, p.first, bytes);
-    found[static_cast<std::size_t>(i)] = detail::with_source(p.tensor->input.type, bytes.data(), [&]<class Source>(Source const* x) {
-      return !std::all_of(x, x + bytes.size() / sizeof(Source), [](Source v) { return is_finite(v); });
-    });
+    found[static_cast<std::size_t>(i)] =
+        detail::with_source(p.tensor->input.type, bytes.data(), [&]<class Source>(Source const* x) {
+          return !std::all_of(x, x + bytes.size() / sizeof(Source), [](Source v) { return is_finite(v); });
+        });
   });
   std::set<std::string, std::less<>> names;
   for (std::size_t i = 0; i < pieces.size(); ++i)

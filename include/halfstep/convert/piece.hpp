@@ -28,13 +28,20 @@ namespace detail {
 template <class F>
 auto with_source(dtype type, void const* data, F const& f) {
   switch (type) {
-    case dtype::f64: return f(static_cast<double const*>(data));
-    case dtype::f32: return f(static_cast<float const*>(data));
-    case dtype::f16: return f(static_cast<float16 const*>(data));
-    case dtype::bf16: return f(static_cast<bfloat16 const*>(data));
-    case dtype::f8_e4m3: return f(static_cast<float8_e4m3 const*>(data));
-    case dtype::f8_e5m2: return f(static_cast<float8_e5m2 const*>(data));
-    default: throw value_error("weights of type " + std::string(name_of(type)) + " cannot be widened to FP32");
+    case dtype::f64:
+      return f(static_cast<double const*>(data));
+    case dtype::f32:
+      return f(static_cast<float const*>(data));
+    case dtype::f16:
+      return f(static_cast<float16 const*>(data));
+    case dtype::bf16:
+      return f(static_cast<bfloat16 const*>(data));
+    case dtype::f8_e4m3:
+      return f(static_cast<float8_e4m3 const*>(data));
+    case dtype::f8_e5m2:
+      return f(static_cast<float8_e5m2 const*>(data));
+    default:
+      throw value_error("weights of type " + std::string(name_of(type)) + " cannot be widened to FP32");
   }
 }
 
@@ -46,8 +53,11 @@ inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows
       index_t const place = rows.first_row * rows.extents.columns + i;
       float const value = widen(x[i]);
       throw value_error("cannot quantize '" + tensor.name + "': element " + std::to_string(place) + " (row " +
-                        std::to_string(place / rows.extents.columns) + ", column " + std::to_string(place % rows.extents.columns) +
-                        ") is " + (value != value ? "NaN" : value > 0 ? "infinite" : "minus infinite") +
+                        std::to_string(place / rows.extents.columns) + ", column " +
+                        std::to_string(place % rows.extents.columns) + ") is " +
+                        (value != value ? "NaN"
+                         : value > 0    ? "infinite"
+                                        : "minus infinite") +
                         "; keep such tensors as they are with --nan keep");
     }
   });
@@ -159,7 +169,8 @@ class piece_worker {
     if (!suspicious) return;
     detail::refuse_nonfinite(job_.input(), stored);
     if (!ranges.empty())
-      throw value_error("cannot quantize '" + job_.input().name + "': its rotated weights exceed FP32; convert it without --convrot");
+      throw value_error("cannot quantize '" + job_.input().name +
+                        "': its rotated weights exceed FP32; convert it without --convrot");
   }
 
   quantize_job const& job_;

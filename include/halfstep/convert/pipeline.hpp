@@ -12,8 +12,8 @@
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/piece.hpp>
-#include <halfstep/convert/workspace.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/plan/plan.hpp>
@@ -37,7 +37,8 @@ class conversion {
       : input_(input), output_(output), settings_(settings), watcher_(watcher) {
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
-      if (tensor.what == action::quantize) cut_job(jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings), what);
+      if (tensor.what == action::quantize)
+        cut_job(jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings), what);
     }
     order_ranges();
   }
@@ -69,9 +70,9 @@ class conversion {
   struct piece {
     kind what;
     planned_tensor const* tensor;
-    quantize_job* job;           ///< null for copies
+    quantize_job* job;                ///< null for copies
     safetensors::tensor const* copy;  ///< the output's tensor, for copies
-    std::uint64_t index;         ///< of the job's piece, or the first byte of a copy
+    std::uint64_t index;              ///< of the job's piece, or the first byte of a copy
   };
 
   void cut_copy(planned_tensor const& tensor) {

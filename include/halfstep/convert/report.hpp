@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <string_view>
@@ -31,27 +31,29 @@ struct run_report {
 
 /// Figures over all layers.
 struct quality_summary {
-  double mean = 0.0;    ///< dB, over layers that are not exact
-  double median = 0.0;  ///< dB
-  std::vector<layer_quality const*> worst;      ///< at most eight, the worst first
-  std::vector<layer_quality const*> below;      ///< below the threshold, the worst first
+  double mean = 0.0;                        ///< dB, over layers that are not exact
+  double median = 0.0;                      ///< dB
+  std::vector<layer_quality const*> worst;  ///< at most eight, the worst first
+  std::vector<layer_quality const*> below;  ///< below the threshold, the worst first
 };
 
 namespace detail {
 
+inline std::string formatted(double value, std::chars_format format, int decimals) {
+  char text[400];
+  return {text, std::to_chars(text, text + sizeof text, value, format, decimals).ptr};
+}
+
 inline std::string fixed(double value, int decimals) {
   if (std::isinf(value)) return value > 0 ? "exact" : "-inf";
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
+  return formatted(value, std::chars_format::fixed, decimals);
 }
 
 /// The shortest text that reads back as the same double; null for what JSON cannot say.
 inline std::string json_number(double value) {
   if (!std::isfinite(value)) return "null";
   char text[40];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 inline std::string json_text(std::string_view text) {
@@ -104,13 +106,14 @@ inline std::string quality_text(run_report const& report, double threshold) {
   for (auto const& layer : report.layers) widest = std::max(widest, layer.layer.size());
   std::string text = "Quality, from the bytes of the file. " + report.settings + "\n";
   text += padded("layer", widest) + "         shape   SQNR dB        MSE  max error   gain error  clipped  scales\n";
-  char line[256];
+  auto const scientific = [](double value) { return detail::formatted(value, std::chars_format::scientific, 3); };
   for (auto const& layer : report.layers) {
-    std::string const shape = std::to_string(layer.shape.rows) + "x" + std::to_string(layer.shape.columns);
-    std::snprintf(line, sizeof line, "  %9.3e  %9.3e  %11.3e  %7lld  %.3e .. %.3e  ", layer.mse(), static_cast<double>(layer.error.max_error),
-                  layer.gain_error(), static_cast<long long>(layer.error.clipped), static_cast<double>(layer.scale_min),
-                  static_cast<double>(layer.scale_max));
-    text += padded(layer.layer, widest) + right(shape, 14) + right(fixed(layer.sqnr(), 2), 10) + line + to_string(layer.how) + "\n";
+    text += padded(layer.layer, widest) +
+            right(std::to_string(layer.shape.rows) + "x" + std::to_string(layer.shape.columns), 14) +
+            right(fixed(layer.sqnr(), 2), 10) + right(scientific(layer.mse()), 11) +
+            right(scientific(static_cast<double>(layer.error.max_error)), 11) + right(scientific(layer.gain_error()), 13) +
+            right(std::to_string(layer.error.clipped), 9) + "  " + scientific(static_cast<double>(layer.scale_min)) + " .. " +
+            scientific(static_cast<double>(layer.scale_max)) + "  " + to_string(layer.how) + "\n";
   }
   auto const s = summarize(report.layers, threshold);
   text += "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(report.layers.size()) +
@@ -124,13 +127,14 @@ inline std::string quality_json(run_report const& report, double threshold) {
   using detail::json_number;
   using detail::json_text;
   auto const s = summarize(report.layers, threshold);
-  std::string text = "{\"version\": " + json_text(version) + ", \"settings\": " + json_text(report.settings) +
-                     ", \"input\": " + json_text(report.input) + ", \"output\": " + json_text(report.output) +
-                     ",\n \"summary\": {\"layers\": " + std::to_string(report.layers.size()) + ", \"mean_sqnr_db\": " + json_number(s.mean) +
-                     ", \"median_sqnr_db\": " + json_number(s.median) + ", \"threshold_db\": " + json_number(threshold) +
-                     ", \"below_threshold\": " + std::to_string(s.below.size()) +
-                     ", \"input_bytes\": " + std::to_string(report.input_bytes) + ", \"output_bytes\": " + std::to_string(report.output_bytes) +
-                     ", \"seconds\": " + json_number(report.seconds) + ", \"worst\": [";
+  std::string text =
+      "{\"version\": " + json_text(version) + ", \"settings\": " + json_text(report.settings) +
+      ", \"input\": " + json_text(report.input) + ", \"output\": " + json_text(report.output) +
+      ",\n \"summary\": {\"layers\": " + std::to_string(report.layers.size()) + ", \"mean_sqnr_db\": " + json_number(s.mean) +
+      ", \"median_sqnr_db\": " + json_number(s.median) + ", \"threshold_db\": " + json_number(threshold) +
+      ", \"below_threshold\": " + std::to_string(s.below.size()) + ", \"input_bytes\": " + std::to_string(report.input_bytes) +
+      ", \"output_bytes\": " + std::to_string(report.output_bytes) + ", \"seconds\": " + json_number(report.seconds) +
+      ", \"worst\": [";
   for (std::size_t i = 0; i < s.worst.size(); ++i) text += (i == 0 ? "" : ", ") + json_text(s.worst[i]->layer);
   text += "]},\n \"warnings\": [";
   for (std::size_t i = 0; i < report.warnings.size(); ++i) text += (i == 0 ? "" : ", ") + json_text(report.warnings[i]);
@@ -140,7 +144,8 @@ inline std::string quality_json(run_report const& report, double threshold) {
     text += (i == 0 ? "\n" : ",\n");
     text += "  {\"name\": " + json_text(layer.layer) + ", \"format\": " + json_text(name_of(layer.how.format)) +
             ", \"recipe\": " + json_text(to_string(layer.how)) + ", \"shape\": [" + std::to_string(layer.shape.rows) + ", " +
-            std::to_string(layer.shape.columns) + "], \"sqnr_db\": " + json_number(layer.sqnr()) + ", \"mse\": " + json_number(layer.mse()) +
+            std::to_string(layer.shape.columns) + "], \"sqnr_db\": " + json_number(layer.sqnr()) +
+            ", \"mse\": " + json_number(layer.mse()) +
             ", \"max_error\": " + json_number(static_cast<double>(layer.error.max_error)) +
             ", \"gain_error\": " + json_number(layer.gain_error()) + ", \"clipped\": " + std::to_string(layer.error.clipped) +
             ", \"scale_min\": " + json_number(static_cast<double>(layer.scale_min)) +
@@ -156,9 +161,11 @@ inline std::string summary_text(run_report const& report, double threshold) {
   std::string text;
   for (auto const& [format, count] : report.formats) text += "  " + std::to_string(count) + " " + format + "\n";
   double const mebi = 1024.0 * 1024.0;
-  double const ratio = report.input_bytes > 0 ? 100.0 * static_cast<double>(report.output_bytes) / static_cast<double>(report.input_bytes) : 0.0;
+  double const ratio =
+      report.input_bytes > 0 ? 100.0 * static_cast<double>(report.output_bytes) / static_cast<double>(report.input_bytes) : 0.0;
   text += "  " + fixed(static_cast<double>(report.input_bytes) / mebi, 1) + " MiB -> " +
-          fixed(static_cast<double>(report.output_bytes) / mebi, 1) + " MiB (" + fixed(ratio, 1) + " %), " + fixed(report.seconds, 2) + " s, " +
+          fixed(static_cast<double>(report.output_bytes) / mebi, 1) + " MiB (" + fixed(ratio, 1) + " %), " +
+          fixed(report.seconds, 2) + " s, " +
           fixed(static_cast<double>(report.input_bytes) / 1e6 / std::max(report.seconds, 1e-9), 0) + " MB/s\n";
   auto const s = summarize(report.layers, threshold);
   if (!report.layers.empty()) {

@@ -22,7 +22,7 @@ enum class piece_order : std::uint8_t {
 
 /// How a conversion runs.
 struct convert_settings {
-  std::uint64_t seed = 0;                         ///< of stochastic rounding; each tensor's name is mixed in
+  std::uint64_t seed = 0;                              ///< of stochastic rounding; each tensor's name is mixed in
   std::uint64_t piece_bytes = std::uint64_t{2} << 20;  ///< of input read at once by each thread, at least one row of groups
   piece_order order = piece_order::overlapped;
   verification verify = verification::sampled;

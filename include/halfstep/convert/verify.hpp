@@ -48,7 +48,8 @@ inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, std::
   input.read(tensor.input, first, before);
   output.read_back(*output.head().find(tensor.outputs.at(0).spec.name), first, after);
   if (std::memcmp(before.data(), after.data(), before.size()) != 0)
-    throw contract_error("tensor '" + tensor.input.name + "' reads back differently: the disk or its memory changed the bytes; nothing "
+    throw contract_error("tensor '" + tensor.input.name +
+                         "' reads back differently: the disk or its memory changed the bytes; nothing "
                          "was published");
 }
 
@@ -84,7 +85,8 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
       if (tensor.what != action::keep) continue;
       std::uint64_t const bytes = tensor.input.end - tensor.input.begin;
       for (std::uint64_t first = 0; first < bytes; first += settings.piece_bytes)
-        checks.push_back({nullptr, &tensor, static_cast<index_t>(first), static_cast<index_t>(std::min(settings.piece_bytes, bytes - first))});
+        checks.push_back(
+            {nullptr, &tensor, static_cast<index_t>(first), static_cast<index_t>(std::min(settings.piece_bytes, bytes - first))});
     }
   }
   workspace_pool pool;
@@ -95,7 +97,8 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
     if (c.job != nullptr)
       detail::verify_rows(*c.job, c.first, c.count, input, output, *lease);
     else
-      detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), static_cast<std::uint64_t>(c.count), input, output, *lease);
+      detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), static_cast<std::uint64_t>(c.count), input, output,
+                          *lease);
   });
 }
 

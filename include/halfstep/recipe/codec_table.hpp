@@ -51,8 +51,8 @@ struct codec {
   int block_size;  ///< 0 where the scheme has no blocks
   rounding_kind rounding;
   dtype code_type;
-  std::size_t group_bytes;              ///< of one stored group, 0 where there are none
-  extents2 (*groups)(extents2);         ///< shape of the companion tensor
+  std::size_t group_bytes;       ///< of one stored group, 0 where there are none
+  extents2 (*groups)(extents2);  ///< shape of the companion tensor
   void (*fit)(value_range const* ranges, index_t count, void* groups);
   void (*decode)(void const* codes, void const* groups, extents2 piece, float* weight);
   codec_kernels from_f32;
@@ -108,9 +108,9 @@ constexpr codec_kernels kernels_of() {
                              host_view<code>{static_cast<code*>(codes), w.extents, w.first_row}, keyed_rounding<Rounding>(key));
           },
           [](erased_rows w, void const* groups, void const* codes, residual_statistics* parts) {
-            auto const measured =
-                measure_residual<Layout>(serial{}, typed<Source>(w), host_view<code const>{static_cast<code const*>(codes), w.extents},
-                                         typed_groups<Layout>(groups, w.extents));
+            auto const measured = measure_residual<Layout>(serial{}, typed<Source>(w),
+                                                           host_view<code const>{static_cast<code const*>(codes), w.extents},
+                                                           typed_groups<Layout>(groups, w.extents));
             std::copy(measured.begin(), measured.end(), parts);
           }};
 }
@@ -155,7 +155,8 @@ class codec_table {
   /// Returns the row that `r` names. Throws unknown_option with the whole table where there is none.
   codec const& at(recipe const& r) const {
     for (auto const& row : rows_)
-      if (row.format == r.format && row.rounding == r.rounding && (row.block_size == 0 || row.block_size == r.block_size)) return row;
+      if (row.format == r.format && row.rounding == r.rounding && (row.block_size == 0 || row.block_size == r.block_size))
+        return row;
     std::string known;
     for (auto const& row : rows_) {
       recipe const named{.format = row.format, .block_size = row.block_size, .rounding = row.rounding};
