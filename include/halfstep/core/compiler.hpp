@@ -10,3 +10,10 @@
 
 /// Marks a kernel: hidden, so that two libraries built from different versions of a header never share one.
 #define HALFSTEP_KERNEL __attribute__((visibility("hidden"))) __global__
+
+#if defined(__CUDA_ARCH__)
+#define HALFSTEP_UNROLL _Pragma("unroll")
+#else
+/// Unrolls the loop after it on the device, where an array that a loop indexes leaves the registers.
+#define HALFSTEP_UNROLL
+#endif

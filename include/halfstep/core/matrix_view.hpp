@@ -28,11 +28,10 @@ class matrix_view {
       : data_(data), extents_(extents), first_row_(first_row) {}
 
   /// A view of constant elements is made from one of mutable elements.
-  HALFSTEP_HD constexpr operator matrix_view<T const, Space>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data_, extents_, first_row_};
-  }
+  template <class Mutable>
+    requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
+  HALFSTEP_HD constexpr matrix_view(matrix_view<Mutable, Space> other)
+      : data_(other.data()), extents_(other.extents()), first_row_(other.first_row()) {}
 
   HALFSTEP_HD constexpr T* data() const { return data_; }
   HALFSTEP_HD constexpr extents2 extents() const { return extents_; }

@@ -1,0 +1,35 @@
+// Failed calls of the CUDA runtime as exceptions.
+#pragma once
+
+#include <string>
+
+#include <cuda_runtime_api.h>
+
+#include <halfstep/core/error.hpp>
+
+namespace halfstep {
+
+/// A call of the CUDA runtime that failed; the text holds the runtime's name of the error and its sentence.
+class cuda_error : public error {
+ public:
+  /// `doing` says what was attempted, such as "halfstep: copying to the device".
+  cuda_error(cudaError_t code, std::string const& doing)
+      : error(doing + ": " + cudaGetErrorName(code) + " (" + cudaGetErrorString(code) + ")"), code_(code) {}
+
+  /// Returns the runtime's code, such as cudaErrorMemoryAllocation.
+  cudaError_t code() const noexcept { return code_; }
+
+ private:
+  cudaError_t code_;
+};
+
+/// Throws cuda_error unless `status` is success.
+///
+/// The runtime's record of the last error is cleared, so that an error that was handled is not met again at the next launch.
+inline void check_cuda(cudaError_t status, char const* doing) {
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  throw cuda_error(status, doing);
+}
+
+}  // namespace halfstep
