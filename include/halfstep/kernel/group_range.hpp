@@ -102,7 +102,7 @@ value_range matrix_range(Executor const& ex, host_view<Source const> weight) {
   });
   pattern all = 0;
   for (pattern const p : largest) all = std::max(all, p);
-  return {magnitude<Source>::value(all)};
+  return value_range{magnitude<Source>::value(all)};  // braces alone get lost in nvcc
 }
 
 /// Stores what `Layout::fit` makes of each range.

@@ -1,0 +1,56 @@
+// Codes to numbers on the device.
+#pragma once
+
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/dequantize.hpp>
+#include <halfstep/kernel/element_tile.cuh>
+#include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/group_rows.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+template <class Layout, class Target>
+struct dequantize_op {
+  using from_type = typename Layout::code_type;
+  using to_type = Target;
+  using step_type = typename Layout::step_type;
+
+  typename Layout::group_type const* groups;
+  extents2 extents;
+
+  HALFSTEP_HD step_type prepare(index_t row, index_t column) const { return step_at<Layout>(groups, extents, row, column); }
+  HALFSTEP_HD to_type operator()(from_type q, step_type step, index_t) const {
+    return halfstep::narrow<Target>(Layout::decode(q, step));
+  }
+};
+
+/// How many neighbours share a group, 0 for all elements of the matrix.
+template <class Layout>
+index_t shared_run(extents2 e) {
+  return has_groups<Layout> ? Layout::run(e) : 0;
+}
+
+}  // namespace detail
+
+/// Stores the number that every code stands for, rounded to `Target`, ties to even.
+///
+/// codes [M, N], whole rows of a tensor; groups as `Layout::groups` says; out [M, N]. Runs in stream order; the host overload's
+/// bits. Throws shape_error, cuda_error.
+template <class Layout, device_executor Executor, source Target>
+void dequantize(Executor const& ex, device_view<typename Layout::code_type const> codes,
+                device_view<typename Layout::group_type const> groups, device_view<Target> out) {
+  if constexpr (check_layout<Layout>()) {
+    extents2 const e = codes.extents();
+    require_extents(groups.extents(), Layout::groups(e), "halfstep: the groups given to dequantize");
+    require_extents(out.extents(), e, "halfstep: the output of dequantize");
+    detail::dequantize_op<Layout, Target> const op{groups.data(), e};
+    detail::for_each_element(ex, op, codes.data(), out.data(), e, detail::shared_run<Layout>(e), traversal::forward);
+  }
+}
+
+}  // namespace halfstep

@@ -1,0 +1,38 @@
+// The GELU activation on the device, in its two forms.
+#pragma once
+
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/element_tile.cuh>
+#include <halfstep/kernel/gelu.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+template <class Form>
+struct form_op {
+  using from_type = float;
+  using to_type = float;
+  using step_type = tile_nothing;
+
+  Form form;
+
+  HALFSTEP_HD step_type prepare(index_t, index_t) const { return {}; }
+  HALFSTEP_HD float operator()(float x, step_type, index_t) const { return form(x); }
+};
+
+}  // namespace detail
+
+/// Stores `form(x)` for every element; `form` is `gelu_erf` or `gelu_tanh`. `x` and `y` may be the same memory.
+///
+/// The last bits are those of the device's mathematical library, not of the host's. Runs in stream order. Throws shape_error,
+/// cuda_error.
+template <device_executor Executor, class Form = gelu_erf>
+void gelu(Executor const& ex, device_view<float const> x, device_view<float> y, Form form = {}) {
+  require_extents(y.extents(), x.extents(), "halfstep: the output of gelu");
+  detail::for_each_element(ex, detail::form_op<Form>{form}, x.data(), y.data(), x.extents(), 0, traversal::forward);
+}
+
+}  // namespace halfstep

@@ -1,0 +1,74 @@
+// How a block of device threads runs an algorithm that is written as phases.
+#pragma once
+
+#include <concepts>
+#include <limits>
+#include <string>
+
+#include <cuda_runtime.h>
+
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/cuda_error.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+
+namespace halfstep {
+
+/// Where a thread stands in a launch.
+struct tile_place {
+  index_t block;   ///< which block of the launch
+  index_t blocks;  ///< how many there are
+  int thread;      ///< which thread of the block
+  int threads;     ///< how many there are, a multiple of 32
+};
+
+/// How many blocks a launch has, and how many threads each.
+struct tile_shape {
+  index_t blocks;
+  int threads;
+};
+
+/// The shared memory of a tile that needs none, and the registers of a tile that keeps nothing from one phase to the next.
+struct tile_nothing {};
+
+namespace detail {
+
+/// Runs a tile's phases with a barrier between two of them; the tile is everything else.
+///
+/// A tile is a plain struct with `max_threads`, `shared_type`, `state_type` (what a thread keeps in registers between phases),
+/// `phases()` and `run(phase, place, shared, state)`. Within a phase threads see nothing of each other but order-free maxima,
+/// so the host can run a block thread by thread, and does in the tests.
+template <class Tile>
+HALFSTEP_KERNEL void __launch_bounds__(Tile::max_threads) run_tile(Tile const __grid_constant__ tile) {
+  __shared__ typename Tile::shared_type shared;
+  typename Tile::state_type state;
+  tile_place const at{blockIdx.x, gridDim.x, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x)};
+  int const phases = tile.phases();
+#pragma unroll
+  for (int phase = 0; phase < phases; ++phase) {
+    if (phase > 0) __syncthreads();
+    tile.run(phase, at, shared, state);
+  }
+}
+
+}  // namespace detail
+
+/// Queues `tile` on the stream of `ex`. No blocks: nothing happens. Throws cuda_error where the launch fails, shape_error for
+/// more than 2^31 - 1 blocks.
+template <class Executor, class Tile>
+requires requires(Executor const& ex) {
+  { ex.handle() } -> std::convertible_to<cudaStream_t>;
+}
+void launch(Executor const& ex, Tile const& tile, tile_shape shape) {
+  if (shape.blocks == 0) return;
+  if (shape.blocks > std::numeric_limits<int>::max())
+    throw shape_error("halfstep: a matrix of " + std::to_string(shape.blocks) +
+                      " blocks: expected at most 2^31 - 1, cut it into pieces");
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.stream = ex.handle();
+  check_cuda(cudaLaunchKernelEx(&config, detail::run_tile<Tile>, tile), "halfstep: launching a kernel");
+}
+
+}  // namespace halfstep

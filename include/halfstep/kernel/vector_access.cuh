@@ -1,0 +1,70 @@
+// Loads and stores of up to 16 bytes at once.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include <cuda_runtime.h>
+
+#include <halfstep/core/compiler.hpp>
+
+namespace halfstep::detail {
+
+template <int Bytes>
+struct word_of;
+template <>
+struct word_of<1> {
+  using type = unsigned char;
+};
+template <>
+struct word_of<2> {
+  using type = unsigned short;
+};
+template <>
+struct word_of<4> {
+  using type = unsigned int;
+};
+template <>
+struct word_of<8> {
+  using type = uint2;
+};
+template <>
+struct word_of<16> {
+  using type = uint4;
+};
+
+/// Neighbouring elements in registers.
+template <class T, int Width>
+struct vector_of {
+  T value[Width];
+
+  static constexpr int bytes = static_cast<int>(sizeof(T)) * Width;
+  using word = typename word_of<bytes>::type;
+
+  /// Precondition: `p` is a multiple of `bytes`.
+  HALFSTEP_HD static vector_of load(T const* p) {
+    word const w = *reinterpret_cast<word const*>(p);
+    vector_of v;
+    std::memcpy(&v, &w, sizeof(v));
+    return v;
+  }
+
+  /// Precondition: `p` is a multiple of `bytes`.
+  HALFSTEP_HD void store(T* p) const {
+    word w;
+    std::memcpy(&w, this, sizeof(w));
+#if defined(__CUDA_ARCH__)
+    __stcs(reinterpret_cast<word*>(p), w);  // the compiler splits a plain assignment now and then; nobody here reads it again
+#else
+    *reinterpret_cast<word*>(p) = w;
+#endif
+  }
+};
+
+/// Whether `load` and `store` of `Width` elements may start at `p`.
+template <int Width, class T>
+bool is_aligned(T const* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % vector_of<T, Width>::bytes == 0;
+}
+
+}  // namespace halfstep::detail
