@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <halfstep/cuda.cuh>
+
+#include "../kernel/device_cases.hpp"
+#include "../kernel/emulated_device.hpp"
+#include "fake_runtime.hpp"
+
+namespace {
+
+using namespace halfstep;
+
+// The fake runtime's device memory is host memory, so that a tensor there can be filled by kernels that the host emulates.
+
+template <class T>
+bool same_elements(device_view<T const> there, host_view<T const> here) {
+  return there.extents() == here.extents() && std::equal(here.data(), here.data() + here.extents().count(), there.data());
+}
+
+template <class Composition>
+class DeviceTensor : public testing::Test {};
+using compositions = testing::Types<std::tuple<int8_axis, bfloat16, identity>, std::tuple<int8_axis, float, regular_hadamard>,
+                                    std::tuple<int8_block<64>, float16, identity>,
+                                    std::tuple<int8_tensor, bfloat16, regular_hadamard>, std::tuple<fp16, float, identity>>;
+TYPED_TEST_SUITE(DeviceTensor, compositions);
+
+TYPED_TEST(DeviceTensor, HoldsTheCodesAndGroupsOfTheHostsQuantizer) {
+  using layout = std::tuple_element_t<0, TypeParam>;
+  using source = std::tuple_element_t<1, TypeParam>;
+  using basis = std::tuple_element_t<2, TypeParam>;
+  fake() = {};
+  extents2 const e{128, 768};
+  auto const w = device_cases::weights<source>(e);
+  host_view<source const> const weight(w.data(), e, 5);
+  auto const here = quantizer<layout, nearest, basis>()(serial{}, weight);
+  auto const there = quantize_on_device<layout>(emulated_device{}, device_view<source const>(w.data(), e, 5), nearest{}, basis{});
+  EXPECT_TRUE(same_elements(there.codes(), here.codes()));
+  if constexpr (has_groups<layout>) {
+    EXPECT_TRUE(same_elements(there.groups(), here.groups()));
+  }
+  EXPECT_EQ(there.source_type(), source_traits<source>::type);
+}
+
+TYPED_TEST(DeviceTensor, NamesTheFirstWeightThatIsNotFinite) {
+  using layout = std::tuple_element_t<0, TypeParam>;
+  using source = std::tuple_element_t<1, TypeParam>;
+  using basis = std::tuple_element_t<2, TypeParam>;
+  fake() = {};
+  extents2 const e{64, 256};
+  auto w = device_cases::weights<source>(e);
+  w[3 * 256 + 7] = narrow<source>(NAN);
+  w[9 * 256 + 1] = narrow<source>(INFINITY);
+  try {
+    static_cast<void>(
+        quantize_on_device<layout>(emulated_device{}, device_view<source const>(w.data(), e, 10), nearest{}, basis{}));
+    FAIL() << "quantized";
+  } catch (value_error const& error) {
+    EXPECT_NE(std::string(error.what()).find("row 13, column 7 "), std::string::npos) << error.what();
+  }
+}
+
+TYPED_TEST(DeviceTensor, MultipliesAsOnTheHost) {
+  using layout = std::tuple_element_t<0, TypeParam>;
+  using source = std::tuple_element_t<1, TypeParam>;
+  using basis = std::tuple_element_t<2, TypeParam>;
+  fake() = {};
+  extents2 const e{64, 256};
+  auto const w = device_cases::weights<source>(e);
+  auto const x = device_cases::weights<float>({3, 256}, 11);
+  auto const here = quantizer<layout, nearest, basis>()(serial{}, host_view<source const>(w.data(), e));
+  auto const there = quantize_on_device<layout>(emulated_device{}, device_view<source const>(w.data(), e), nearest{}, basis{});
+  std::vector<float> expected(3 * 64), y(3 * 64);
+  linear(serial{}, host_view<float const>(x.data(), {3, 256}), here, {}, host_view<float>(expected.data(), {3, 64}));
+  linear(emulated_device{}, device_view<float const>(x.data(), {3, 256}), there, {}, device_view<float>(y.data(), {3, 64}));
+  EXPECT_LT(device_cases::relative_difference(y, expected), 1e-5);
+  EXPECT_EQ(fake().wrong_releases, 0);
+}
+
+TEST(CopyCuda, MovesATensorToTheDeviceAndBack) {
+  fake() = {};
+  extents2 const e{128, 256};
+  auto const w = device_cases::weights<float>(e);
+  auto const here = quantizer<int8_block<128>, nearest>()(serial{}, host_view<float const>(w.data(), e));
+  auto const there = copy_to_device(cuda_stream{}, here);
+  auto const back = copy_to_host(cuda_stream{}, there);
+  EXPECT_TRUE(same_elements(there.codes(), here.codes()));
+  EXPECT_TRUE(std::equal(back.codes().data(), back.codes().data() + e.count(), here.codes().data()));
+  EXPECT_EQ(back.groups()(0, 1), here.groups()(0, 1));
+  EXPECT_EQ(back.source_type(), dtype::f32);
+}
+
+}  // namespace

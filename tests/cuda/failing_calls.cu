@@ -1,0 +1,112 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <halfstep/cuda.cuh>
+
+#include "fake_runtime.hpp"
+
+namespace {
+
+using namespace halfstep;
+
+/// A weight goes to the device, is quantized, measured, and comes back: every runtime function that the library calls.
+template <class Layout>
+void do_everything() {
+  extents2 const e{64, 256};
+  extents2 const g = Layout::groups(e);
+  host_buffer<bfloat16> const weight(e.count());
+  owned_cuda_stream const stream;
+  cuda_stream const ex = stream.get();
+  device_buffer<bfloat16> const there = ex.allocate<bfloat16>(e.count());
+  device_buffer<value_range> const ranges(g.count());
+  device_buffer<float> const wide(e.count(), ex.handle());
+  quantized_tensor<Layout, device_space> q(e);
+  copy(ex, host_view<bfloat16 const>(weight.view(e)), there.view(e));
+  device_view<bfloat16 const> const w = there.view(e);
+  hadamard_regular(ex, w, wide.view(e), 64);
+  static_cast<void>(quantize_on_device<Layout>(ex, w, nearest{}, regular_hadamard{64}));
+  fit_quantize<Layout>(ex, w, ranges.view(g), q.groups(), q.codes(), nearest{});
+  dequantize<Layout>(ex, std::as_const(q).codes(), std::as_const(q).groups(), wide.view(e));
+  static_cast<void>(sum(ex, w));
+  static_cast<void>(measure_residual<Layout>(ex, w, std::as_const(q).codes(), std::as_const(q).groups()));
+  auto const here = copy_to_host(ex, q);
+  auto const again = copy_to_device(ex, here);
+  ex.wait();
+}
+
+template <class Layout>
+class FailingCalls : public testing::Test {};
+using layouts = testing::Types<int8_axis, int8_tensor>;
+TYPED_TEST_SUITE(FailingCalls, layouts);
+
+TYPED_TEST(FailingCalls, ThrowAndLeaveNothingBehindWhicheverCallItIs) {
+  fake() = {};
+  do_everything<TypeParam>();
+  int const calls = fake().calls;
+  ASSERT_GT(calls, 40);
+  ASSERT_GT(fake().launches, 5);
+  ASSERT_TRUE(fake().memory.empty());
+  for (int failing = 1; failing <= calls; ++failing) {
+    SCOPED_TRACE("call " + std::to_string(failing));
+    fake() = {};
+    fake().failing_call = failing;
+    bool thrown = false;
+    try {
+      do_everything<TypeParam>();
+    } catch (cuda_error const& e) {
+      thrown = true;
+      EXPECT_NE(std::string(e.what()).find("cudaErrorOfTheFake (the fake runtime was told to fail)"), std::string::npos)
+          << e.what();
+      EXPECT_NE(e.code(), cudaSuccess);
+      EXPECT_EQ(fake().last_error, cudaSuccess) << "a handled error would be met again";
+    }
+    EXPECT_NE(thrown, fake().failed_release);
+    EXPECT_TRUE(fake().memory.empty());
+    EXPECT_TRUE(fake().streams.empty());
+    EXPECT_EQ(fake().wrong_releases, 0);
+  }
+}
+
+TEST(CudaBuffer, GivesItsMemoryBackOnceWhenMoved) {
+  fake() = {};
+  {
+    device_buffer<float> a(100);
+    device_buffer<float> b = std::move(a);
+    device_buffer<float> c(50, nullptr);
+    c = std::move(b);
+    EXPECT_EQ(c.size(), 100);
+    EXPECT_EQ(fake().memory.size(), 1u);
+  }
+  EXPECT_TRUE(fake().memory.empty());
+  EXPECT_EQ(fake().wrong_releases, 0);
+}
+
+TEST(CudaBuffer, OfNoElementsAsksForNoMemory) {
+  fake() = {};
+  device_buffer<float> const none(0);
+  device_buffer<float> const none_in_order(0, nullptr);
+  EXPECT_EQ(fake().calls, 0);
+}
+
+TEST(CudaBuffer, OfTooManyElementsIsOutOfMemoryBeforeTheSizeOverflows) {
+  fake() = {};
+  try {
+    device_buffer<float> const large(index_t{1} << 62);
+    FAIL() << "allocated";
+  } catch (cuda_error const& e) {
+    EXPECT_EQ(e.code(), cudaErrorMemoryAllocation);
+  }
+  EXPECT_EQ(fake().calls, 0);
+}
+
+TEST(CopyCuda, RefusesShapesThatDiffer) {
+  fake() = {};
+  device_buffer<float> const there(6);
+  host_buffer<float> const here(6);
+  EXPECT_THROW(copy(cuda_stream{}, host_view<float const>(here.view({2, 3})), there.view({3, 2})), shape_error);
+}
+
+}  // namespace
