@@ -28,9 +28,7 @@ check_text() {
     function is_cuda(path) { return path ~ /(\/cuda_[a-z_]*\.hpp|_cuda\.hpp|\.cuh)$/ }
 
     function check_include(target,   theirs) {
-      if (target ~ /^(iostream|regex|filesystem|cassert|assert\.h)$/ ||
-          (target ~ /^(cstdio|stdio\.h)$/ && FILENAME != "halfstep/safetensors/file.hpp"))
-        fault("<" target "> is not for headers")
+      if (target ~ /^(iostream|regex|filesystem|cassert|assert\.h)$/) fault("<" target "> is not for headers")
       if (target ~ /^(sys\/.*|unistd\.h|fcntl\.h)$/ && FILENAME != "halfstep/safetensors/file.hpp")
         fault("operating system calls live in safetensors/file.hpp alone")
       if (target ~ /^(cuda|cub\/|thrust\/|cooperative_groups|cublas|cusolver)/ && !is_cuda(FILENAME)) fault("a host header includes <" target ">")

@@ -104,7 +104,8 @@ class residual_lanes {
   static void add_products(float const* a, float const* b, index_t count, double* sums) {
     Real partial[lanes] = {};
     for (index_t i = 0; i < count; i += lanes)
-      for (index_t lane = 0; lane < lanes; ++lane) partial[lane] += static_cast<Real>(a[i + lane]) * static_cast<Real>(b[i + lane]);
+      for (index_t lane = 0; lane < lanes; ++lane)
+        partial[lane] += static_cast<Real>(a[i + lane]) * static_cast<Real>(b[i + lane]);
     for (index_t lane = 0; lane < lanes; ++lane) sums[lane] += static_cast<double>(partial[lane]);
   }
 
@@ -155,7 +156,8 @@ std::vector<residual_statistics> measure_residual(Executor const& ex, host_view<
     auto found = detail::residual_of_rows<float, Layout>(weight, codes, groups, first, end);
     // Weights whose squares leave FP32's comfortable range: rare, and worth a second look in FP64.
     double const mean_square = found.weight_square / static_cast<double>(std::max<index_t>((end - first) * e.columns, 1));
-    if (!(mean_square > 1e-24 && mean_square < 1e24)) found = detail::residual_of_rows<double, Layout>(weight, codes, groups, first, end);
+    if (!(mean_square > 1e-24 && mean_square < 1e24))
+      found = detail::residual_of_rows<double, Layout>(weight, codes, groups, first, end);
     result[static_cast<std::size_t>(tile)] = found;
   });
   return result;
