@@ -16,7 +16,8 @@ namespace halfstep {
 /// Runs host kernels on `count` threads, by default as many as OpenMP offers; on the calling thread alone in a build without
 /// OpenMP.
 ///
-/// Indices are started in ascending order, and every one is worked on by one thread from start to end, so results are those of `serial`, bit for bit.
+/// Indices are started in ascending order, and every one is worked on by one thread from start to end, so results are those of
+/// `serial`, bit for bit.
 class threads {
  public:
   using space = host_space;
