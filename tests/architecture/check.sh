@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # usage: check.sh ROOT
-# Holds ROOT/include/halfstep to the rules of docs/design.md: ranks, cycles, length, words. One line a fault; exit 1 if any.
+# Holds ROOT, above all its headers, to the rules of the design: ranks, cycles, length, words. One line a fault; exit 1 if any.
 set -euo pipefail
 export LC_ALL=C
-cd "$1/include"
+root=$(cd "$1" && pwd)
+cd "$root/include"
 
 files() { find halfstep -type f | sort; }
 
@@ -90,7 +91,13 @@ check_cycles() {
     { tsort 2>&1 >/dev/null || true; } | sed -n 's/^tsort: \(halfstep.*\)/\1: part of an include cycle/p'
 }
 
-faults=$(check_names; check_text; check_cycles)
+check_top_level() {
+  { git -C "$root" ls-files 2>/dev/null || true; } | cut -d/ -f1 | sort -u | awk '
+    !/^(\..*|CMakeLists\.txt|CMakePresets\.json|LICENSE|README\.md|CONTRIBUTING\.md|include|examples|tests|bench|docs|cmake)$/ {
+      print $0 ": does not belong to the top level" }'
+}
+
+faults=$(check_names; check_text; check_cycles; check_top_level)
 if [[ -n $faults ]]; then
   printf '%s\n' "$faults"
   exit 1

@@ -69,4 +69,10 @@ for global in 'inline int counter = 0;' 'static int counter;' 'int counter = 0;'
 done
 expect "no #if for the device" core/c.hpp < <(header '#ifdef __CUDACC__')
 
+clean_tree
+git init -q "$scratch"
+touch "$scratch/misc.txt"
+git -C "$scratch" add misc.txt
+[[ $("$check" "$scratch") == *"misc.txt: does not belong to the top level"* ]] || { echo "a stray file at the top is not found"; failed=1; }
+
 exit $failed

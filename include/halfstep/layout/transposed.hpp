@@ -36,18 +36,22 @@ template <class Layout>
 struct transpose_of {
   using type = transposed<Layout>;
 };
+/// Transposing twice gives the layout itself.
 template <class Layout>
 struct transpose_of<transposed<Layout>> {
   using type = Layout;
 };
+/// A square block is a square block.
 template <int Side>
 struct transpose_of<int8_block<Side>> {
   using type = int8_block<Side>;
 };
+/// One scale serves both.
 template <>
 struct transpose_of<int8_tensor> {
   using type = int8_tensor;
 };
+/// There are no groups.
 template <>
 struct transpose_of<fp16> {
   using type = fp16;
