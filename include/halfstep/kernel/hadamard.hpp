@@ -14,33 +14,43 @@ namespace halfstep {
 
 namespace detail {
 
-/// One stage of the regular transform of `Group` values: four values, `Stride` apart, become S / 2 - x3, .., S / 2 - x0.
-template <index_t Group, index_t Stride>
-void regular_stage(float* x) {
-  for (index_t base = 0; base < Group; base += 4 * Stride) {
+/// One stage of the regular transform over `Count` values: four of them, `Stride` apart, become S / 2 - x3, .., S / 2 - x0. It
+/// writes other memory than it reads, is inlined and knows its sizes: what the compiler needs to make vectors.
+template <index_t Count, index_t Stride>
+inline void rotate_fours(float const* x, float* y) {
+  for (index_t base = 0; base < Count; base += 4 * Stride) {
     for (index_t k = base; k < base + Stride; ++k) {
       float const x0 = x[k], x1 = x[k + Stride], x2 = x[k + 2 * Stride], x3 = x[k + 3 * Stride];
       float const half = halved((x0 + x1) + (x2 + x3));
-      x[k] = half - x3;
-      x[k + Stride] = half - x2;
-      x[k + 2 * Stride] = half - x1;
-      x[k + 3 * Stride] = half - x0;
+      y[k] = half - x3;
+      y[k + Stride] = half - x2;
+      y[k + 2 * Stride] = half - x1;
+      y[k + 3 * Stride] = half - x0;
     }
   }
 }
 
-/// Rotates `count` values in groups; sizes known to the compiler are what makes its vectors.
+/// Rotates whole groups, `Count` values at a time, and returns how many values are left over.
+template <index_t Group, index_t Count, class Source>
+index_t rotate_groups(Source const* from, float* to, index_t count) {
+  for (; count >= Count; from += Count, to += Count, count -= Count) {
+    alignas(64) float x[Count];
+    alignas(64) float y[Count];
+    for (index_t k = 0; k < Count; ++k) x[k] = widen(from[k]);
+    rotate_fours<Count, 1>(x, Group == 4 ? to : y);
+    if constexpr (Group >= 16) rotate_fours<Count, 4>(y, Group == 16 ? to : x);
+    if constexpr (Group >= 64) rotate_fours<Count, 16>(x, Group == 64 ? to : y);
+    if constexpr (Group >= 256) rotate_fours<Count, 64>(y, Group == 256 ? to : x);
+    if constexpr (Group >= 1024) rotate_fours<Count, 256>(x, to);
+  }
+  return count;
+}
+
 template <index_t Group, class Source>
 void rotate_groups(Source const* from, float* to, index_t count) {
-  for (index_t i = 0; i < count; i += Group) {
-    float* const y = to + i;
-    for (index_t k = 0; k < Group; ++k) y[k] = widen(from[i + k]);
-    regular_stage<Group, 1>(y);
-    if constexpr (Group >= 16) regular_stage<Group, 4>(y);
-    if constexpr (Group >= 64) regular_stage<Group, 16>(y);
-    if constexpr (Group >= 256) regular_stage<Group, 64>(y);
-    if constexpr (Group >= 1024) regular_stage<Group, 256>(y);
-  }
+  constexpr index_t many = Group < 256 ? 256 : Group;
+  index_t const done = count - rotate_groups<Group, many>(from, to, count);
+  rotate_groups<Group, Group>(from + done, to + done, count - done);
 }
 
 template <class Source>
