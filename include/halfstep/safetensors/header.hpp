@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -10,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -106,12 +106,13 @@ inline void sort_by_place(std::vector<tensor>& tensors) {
   struct place {
     std::uint64_t begin, end;
     std::uint32_t from;
-    auto operator<=>(place const&) const = default;
   };
   std::vector<place> order;
   order.reserve(tensors.size());
   for (std::uint32_t i = 0; i < tensors.size(); ++i) order.push_back({tensors[i].begin, tensors[i].end, i});
-  std::sort(order.begin(), order.end());
+  std::sort(order.begin(), order.end(), [](place const& a, place const& b) {
+    return std::tie(a.begin, a.end, a.from) < std::tie(b.begin, b.end, b.from);
+  });
   for (std::uint32_t start = 0; start < order.size(); ++start) {
     std::uint32_t to = start;
     while (order[to].from != start) {

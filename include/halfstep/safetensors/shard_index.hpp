@@ -163,7 +163,7 @@ class sharded_reader {
   /// Opens the index at `path` and every shard it names, and checks that each tensor lies in its shard and in no other.
   ///
   /// Throws format_error, and io_error (open_input) where the index or a shard is missing.
-  explicit sharded_reader(std::string path) : index_(load(path)) {
+  explicit sharded_reader(std::string const& path) : index_(load(path)) {
     auto const slash = path.rfind('/');
     std::string const directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
     files_ = index_.files();
