@@ -86,7 +86,7 @@ struct element_tile {
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
         index_t const v = start + distance(at, round, i);
-        if (v < vectors) x[i] = from_vector::load(from + first + v * Width);
+        x[i] = from_vector::load(from + first + (v < vectors ? v : start) * Width);  // beyond the end the first one once more
       }
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {

@@ -24,8 +24,8 @@ struct regular_stages {
     for (int step = 1; step < 16; step *= 4) {
       if (stride * step >= group) return;
       HALFSTEP_UNROLL
-      for (int i = 0; i < 16; ++i) {
-        if (i / step % 4 != 0) continue;
+      for (int n = 0; n < 4; ++n) {
+        int const i = n / step * 4 * step + n % step;
         float const x0 = x[i], x1 = x[i + step], x2 = x[i + 2 * step], x3 = x[i + 3 * step];
         float const half = halved((x0 + x1) + (x2 + x3));
         x[i] = half - x3;
@@ -44,8 +44,8 @@ struct butterfly_stages {
     for (int step = 1; step < 16; step *= 2) {
       if (stride * step >= group) return;
       HALFSTEP_UNROLL
-      for (int i = 0; i < 16; ++i) {
-        if (i / step % 2 != 0) continue;
+      for (int n = 0; n < 8; ++n) {
+        int const i = n / step * 2 * step + n % step;
         float const a = x[i], b = x[i + step];
         x[i] = a + b;
         x[i + step] = a - b;

@@ -33,6 +33,9 @@ struct tile_nothing {};
 
 namespace detail {
 
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1407  // a tile of a type without a name outside its file: hidden already
+
 /// Runs a tile's phases with a barrier between two of them; the tile is everything else.
 ///
 /// A tile is a plain struct with `max_threads`, `shared_type`, `state_type` (what a thread keeps in registers between phases),
@@ -44,12 +47,14 @@ HALFSTEP_KERNEL void __launch_bounds__(Tile::max_threads) run_tile(Tile const __
   typename Tile::state_type state;
   tile_place const at{blockIdx.x, gridDim.x, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x)};
   int const phases = tile.phases();
-#pragma unroll
+  HALFSTEP_UNROLL
   for (int phase = 0; phase < phases; ++phase) {
     if (phase > 0) __syncthreads();
     tile.run(phase, at, shared, state);
   }
 }
+
+#pragma nv_diagnostic pop
 
 }  // namespace detail
 
