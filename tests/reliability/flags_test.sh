@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# Bad use ends with status 2 and one line that names the flag; a flag that is not built is refused by name, never ignored.
+source "$(dirname "$0")/support.sh"
+cd "$scratch" || exit 1
+small_model in.safetensors
+mkdir out
+usual=(-i in.safetensors -o out/a)
+
+unknown() {
+  refuses 2 "an unknown flag" "${usual[@]}" --scalling_mode axis
+  says "an unknown flag: the message names it" 'scalling[_-]mode'
+  says "an unknown flag: the message suggests the nearest" '--scaling[_-]mode'
+  refuses 2 "an unknown flag that resembles nothing" "${usual[@]}" --zzzzqqqq
+  says "an unknown flag that resembles nothing: named" 'zzzzqqqq'
+  refuses 2 "a stray word" "${usual[@]}" stray
+  says "a stray word: named" stray
+  refuses 2 "no input" -o out/a
+  says "no input: the message names --input" "'(-i|--input)'"
+  refuses 2 "no arguments"
+}
+
+bad_value() {  # FLAG VALUE [MORE..]
+  refuses 2 "$*" "${usual[@]}" "$@"
+  says "$*: the message names the flag" "${1//[_-]/[_-]}"
+  check "$*: the message has the value (the message is: $error)" grep -Fq -- "$2" <<<"$error"
+}
+bad_values() {
+  bad_value --scaling_mode diagonal
+  bad_value --block_size 100
+  bad_value --block_size 8
+  bad_value --block_size 512
+  bad_value --block_size twelve
+  bad_value --convrot-group-size 128 --scaling_mode axis --convrot
+  bad_value --rounding down
+  bad_value --optimizer sgd
+  bad_value --threads -1
+  bad_value --threads many
+  bad_value --device tpu
+  bad_value --verbose LOUD
+  bad_value --preset nosuchfamily
+  bad_value --exclude-layers '(unclosed'
+  bad_value --include-layers '[z-a]'
+  bad_value --memory-budget 12QB
+  bad_value --verify somewhat
+  bad_value --nan maybe
+  bad_value --recipe cake
+  bad_value --comfy_target nowhere
+  bad_value --quality-threshold high
+  bad_value --manual_seed seven
+}
+
+progress() {
+  "$bin/convert_to_quant" "${usual[@]}" --progress loud >stdout 2>stderr
+  check "--progress loud: status 2" test $? = 2
+  check "--progress loud: the message names flag and value" grep -Eq '^convert_to_quant: error: .*--progress.*loud' stderr
+  "$bin/convert_to_quant" "${usual[@]}" --force --progress plain >stdout 2>stderr
+  check "--progress plain has a line for every layer" test "$(cat stdout stderr | grep -c 'blocks\.[01]\.[a-z]*\.weight')" -ge 3
+  "$bin/convert_to_quant" "${usual[@]}" --force --progress bar >stdout 2>stderr
+  check "--progress bar: status 0" test $? = 0
+  rm -f out/*
+}
+
+contradictions() {
+  refuses 2 "--fp16 --convrot" "${usual[@]}" --fp16 --convrot
+  says "--fp16 --convrot: named" 'convrot'
+  refuses 2 "--convrot with block scaling" "${usual[@]}" --convrot --scaling_mode block
+  says "--convrot with block scaling: named" 'convrot'
+  refuses 2 "--fp16 --int8" "${usual[@]}" --fp16 --int8
+}
+
+unbuilt() {  # FLAG [VALUE]
+  refuses 2 "$*" "${usual[@]}" "$@"
+  says "$*: named" "${1//[_-]/[_-]}"
+}
+unbuilt_flags() {
+  local flag
+  for flag in --fp8 --requantize --resume --fullmatch --full_matrix --input_scale --static-activations --smoothquant --gptq-actorder \
+    --no-gptq-actorder --gptq-fast --gptq-turbo --quip-actorder --no-quip-actorder --quip-hadamard --no-quip-hadamard \
+    --quip-store-transformed --quip-checkpointed --merge-lora-lenient --no-merge-lora-dampen --streaming --streaming-aggressive \
+    --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
+    unbuilt $flag
+  done
+  unbuilt --max-shard-size 1GB
+  unbuilt --layer-config layers.json
+  unbuilt --custom-layers 'attn' --custom-type fp16
+  unbuilt --fallback fp16
+  unbuilt --log file.log
+  unbuilt --optimizer gptq
+  unbuilt --optimizer original
+  unbuilt --scale_optimization mse
+  unbuilt --num_iter 100
+  unbuilt --lr 0.1
+  unbuilt --top_p 0.3
+  unbuilt --lr_schedule plateau
+  unbuilt --calibration-data stats.safetensors
+  unbuilt --calib_samples 100
+  unbuilt --merge-lora lora.safetensors
+  unbuilt --merge-loras a.safetensors
+  unbuilt --streaming-mode auto
+  unbuilt --bf16-compute on
+  unbuilt --dry-run create-template
+  unbuilt --device cuda
+  unbuilt --progress json
+  unbuilt --remove-keys a
+  unbuilt --quant-filter a
+  unbuilt --report-quality report.html
+}
+
+spellings() {
+  converts "underscores" "${usual[@]}" --comfy_quant --scaling_mode block --block_size 64
+  converts "dashes" -i in.safetensors -o out/b --comfy-quant --scaling-mode block --block-size 64
+  check "both spellings are one flag" cmp out/a out/b
+  converts "--flag=value" -i in.safetensors -o out/b --force --comfy-quant --scaling-mode=block --block-size=64
+  check "--flag=value is --flag value" cmp out/a out/b
+  converts "--scaling_mode axis" -i in.safetensors -o out/a --force --comfy_quant --scaling_mode axis
+  converts "--scaling_mode row" -i in.safetensors -o out/b --force --comfy_quant --scaling_mode row
+  check "row is an alias of axis" cmp out/a out/b
+  converts "--group_size" -i in.safetensors -o out/a --force --comfy_quant --group_size 64
+  converts "--block_size" -i in.safetensors -o out/b --force --comfy_quant --block_size 64
+  check "--group_size is an alias of --block_size" cmp out/a out/b
+  rm -f out/*
+}
+
+no_effect() {
+  converts "--block_size with axis scaling" "${usual[@]}" --comfy_quant --scaling_mode axis --block_size 64
+  check "a flag that changes nothing says so" grep -q -- '--block_size changes nothing' stdout stderr
+  rm -f out/*
+}
+
+help() {
+  local flag
+  for flag in --help -h --help-experimental -he --help-filters -hf --help-advanced -ha --version; do
+    converts "$flag" $flag
+    check "$flag prints something" test -s stdout
+    check "$flag prints no error" test ! -s stderr
+  done
+  check "--version has the version" grep -Eq '[0-9]+\.[0-9]+\.[0-9]+' stdout
+}
+
+dry_run() {
+  converts "--dry-run analyze" "${usual[@]}" --dry-run analyze
+  check "--dry-run writes nothing" holds_only out
+  cp stdout analysis
+  converts "--dry-run without a value" "${usual[@]}" --dry-run
+  check "--dry-run alone is analyze" cmp stdout analysis
+  converts "the run" "${usual[@]}"
+  check "--dry-run tells the exact size" grep -Eq "$(stat -c %s out/a | sed -E ':a; s/([0-9])([0-9]{3})($|\[)/\1[, _]?\2\3/; ta')" analysis
+  rm -f out/*
+}
+
+quality() {
+  refuses 3 "--fail-below 200" "${usual[@]}" --fail-below 200 --report-quality report.json
+  check "--fail-below: the report is written" test -s report.json
+  check "--fail-below: the file is not published" holds_only out
+  converts "--fail-below 10" "${usual[@]}" --fail-below 10 --report-quality report.txt
+  check "the text report is written" test -s report.txt
+  rm -f out/*
+}
+
+derived_name() {
+  converts "no output path" -i in.safetensors
+  check "the derived name of the default recipe" test -f in_comfyui_int8.safetensors
+  converts "no output path, block scales" -i in.safetensors --comfy_quant --simple
+  check "the derived name with format flags" test -f in_simple_int8_bs128.safetensors
+  rm -f in_*.safetensors
+}
+
+quiet() {
+  converts "--quiet" "${usual[@]}" --quiet
+  check "--quiet prints the output's path and nothing else" cmp <(echo out/a) <(cat stdout stderr)
+  rm -f out/*
+}
+
+unknown
+bad_values
+progress
+contradictions
+unbuilt_flags
+check "refused runs left nothing" holds_only out
+spellings
+no_effect
+help
+dry_run
+quality
+derived_name
+quiet
+finish
