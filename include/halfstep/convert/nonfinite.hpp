@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <halfstep/convert/piece.hpp>
@@ -45,10 +46,11 @@ std::set<std::string, std::less<>> nonfinite_tensors(Executor const& ex, safeten
     auto const lease = pool.take();
     auto const bytes = (*lease).input(static_cast<index_t>(p.bytes));
     input.read(p.tensor->input, p.first, bytes);
-    found[static_cast<std::size_t>(i)] =
-        detail::with_source(p.tensor->input.type, bytes.data(), [&]<class Source>(Source const* x) {
-          return !std::all_of(x, x + bytes.size() / sizeof(Source), [](Source v) { return is_finite(v); });
-        });
+    with_source_type(p.tensor->input.type, [&]<class Source>(std::type_identity<Source>) {
+      auto const* const x = reinterpret_cast<Source const*>(bytes.data());
+      bool const finite = std::all_of(x, x + bytes.size() / sizeof(Source), [](Source v) { return is_finite(v); });
+      found[static_cast<std::size_t>(i)] = finite ? 0 : 1;
+    });
   });
   std::set<std::string, std::less<>> names;
   for (std::size_t i = 0; i < pieces.size(); ++i)

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/workspace.hpp>
@@ -24,30 +25,10 @@ namespace halfstep {
 
 namespace detail {
 
-/// Calls `f(Source const*)` with `data` as elements of `type`. Throws value_error for a type that `widen` does not read.
-template <class F>
-auto with_source(dtype type, void const* data, F const& f) {
-  switch (type) {
-    case dtype::f64:
-      return f(static_cast<double const*>(data));
-    case dtype::f32:
-      return f(static_cast<float const*>(data));
-    case dtype::f16:
-      return f(static_cast<float16 const*>(data));
-    case dtype::bf16:
-      return f(static_cast<bfloat16 const*>(data));
-    case dtype::f8_e4m3:
-      return f(static_cast<float8_e4m3 const*>(data));
-    case dtype::f8_e5m2:
-      return f(static_cast<float8_e5m2 const*>(data));
-    default:
-      throw value_error("weights of type " + std::string(name_of(type)) + " cannot be widened to FP32");
-  }
-}
-
 /// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.
 inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows) {
-  with_source(tensor.type, rows.data, [&](auto const* x) {
+  with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
+    auto const* const x = static_cast<Source const*>(rows.data);
     for (index_t i = 0; i < rows.extents.count(); ++i) {
       if (is_finite(x[i])) continue;
       index_t const place = rows.first_row * rows.extents.columns + i;
@@ -62,9 +43,6 @@ inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows
     }
   });
 }
-
-/// Whether a range holds NaN or infinity.
-inline bool is_nonfinite(value_range r) { return (bits(r.amax) & 0x7fffffff) >= 0x7f800000; }
 
 }  // namespace detail
 
@@ -95,8 +73,8 @@ class piece_worker {
         continue;
       }
       host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
-      detail::with_source(type, stored.data, [&]<class Source>(Source const* x) {
-        host_view<Source const> const from{x, e, stored.first_row};
+      with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
+        host_view<Source const> const from{static_cast<Source const*>(stored.data), e, stored.first_row};
         if (group != 0)
           hadamard_regular(serial{}, from, wide, group);
         else
@@ -164,13 +142,19 @@ class piece_worker {
     return job_.codec().groups({first, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
   }
 
+  /// Throws value_error where `ranges` of a tile, or without groups the tile itself, hold NaN or infinity.
   void require_finite(std::span<value_range const> ranges, erased_rows stored) const {
-    bool const suspicious = ranges.empty() || std::any_of(ranges.begin(), ranges.end(), detail::is_nonfinite);
-    if (!suspicious) return;
-    detail::refuse_nonfinite(job_.input(), stored);
-    if (!ranges.empty())
+    if (!ranges.empty()) {
+      if (std::all_of(ranges.begin(), ranges.end(), [](value_range r) { return is_finite(r.amax); })) return;
+      detail::refuse_nonfinite(job_.input(), stored);
       throw value_error("cannot quantize '" + job_.input().name +
                         "': its rotated weights exceed FP32; convert it without --convrot");
+    }
+    value_range whole{};
+    with_source_type(job_.input().type, [&]<class Source>(std::type_identity<Source>) {
+      whole = matrix_range(serial{}, host_view<Source const>{static_cast<Source const*>(stored.data), stored.extents});
+    });
+    if (!is_finite(whole.amax)) detail::refuse_nonfinite(job_.input(), stored);
   }
 
   quantize_job const& job_;
