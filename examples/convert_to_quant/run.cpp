@@ -98,6 +98,18 @@ convert_settings settings_of(options const& o, std::uint64_t seed, int threads) 
   return s;
 }
 
+/// What the pieces in flight can take: every thread holds one, its codes, and some of its rows in FP32.
+std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, int threads) {
+  std::uint64_t largest = settings.piece_bytes;
+  for (auto const& t : p.tensors) {
+    if (t.what != action::quantize) continue;
+    auto const rows = static_cast<std::uint64_t>(t.how.format == scheme::int8_block ? t.how.block_size : residual_tile_rows);
+    largest = std::max(
+        largest, std::min(rows, t.input.shape[0]) * t.input.shape[1] * static_cast<std::uint64_t>(bits_of(t.input.type) / 8));
+  }
+  return 4 * largest * static_cast<std::uint64_t>(threads);
+}
+
 void write_report(options const& o, run_report const& report) {
   bool const json = o.report_file.ends_with(".json");
   std::string const text = json ? quality_json(report, o.quality_threshold) : quality_text(report, o.quality_threshold);
@@ -195,7 +207,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   say(o, report.settings);
   for (auto const& note : o.notes) say(o, "note: " + note);
   if (o.dry_run) {
-    std::fputs(analyze(p, {.memory_budget = memory_budget(o)}).c_str(), stdout);
+    std::fputs(analyze(p, {.bytes_in_flight = bytes_in_flight(p, settings, threads)}).c_str(), stdout);
     return;
   }
   if (o.nan == nonfinite_policy::keep) {

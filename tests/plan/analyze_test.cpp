@@ -48,9 +48,9 @@ TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
 
 TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
   auto const p = make_plan(halfstep_test::model("t5xxl_encoder"), {});
-  auto const text = analyze(p, {.memory_budget = 512'000'000, .bytes_per_second = 100'000'000});
+  auto const text = analyze(p, {.bytes_in_flight = 512'000'000, .bytes_per_second = 100'000'000});
   EXPECT_THAT(text, HasSubstr("output: " + std::to_string(p.output_bytes) + " bytes"));
-  EXPECT_THAT(text, HasSubstr("memory: at most about 512 MB in flight"));
+  EXPECT_THAT(text, HasSubstr("memory: about 512 MB in flight"));
   EXPECT_THAT(text, HasSubstr("the output loads only in ComfyUI forks with the INT8 patch"));
   EXPECT_THAT(text, HasSubstr("time: about " + std::to_string((p.input_data_bytes + p.output_bytes) / 100'000'000 + 1) + " s"));
 }

@@ -48,7 +48,7 @@ inline std::string name_pattern(std::string_view name) {
 
 /// What a dry run knows beside the plan.
 struct run_estimate {
-  std::uint64_t memory_budget = 0;                 ///< host bytes that the run may hold in flight; 0: not told
+  std::uint64_t bytes_in_flight = 0;               ///< host bytes that the run will hold at once; 0: not told
   std::uint64_t bytes_per_second = 1'000'000'000;  ///< assumed speed of the storage, reading and writing together
 };
 
@@ -92,7 +92,8 @@ inline std::string_view word_for(action what) {
 
 /// Returns the plan as a table, one row for each pattern of layers, and what it comes to.
 ///
-/// The output's size is exact; memory is the budget; time is what moving the bytes takes at the assumed speed. Ends in a newline.
+/// The output's size is exact; memory is what the run holds at once; time is what moving the bytes takes at the assumed speed.
+/// Ends in a newline.
 inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   std::map<detail::analyze_key, detail::analyze_row> rows;
   std::map<action, detail::analyze_row> totals;
@@ -119,7 +120,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   text += "output: " + std::to_string(p.output_bytes) + " bytes (" + size_in_words(p.output_bytes) + "), from " +
           size_in_words(p.input_data_bytes) + " of tensors\n";
   text += "memory: ";
-  if (run.memory_budget != 0) text += "at most about " + size_in_words(run.memory_budget) + " in flight (--memory-budget); ";
+  if (run.bytes_in_flight != 0) text += "about " + size_in_words(run.bytes_in_flight) + " in flight (--memory-budget); ";
   text += "the largest tensor has " + size_in_words(largest) + "\n";
   auto const moved = p.input_data_bytes + p.output_bytes;
   text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +
