@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <string>
 
@@ -25,12 +27,18 @@ struct faults {
   std::atomic<int> fsync_fails{0};  // the n-th fsync from now fails, 1 the next
   std::atomic<int> rename_fails{0};
   std::atomic<int> write_fails{0};
+  std::atomic<int> dies{0};
   std::atomic<int> fsyncs{0};
   std::atomic<unsigned> calls{0};
 };
 faults current;
 
 bool due(std::atomic<int>& countdown) { return countdown.load() > 0 && countdown.fetch_sub(1) == 1; }
+
+// As kill -9 would end the process, before the call that the countdown names.
+void die_when_due() {
+  if (due(current.dies)) ::kill(::getpid(), SIGKILL);
+}
 
 }  // namespace
 
@@ -46,6 +54,7 @@ extern "C" ssize_t pread(int file, void* into, size_t size, off_t offset) {
 }
 
 extern "C" ssize_t pwrite(int file, void const* from, size_t size, off_t offset) {
+  die_when_due();
   if (due(current.write_fails)) {
     errno = EIO;
     return -1;
@@ -61,6 +70,7 @@ extern "C" ssize_t pwrite(int file, void const* from, size_t size, off_t offset)
 }
 
 extern "C" int fsync(int file) {
+  die_when_due();
   ++current.fsyncs;
   if (due(current.fsync_fails)) {
     errno = EIO;
@@ -70,6 +80,7 @@ extern "C" int fsync(int file) {
 }
 
 extern "C" int renameat2(int from, char const* old, int to, char const* name, unsigned flags) noexcept {
+  die_when_due();
   if (due(current.rename_fails)) {
     errno = EIO;
     return -1;
@@ -149,6 +160,39 @@ TEST_F(Interrupted, AFailedWriteLeavesNothing) {
     EXPECT_THAT(failure(), testing::HasSubstr("cannot write"));
     EXPECT_THAT(folder_.names(), testing::IsEmpty());
   }
+}
+
+TEST_F(Interrupted, KilledBeforeAnyCallItLeavesTheCompleteFileOrNoneAtItsPath) {
+  std::string const whole = [&] {
+    EXPECT_EQ(failure(), "");
+    std::string content = halfstep_test::load(out_);
+    std::filesystem::remove(out_);
+    return content;
+  }();
+  bool finished = false;
+  int calls = 0;
+  for (; !finished && calls < 100; ++calls) {
+    pid_t const child = ::fork();
+    if (child == 0) {
+      current.dies = calls + 1;
+      ::_exit(failure().empty() ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    finished = WIFEXITED(status);
+    ASSERT_TRUE(finished ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL);
+    std::string const part = out_ + ".part";
+    if (std::filesystem::exists(part) && halfstep_test::load(part) != whole) {
+      EXPECT_THROW(st::reader{part}, halfstep::format_error) << calls;
+    }
+    if (std::filesystem::exists(out_)) {
+      EXPECT_TRUE(halfstep_test::load(out_) == whole) << calls;
+      std::filesystem::remove(out_);
+    } else {
+      EXPECT_FALSE(finished);
+    }
+  }
+  EXPECT_EQ(calls, 8);  // three writes, three flushes and the rename die once each; then nothing does
 }
 
 TEST_F(Interrupted, FlushesDataLengthAndFolder) {
