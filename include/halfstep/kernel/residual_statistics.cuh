@@ -92,8 +92,9 @@ struct residual_tile {
 
 /// Returns what is off, one partial result for each `residual_tile_rows` rows: add them in order for the whole matrix.
 ///
-/// As the host overload says, but in FP64: the sums are within 1e-5 of the host's, relative, and the same bits on every device.
-/// Waits for the stream; allocates 32 bytes of device memory a tile. Throws shape_error, cuda_error.
+/// As the host overload says, but in FP64 and with errors rounded once after the product: within 1e-5 of the host's figures,
+/// relative, where errors are not mere rounding, and the same bits on every device. Waits for the stream; allocates 32 bytes of
+/// device memory a tile. Throws shape_error, cuda_error.
 template <class Layout, device_executor Executor, source Source>
 std::vector<residual_statistics> measure_residual(Executor const& ex, device_view<Source const> weight,
                                                   device_view<typename Layout::code_type const> codes,
