@@ -116,6 +116,23 @@ TEST(Quantizer, SaturatesWhereAGivenScaleIsTooSmall) {
   }
 }
 
+/// A layout that wrongly accepts shapes its 16-row groups do not divide.
+struct ragged : halfstep::int8_block<16> {
+  static constexpr bool fits(extents2) { return true; }
+  static constexpr extents2 groups(extents2 e) { return {(e.rows + 15) / 16, (e.columns + 15) / 16}; }
+};
+
+TEST(Quantizer, RefusesGroupsThatDoNotDivideTheRows) {
+  auto const x = noise({70, 32});
+  EXPECT_THAT(message_of([&] {
+                halfstep::quantizer<ragged>()(halfstep::serial{}, x.view({70, 32}));
+              }),
+              testing::HasSubstr("5 rows of groups for 70 rows"));
+  halfstep::host_buffer<halfstep::value_range> const ranges(10);
+  host_view<float const> const weight = x.view({70, 32});
+  EXPECT_THROW(halfstep::group_range<ragged>(halfstep::serial{}, weight, ranges.view({5, 2})), halfstep::shape_error);
+}
+
 TEST(Quantizer, RefusesAGivenScaleThatIsNotPositive) {
   auto const x = noise({1, 4});
   halfstep::quantizer<halfstep::int8_tensor> const quantize;

@@ -59,6 +59,7 @@ void group_range(Executor const& ex, host_view<Source const> weight, host_view<v
   if constexpr (check_layout<Layout>()) {
     extents2 const e = weight.extents();
     require_extents(ranges.extents(), Layout::groups(e), "halfstep: the output of group_range");
+    require_even_groups<Layout>(e);
     index_t const shared = rows_per_group<Layout>(e);
     row_tiles const whole(e, shared);
     row_tiles const cut(e);

@@ -80,7 +80,8 @@ concept layout_has_types = layout_has_code_type<L> && layout_has_group_type<L> &
 /// none; `run(e)`: how many neighbouring columns share a group; `group_of(e, row, column)`: the group's place in the companion
 /// tensor; `fit(range)`: what is stored for a group; `unpack(group)`: the same, prepared once for all of its elements;
 /// `locate(x, step)`: the codes around x; `decode(code, step)`: the number a code stands for.
-/// A group's rows are neighbours, and every group of a row starts at a multiple of `run`.
+/// A group's rows are neighbours, all rows of groups span equally many rows, and every group of a row starts at a multiple of
+/// `run`.
 template <class L>
 concept layout = detail::layout_is_empty<L> && detail::layout_has_types<L> && detail::layout_has_name<L> &&
                  detail::layout_has_fits<L> && detail::layout_has_groups<L> && detail::layout_has_run<L> &&

@@ -1,7 +1,10 @@
 // How a layout's groups lie over the rows of a matrix, derived from its shapes.
 #pragma once
 
+#include <string>
+
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/layout/concept.hpp>
 
@@ -14,6 +17,20 @@ template <class Layout>
 HALFSTEP_HD constexpr index_t rows_per_group(extents2 e) {
   index_t const group_rows = Layout::groups(e).rows;
   return group_rows > 0 && e.rows > 0 ? e.rows / group_rows : 1;
+}
+
+/// Throws shape_error where a layout's groups are not all of `rows_per_group` rows: kernels cannot tell how such groups lie.
+template <class Layout>
+void require_even_groups(extents2 e) {
+  index_t const group_rows = Layout::groups(e).rows;
+  if (!has_groups<Layout> || e.count() == 0) return;
+  index_t const shared = rows_per_group<Layout>(e);
+  auto const group = [&](index_t row) { return Layout::group_of(e, row, 0); };
+  bool const is_even = group_rows > 0 && shared > 0 && e.rows % group_rows == 0 && group(shared - 1) == group(0) &&
+                       (e.rows == shared || group(shared) != group(0)) && group(e.rows - 1) == group(e.rows - shared);
+  if (is_even) return;
+  throw shape_error("halfstep: " + std::to_string(group_rows) + " rows of groups for " + std::to_string(e.rows) + " rows: " +
+                    std::string(Layout::name) + " must refuse, in `fits`, a shape that its groups do not divide evenly");
 }
 
 /// Returns whether every group reaches from the first row to the last however many there are, so that pieces of a tensor share

@@ -138,6 +138,7 @@ class quantizer {
   void require_shapes(extents2 e, extents2 groups, extents2 codes) const {
     if (!Layout::fits(e)) refuse(e, Layout::name);
     if (!transform_.fits(e)) refuse(e, Transform::name);
+    require_even_groups<Layout>(e);
     require_extents(groups, Layout::groups(e), "halfstep: the groups given to the quantizer");
     require_extents(codes, e, "halfstep: the codes given to the quantizer");
   }
