@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -31,27 +32,42 @@ using halfstep::index_t;
 constexpr index_t copied_bytes = index_t{512} << 20;
 constexpr extents2 shape{73728, 3072};  // 432 MiB of BF16: nothing stays in cache
 
+struct duration {
+  double wall, processor;  ///< seconds; the processor's are those of all threads together
+};
+
 template <class F>
-double seconds(F const& f) {
+duration seconds(F const& f) {
   auto const start = std::chrono::steady_clock::now();
+  std::clock_t const processor = std::clock();
   f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC};
 }
 
-/// Bytes a second, read plus written, of the fastest of five copies of 512 MiB on all threads.
-double copy_rate() {
+template <class Member>
+double median(std::vector<duration> times, Member member) {
+  auto const middle = times.begin() + static_cast<index_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end(), [=](duration a, duration b) { return a.*member < b.*member; });
+  return *middle.*member;
+}
+
+/// The seconds that one byte takes, read or written, by the fastest and the thriftiest of five copies of 512 MiB on all threads.
+duration copy_of_a_byte() {
   static host_buffer<char> const from(copied_bytes), to(copied_bytes);
   static bool const touched = (std::memset(from.data(), 1, copied_bytes), std::memset(to.data(), 2, copied_bytes), true);
   static_cast<void>(touched);
   constexpr index_t piece = index_t{1} << 20;
-  double best = 1e9;
-  for (int run = 0; run < 5; ++run)
-    best = std::min(best, seconds([&] {
-                      halfstep::threads{}.for_each(copied_bytes / piece, [&](index_t i) {
-                        std::memcpy(to.data() + i * piece, from.data() + i * piece, piece);
-                      });
-                    }));
-  return 2.0 * static_cast<double>(copied_bytes) / best;
+  duration best{1e9, 1e9};
+  for (int run = 0; run < 5; ++run) {
+    duration const t = seconds([&] {
+      halfstep::threads{}.for_each(copied_bytes / piece,
+                                   [&](index_t i) { std::memcpy(to.data() + i * piece, from.data() + i * piece, piece); });
+    });
+    best = {std::min(best.wall, t.wall), std::min(best.processor, t.processor)};
+  }
+  constexpr double bytes = 2.0 * static_cast<double>(copied_bytes);
+  return {best.wall / bytes, best.processor / bytes};
 }
 
 template <class Source>
@@ -68,21 +84,22 @@ host_view<Source const> weights() {
   return x.view(shape);
 }
 
-/// Runs `work` and reports elements a second and the share of a copy's bytes a second.
+/// Runs `work` and reports elements a second, and the share of a copy's bytes a second: by the clock, which counts, and by
+/// processor time, which says as much on a machine with other work.
 template <class F>
 void measure(benchmark::State& state, double bytes, F const& work) {
-  double const copy = copy_rate();
+  duration const copy = copy_of_a_byte();
   work();
-  std::vector<double> times;
+  std::vector<duration> times;
   for (auto _ : state) {
     times.push_back(seconds(work));
-    state.SetIterationTime(times.back());
+    state.SetIterationTime(times.back().wall);
   }
-  std::nth_element(times.begin(), times.begin() + static_cast<index_t>(times.size() / 2), times.end());
-  double const median = times[times.size() / 2];
-  state.counters["G_elements/s"] = static_cast<double>(shape.count()) / median * 1e-9;
-  state.counters["GB/s"] = bytes / median * 1e-9;
-  state.counters["of_memcpy"] = bytes / median / copy;
+  double const wall = median(times, &duration::wall);
+  state.counters["G_elements/s"] = static_cast<double>(shape.count()) / wall * 1e-9;
+  state.counters["GB/s"] = bytes / wall * 1e-9;
+  state.counters["of_memcpy"] = bytes * copy.wall / wall;
+  state.counters["of_memcpy_by_processor_time"] = bytes * copy.processor / median(times, &duration::processor);
 }
 
 template <class Layout, class Source, class Transform = halfstep::identity, class Rounding = halfstep::nearest>
@@ -95,12 +112,12 @@ void quantizing(benchmark::State& state, Transform transform = {}) {
 }
 
 void memory_copy(benchmark::State& state) {
-  double best = 0;
+  double best = 1e9;
   for (auto _ : state) {
-    best = std::max(best, copy_rate());
-    state.SetIterationTime(2.0 * static_cast<double>(copied_bytes) / best);
+    best = std::min(best, copy_of_a_byte().wall);
+    state.SetIterationTime(best * 2.0 * static_cast<double>(copied_bytes));
   }
-  state.counters["GB/s"] = best * 1e-9;
+  state.counters["GB/s"] = 1e-9 / best;
 }
 
 void quantize_block(benchmark::State& state) { quantizing<halfstep::int8_block<128>, bfloat16>(state); }
