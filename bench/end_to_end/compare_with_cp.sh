@@ -92,22 +92,31 @@ echo "commit: $(git -C "$here" rev-parse --short HEAD), $("$bin/convert_to_quant
 echo "input: $bytes bytes, $double double and $single single blocks of FLUX.1-dev, BF16; load $(cut -d' ' -f1-3 /proc/loadavg)"
 echo "seconds are medians of $rounds alternating runs (lowest..highest)"
 
+step() {  # NAME: one timed run, on a disk with nothing left to write
+  cat in.safetensors >/dev/null
+  quiet_disk
+  case $1 in
+    cp)
+      timed cp cp --reflink=never in.safetensors copy
+      timed sync sync copy
+      paste -d' ' <(tail -n 1 cp) <(tail -n 1 sync) | awk '{ print $1 + $2 }' >>cp_sync
+      ;;
+    ours) timed ours "$bin/convert_to_quant" --progress none -i in.safetensors -o out "${options[@]}" ;;
+    unsynced)
+      timed unsynced env LD_PRELOAD="$bin/no_sync.so" "$bin/convert_to_quant" --progress none -i in.safetensors -o out "${options[@]}"
+      out_bytes=$(stat -c %s out)
+      ;;
+    floor) timed floor "$bin/write_bytes" out "$out_bytes" ;;
+  esac
+}
+
 for mode in "${modes[@]}"; do
   read -ra options < <(flags "$mode")
-  rm -f cp cp_sync ours unsynced floor
+  rm -f cp sync cp_sync ours unsynced floor
+  steps=(unsynced cp ours floor)
   for ((round = 0; round < rounds; round++)); do
-    cat in.safetensors >/dev/null
-    quiet_disk
-    timed cp_sync bash -c 'cp --reflink=never in.safetensors copy && sync copy'
-    quiet_disk
-    timed ours "$bin/convert_to_quant" --progress none -i in.safetensors -o out "${options[@]}"
-    out_bytes=$(stat -c %s out)
-    quiet_disk
-    timed cp cp --reflink=never in.safetensors copy
-    quiet_disk
-    timed unsynced env LD_PRELOAD="$bin/no_sync.so" "$bin/convert_to_quant" --progress none -i in.safetensors -o out "${options[@]}"
-    quiet_disk
-    timed floor "$bin/write_bytes" out "$out_bytes"
+    for name in "${steps[@]}"; do step "$name"; done
+    steps=("${steps[0]}" "${steps[@]:2}" "${steps[1]}")  # so that none always follows the same one
   done
   quiet_disk
   a=$(median ours) b=$(median cp_sync)
