@@ -172,6 +172,7 @@ void fit_quantize(Executor const& ex, device_view<Source const> weight, device_v
     require_extents(ranges.extents(), Layout::groups(e), "halfstep: the ranges of fit_quantize");
     require_extents(groups.extents(), Layout::groups(e), "halfstep: the groups of fit_quantize");
     require_extents(codes.extents(), e, "halfstep: the codes of fit_quantize");
+    require_even_groups<Layout>(e);
     if constexpr (has_groups<Layout>) {
       if (e.count() > 0 && (detail::try_fit_quantize<Layout, 128, 4>(ex, weight, ranges, groups, codes, rounding) ||
                             detail::try_fit_quantize<Layout, 512, 4>(ex, weight, ranges, groups, codes, rounding) ||

@@ -15,6 +15,7 @@
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/warp_max.cuh>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/group_rows.hpp>
 
 namespace halfstep {
 
@@ -128,6 +129,7 @@ void group_range(Executor const& ex, device_view<Source const> weight, device_vi
     static_assert(sizeof(value_range) == sizeof(std::uint32_t));
     extents2 const e = weight.extents();
     require_extents(ranges.extents(), Layout::groups(e), "halfstep: the output of group_range");
+    require_even_groups<Layout>(e);
     for_each_index(ex, ranges.extents().count(), detail::clear_ranges{ranges.data()});
     if constexpr (has_groups<Layout>) {
       if (e.count() == 0) return;
