@@ -3,7 +3,7 @@
 source "$(dirname "$0")/support.sh"
 cd "$scratch" || exit 1
 make_model in.safetensors --metadata 'config={"a": "b"}' blocks.{0,1,2}.attn.weight:BF16:1024x1024 blocks.0.attn.bias:BF16:1024 \
-  blocks.0.big.weight:F32:4096x2048 blocks.1.wide.weight:F16:256x8192 blocks.1.odd.weight:BF16:515x513 blocks.2.f8.weight:F8_E4M3:512x512 \
+  blocks.0.big.weight:F32:4096x2048 blocks.1.wide.weight:F16:256x8192 blocks.1.odd.weight:BF16:515x513 \
   blocks.2.f64.weight:F64:512x256 blocks.2.zero.weight:BF16:256x256:zeros embed.weight:F16:300x512 step:I64:scalar empty:F32:0x4
 
 same_for() {  # OPTION..

@@ -38,24 +38,21 @@ namespace detail {
 inline constexpr std::array<std::string_view, 6> quantized_endings{".comfy_quant", ".weight_scale", ".scale_weight",
                                                                    ".input_scale", ".scale_input",  "scaled_fp8"};
 
-/// Whether a weight of this type is a plain cast unless a scale lies beside it.
-constexpr bool is_fp8(dtype type) { return type == dtype::f8_e4m3 || type == dtype::f8_e5m2; }
-
 /// Returns the layer that the tensor shows to be quantized already; empty where it shows nothing of the kind.
 inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {
   std::string_view const name = t.name;
   for (auto const ending : quantized_endings)
     if (name.ends_with(ending)) return ending == "scaled_fp8" ? name : name.substr(0, name.size() - ending.size());
-  bool const is_code = bits_of(t.type) <= 8 && t.type != dtype::boolean && !is_fp8(t.type);
+  bool const is_code = bits_of(t.type) <= 8 && t.type != dtype::boolean;
   return is_code && t.shape.size() == 2 ? layer_of(name) : std::string_view{};
 }
 
 }  // namespace detail
 
-/// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights that are codes.
+/// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.
 ///
-/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage. FP8 without a
-/// scale is a plain cast of the model and as good an input as any other float.
+/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage. FP8 counts even
+/// without a scale: nobody should quantize it a second time without asking for it.
 inline void require_unquantized(safetensors::header const& input) {
   std::vector<std::string_view> layers;
   for (auto const& t : input.tensors())
@@ -71,7 +68,7 @@ inline void require_unquantized(safetensors::header const& input) {
   for (std::size_t i = 0; i < std::min<std::size_t>(layers.size(), 4); ++i)
     text += (i == 0 ? "" : ", ") + safetensors::quoted(layers[i]);
   if (layers.size() > 4) text += " and " + std::to_string(layers.size() - 4) + " more layers";
-  throw usage_error(text + "; convert the original model");
+  throw usage_error(text + "; convert the original model, in F32, F16 or BF16");
 }
 
 }  // namespace halfstep

@@ -66,7 +66,7 @@ inline std::string unfit(safetensors::tensor const& t, plan_options const& optio
   if (t.shape.size() != 2) return "not a 2-D weight";
   if (layer_of(t.name).empty()) return "its name does not end in .weight";
   if (t.shape[0] == 0 || t.shape[1] == 0) return "holds no elements";
-  if (t.type != dtype::f64 && t.type != dtype::f32 && t.type != dtype::f16 && t.type != dtype::bf16 && !is_fp8(t.type))
+  if (t.type != dtype::f64 && t.type != dtype::f32 && t.type != dtype::f16 && t.type != dtype::bf16)
     return std::string(name_of(t.type)) + " is no floating type that is quantized";
   if (options.target.format == scheme::fp16 && t.type == dtype::f16) return "already FP16";
   if (options.nonfinite.contains(t.name)) return "holds NaN or Inf";
