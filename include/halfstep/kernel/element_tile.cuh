@@ -64,7 +64,7 @@ struct element_tile {
   using shared_type = tile_nothing;
   using state_type = tile_nothing;
   static constexpr int max_threads = 512;
-  static constexpr int unroll = 4;
+  static constexpr int unroll = sizeof(typename Op::from_type) > 4 ? 2 : 4;  // four FP64 vectors would spill on sm_100
 
   Op op;
   typename Op::from_type const* from;
