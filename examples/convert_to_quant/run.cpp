@@ -160,6 +160,7 @@ void print_plan(options const& o, plan const& p) {
   for (auto const& text : p.warnings) say(o, "warning: " + text);
   for (auto const& text : p.notes) say(o, "note: " + text);
   say(o, "the output " + std::string(load_sentence(p.needs)));
+  if (o.level == verbosity::verbose) std::fputs(analyze(p).c_str(), stderr);
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
     say(o, "  " + t.input.name + ": " +
