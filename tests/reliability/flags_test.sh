@@ -165,6 +165,16 @@ derived_name() {
   rm -f in_*.safetensors
 }
 
+verbose() {
+  converts "--verbose NORMAL" "${usual[@]}" --force --verbose NORMAL
+  check "--verbose NORMAL shows no table" bash -c '! grep -q "^count  name" stderr'
+  converts "--verbose VERBOSE" "${usual[@]}" --force --verbose VERBOSE
+  check "--verbose VERBOSE shows the plan by patterns" grep -q "^count  name" stderr
+  converts "--verbose DEBUG" "${usual[@]}" --force --verbose DEBUG
+  check "--verbose DEBUG shows every tensor" grep -q "^  .*: kept, " stderr
+  rm -f out/*
+}
+
 quiet() {
   converts "--quiet" "${usual[@]}" --quiet
   check "--quiet prints the output's path and nothing else" cmp <(echo out/a) <(cat stdout stderr)
@@ -183,5 +193,6 @@ help
 dry_run
 quality
 derived_name
+verbose
 quiet
 finish
