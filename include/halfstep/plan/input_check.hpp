@@ -51,8 +51,8 @@ inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {
 
 /// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.
 ///
-/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage. FP8 counts even
-/// without a scale: nobody should quantize it a second time without asking for it.
+/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage. FP8 counts
+/// even without a scale: nobody should quantize it a second time without asking for it.
 inline void require_unquantized(safetensors::header const& input) {
   std::vector<std::string_view> layers;
   for (auto const& t : input.tensors())
