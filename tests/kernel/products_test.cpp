@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -93,6 +94,27 @@ TEST(Gemm, IsTheProductOverManyTilesForEveryNumberOfThreads) {
       ASSERT_EQ(c[row * 270 + column], parallel[row * 270 + column]);
     }
   EXPECT_THROW(halfstep::gemm(serial{}, a.view({123, 300}), b.view({123, 270}), c.view({300, 270})), halfstep::shape_error);
+}
+
+TEST(Gemm, TakesEitherOperandTransposed) {
+  using halfstep::operand;
+  auto const a = noise({300, 123}, 1), b = noise({123, 270}, 2);
+  host_buffer<float> const at(a.size()), bt(b.size()), expected(300 * 270), c(300 * 270);
+  for (index_t i = 0; i < 300; ++i)
+    for (index_t k = 0; k < 123; ++k) at[k * 300 + i] = a[i * 123 + k];
+  for (index_t k = 0; k < 123; ++k)
+    for (index_t j = 0; j < 270; ++j) bt[j * 123 + k] = b[k * 270 + j];
+  extents2 const out{300, 270};
+  halfstep::gemm(serial{}, a.view({300, 123}), b.view({123, 270}), expected.view(out));
+  for (auto const [how_a, how_b] : {std::pair{operand::plain, operand::transposed}, std::pair{operand::transposed, operand::plain},
+                                    std::pair{operand::transposed, operand::transposed}}) {
+    host_view<float const> const left = how_a == operand::plain ? a.view({300, 123}) : at.view({123, 300});
+    host_view<float const> const right = how_b == operand::plain ? b.view({123, 270}) : bt.view({270, 123});
+    halfstep::gemm(threads(2), left, how_a, right, how_b, c.view(out));
+    for (index_t i = 0; i < c.size(); ++i) ASSERT_NEAR(c[i], expected[i], 1e-5f);
+  }
+  EXPECT_THROW(halfstep::gemm(serial{}, a.view({300, 123}), operand::transposed, b.view({123, 270}), operand::plain, c.view(out)),
+               halfstep::shape_error);
 }
 
 TEST(Sum, IsExactWhereFp64IsAndTheSameOnEveryExecutor) {

@@ -2,15 +2,26 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include <halfstep/core/extents.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
+
+/// What happened to a layer's bias.
+enum class bias_state : std::uint8_t {
+  none,      ///< the layer has none
+  kept,      ///< copied: nothing is known of the mean input
+  corrected  ///< b + (W - Wq) mu
+};
 
 /// The error of one layer, from the bytes that were stored.
 struct layer_quality {
@@ -21,6 +32,12 @@ struct layer_quality {
   float scale_min = 0.0f;  ///< 0 where there are no scales
   float scale_max = 0.0f;
   double seconds = 0.0;  ///< of one thread
+  std::string method;    ///< how codes and scales were found, such as "bounded scales"; empty for plain rounding
+  std::optional<solve_report> solved;       ///< where a solver worked on the codes
+  std::optional<double> output_error;       ///< |X E^T| / |X W^T| where input rows X are known
+  std::optional<double> output_error_8bit;  ///< the same with activations in 8 bit, as ComfyUI runs them
+  bias_state bias = bias_state::none;
+  std::array<index_t, 20> error_steps{};  ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
 
   /// Returns the signal to noise ratio in dB; infinite where every weight is exact.
   double sqnr() const { return error.error_square > 0.0 ? sqnr_db(error) : std::numeric_limits<double>::infinity(); }

@@ -1,5 +1,7 @@
-// The product of two matrices on the host. The device overload is in gemm.cuh.
+// The product of two matrices on the host. The device overload of c = a b is in gemm.cuh.
 #pragma once
+
+#include <cstdint>
 
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -7,18 +9,45 @@
 
 namespace halfstep {
 
-/// Stores c = a b.
+/// How a matrix enters a product.
+enum class operand : std::uint8_t { plain, transposed };
+
+namespace detail {
+
+constexpr extents2 as_operand(extents2 e, operand how) { return how == operand::plain ? e : extents2{e.columns, e.rows}; }
+
+}  // namespace detail
+
+/// Stores c = op(a) op(b), where op is the matrix itself or its transpose.
 ///
-/// a [M, K]; b [K, N]; c [M, N], apart from the inputs. FP32 through Eigen in tiles of a constant size: on one machine the same
-/// bits for every number of threads. Throws shape_error.
+/// op(a) [M, K]; op(b) [K, N]; c [M, N], apart from the inputs. FP32 through Eigen in tiles of a constant size: on one machine
+/// the same bits for every number of threads. Throws shape_error.
+template <host_executor Executor>
+void gemm(Executor const& ex, host_view<float const> a, operand how_a, host_view<float const> b, operand how_b,
+          host_view<float> c) {
+  extents2 const left = detail::as_operand(a.extents(), how_a);
+  extents2 const right = detail::as_operand(b.extents(), how_b);
+  require_extents({1, right.rows}, {1, left.columns}, "halfstep: the inner extents of gemm");
+  require_extents(c.extents(), {left.rows, right.columns}, "halfstep: the output of gemm");
+  auto const x = detail::eigen_map(a);
+  auto const y = detail::eigen_map(b);
+  detail::for_each_product_tile(ex, c.extents(), [&](index_t row, index_t rows, index_t column, index_t columns) {
+    auto tile = detail::eigen_map(c).block(row, column, rows, columns);
+    if (how_a == operand::plain && how_b == operand::plain)
+      tile.noalias() = x.middleRows(row, rows) * y.middleCols(column, columns);
+    else if (how_a == operand::plain)
+      tile.noalias() = x.middleRows(row, rows) * y.middleRows(column, columns).transpose();
+    else if (how_b == operand::plain)
+      tile.noalias() = x.middleCols(row, rows).transpose() * y.middleCols(column, columns);
+    else
+      tile.noalias() = x.middleCols(row, rows).transpose() * y.middleRows(column, columns).transpose();
+  });
+}
+
+/// Stores c = a b; otherwise as above.
 template <host_executor Executor>
 void gemm(Executor const& ex, host_view<float const> a, host_view<float const> b, host_view<float> c) {
-  require_extents({1, b.rows()}, {1, a.columns()}, "halfstep: the inner extents of gemm");
-  require_extents(c.extents(), {a.rows(), b.columns()}, "halfstep: the output of gemm");
-  detail::for_each_product_tile(ex, c.extents(), [&](index_t row, index_t rows, index_t column, index_t columns) {
-    detail::eigen_map(c).block(row, column, rows, columns).noalias() =
-        detail::eigen_map(a.rows(row, rows)) * detail::eigen_map(b).middleCols(column, columns);
-  });
+  gemm(ex, a, operand::plain, b, operand::plain, c);
 }
 
 }  // namespace halfstep
