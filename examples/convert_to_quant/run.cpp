@@ -151,7 +151,9 @@ void count_formats(plan const& p, run_report& report) {
     if (t.what == action::quantize)
       ++report.formats["layers as " + to_string(t.how)];
     else
-      ++report.formats[t.what == action::keep ? "tensors kept as they are" : "tensors left out"];
+      ++report.formats[t.what == action::keep      ? "tensors kept as they are"
+                       : t.what == action::correct ? "biases corrected"
+                                                   : "tensors left out"];
   }
 }
 
@@ -164,9 +166,10 @@ void print_plan(options const& o, plan const& p) {
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
     say(o, "  " + t.input.name + ": " +
-               (t.what == action::quantize ? to_string(t.how)
-                : t.what == action::keep   ? "kept"
-                                           : "left out") +
+               (t.what == action::quantize  ? to_string(t.how)
+                : t.what == action::keep    ? "kept"
+                : t.what == action::correct ? "corrected"
+                                            : "left out") +
                ", " + t.reason);
 }
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/plan/analyze.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 #include "models.hpp"
@@ -270,6 +271,85 @@ TEST(Plan, MakesAContractThatItsOwnFileFulfils) {
 
 TEST(Plan, IsTheSameEveryTime) {
   EXPECT_EQ(serialize(make_plan(flux_part(), {}).output), serialize(make_plan(flux_part(), {}).output));
+}
+
+/// Two layers with biases before and behind their weights, and one without.
+halfstep::safetensors::header biased() {
+  return header_of({{"a.0.bias", dtype::bf16, {512}},
+                    {"a.0.weight", dtype::bf16, {512, 256}},
+                    {"a.1.weight", dtype::f32, {512, 264}},
+                    {"a.1.bias", dtype::f32, {512}},
+                    {"a.2.weight", dtype::f32, {512, 256}}});
+}
+
+plan_options rotated_options() { return {.target = {.format = scheme::int8_axis, .rotation_group = 256}}; }
+
+std::vector<std::string> names_written(planned_tensor const& t) {
+  std::vector<std::string> names;
+  for (auto const& a : t.outputs) names.push_back(a.spec.name);
+  return names;
+}
+
+TEST(Plan, GivesABiasToItsLayerWhereTheMeanOfTheInputsIsKnown) {
+  auto options = rotated_options();
+  options.inputs = {{"a.0", {.mean = true}}, {"a.2", {.mean = true}}, {"elsewhere", {.mean = true}}};
+  auto const p = make_plan(biased(), options);
+  EXPECT_EQ(of(p, "a.0.bias").what, action::correct);
+  EXPECT_THAT(of(p, "a.0.bias").outputs, IsEmpty());
+  EXPECT_THAT(names_written(of(p, "a.0.weight")), ElementsAre("a.0.weight", "a.0.weight_scale", "a.0.comfy_quant", "a.0.bias"));
+  EXPECT_EQ(of(p, "a.0.weight").outputs.back().role, halfstep::artifact_role::bias);
+  EXPECT_EQ(of(p, "a.1.bias").what, action::keep);
+  ASSERT_NE(p.output.find("a.0.bias"), nullptr);
+  EXPECT_EQ(p.output.find("a.0.bias")->type, dtype::bf16);
+  EXPECT_THAT(p.notes, testing::Contains("the biases of 1 layer are corrected for the mean of their inputs"));
+  EXPECT_THAT(halfstep::analyze(p), HasSubstr("correct: 1 tensor, 1.02 kB"));
+  auto const expected = contract_of(p);
+  ASSERT_EQ(expected.copied.size(), 1u);
+  EXPECT_EQ(expected.copied[0].name, "a.1.bias");
+  ASSERT_EQ(expected.layers.back().name, "a.0");
+  EXPECT_EQ(expected.layers.back().added.bias, dtype::bf16);
+}
+
+TEST(Plan, WritesTheSameFileWhetherBiasesAreCorrectedOrNot) {
+  auto options = rotated_options();
+  auto const without = make_plan(biased(), options);
+  options.inputs = {{"a.0", {.mean = true}}, {"a.1", {.mean = true}}};
+  auto const p = make_plan(biased(), options);
+  EXPECT_EQ(p.output, without.output);
+  EXPECT_EQ(p.output_bytes, without.output_bytes);
+}
+
+TEST(Plan, LeavesABiasAloneThatAFlagKeepsOrThatIsNoRowOfNumbers) {
+  auto options = rotated_options();
+  options.inputs = {{"a.0", {.mean = true}}, {"a.1", {.mean = true}}};
+  options.exclude = {"a.0.bias"};
+  options.nonfinite = {"a.1.bias"};
+  auto const p = make_plan(biased(), options);
+  EXPECT_EQ(of(p, "a.0.bias").what, action::keep);
+  EXPECT_EQ(of(p, "a.1.bias").what, action::keep);
+  auto const odd = make_plan(header_of({{"a.0.weight", dtype::f32, {512, 256}},
+                                        {"a.0.bias", dtype::f32, {512, 1}},
+                                        {"a.1.weight", dtype::f32, {512, 256}},
+                                        {"a.1.bias", dtype::i32, {512}}}),
+                             {.target = {.format = scheme::int8_axis}, .inputs = options.inputs});
+  EXPECT_EQ(of(odd, "a.0.bias").what, action::keep);
+  EXPECT_EQ(of(odd, "a.1.bias").what, action::keep);
+  auto const half = make_plan(biased(), {.target = {.format = scheme::fp16}, .inputs = options.inputs});
+  EXPECT_EQ(of(half, "a.0.bias").what, action::keep);
+}
+
+TEST(Plan, StoresScalesOfActivationsWhereTheRangeIsKnownInTheBasisOfTheWeight) {
+  auto options = rotated_options();
+  options.inputs = {{"a.0", {.range = halfstep::known_range::unrotated}},
+                    {"a.1", {.range = halfstep::known_range::unrotated}},
+                    {"a.2", {.range = halfstep::known_range::any}}};
+  EXPECT_EQ(make_plan(biased(), options).output.find("a.2.input_scale"), nullptr);
+  options.static_activations = halfstep::activation_scales::store;
+  auto const p = make_plan(biased(), options);
+  EXPECT_EQ(p.output.find("a.0.input_scale"), nullptr);  // stored rotated
+  EXPECT_NE(p.output.find("a.1.input_scale"), nullptr);  // no group divides 264 columns
+  EXPECT_NE(p.output.find("a.2.input_scale"), nullptr);
+  EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("cannot give 1 layer a static activation scale: 'a.0'")));
 }
 
 }  // namespace

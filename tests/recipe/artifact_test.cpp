@@ -58,6 +58,17 @@ TEST(Artifact, WritesTheWeightAloneForFp16) {
   EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, {.format = scheme::fp16}, marker_style::comfyui)), "p.weight F16 [5,7]; ");
 }
 
+TEST(Artifact, AddsAScaleOfActivationsAndACorrectedBias) {
+  halfstep::layer_additions const added{.bias = dtype::bf16, .input_scale = halfstep::activation_scales::store};
+  recipe const axis{.format = scheme::int8_axis};
+  EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, axis, marker_style::comfyui, lone_scale::scalar, added)),
+            "p.weight I8 [5,7]; p.weight_scale F32 [5,1]; p.comfy_quant U8 [46]; p.input_scale F32 []; p.bias BF16 [5]; ");
+  EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, axis, marker_style::none, lone_scale::vector, added)),
+            "p.weight I8 [5,7]; p.scale_weight F32 [5,1]; p.scale_input F32 [1]; p.bias BF16 [5]; ");
+  EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, {.format = scheme::fp16}, marker_style::comfyui, lone_scale::scalar, added)),
+            "p.weight F16 [5,7]; p.bias BF16 [5]; ");
+}
+
 TEST(Artifact, RefusesAShapeThatTheRecipeCannotStore) {
   EXPECT_THAT(
       [] {

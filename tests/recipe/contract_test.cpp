@@ -227,6 +227,44 @@ TEST(Contract, RefusesACopyThatIsMissingOrChanged) {
   f.expect_fault("tensor 'p.bias': it was not carried over");
 }
 
+/// A valid file whose layer has a corrected bias and a scale of activations.
+sound_file with_additions() {
+  sound_file f(axis);
+  f.expected.copied.clear();
+  f.expected.layers[0].added = {.bias = dtype::bf16, .input_scale = halfstep::activation_scales::store};
+  f.bytes.set_scales("p.input_scale", {});
+  return f;
+}
+
+TEST(Contract, AcceptsACorrectedBiasAndAScaleOfActivations) {
+  auto const f = with_additions();
+  EXPECT_NO_THROW(f.bytes.check(f.expected));
+}
+
+TEST(Contract, RefusesACorrectedBiasThatIsMissingOrChanged) {
+  auto f = with_additions();
+  f.bytes.set("p.bias", dtype::f32, {256});
+  f.expect_fault("layer 'p': `p.bias` is F32, not BF16");
+  f.bytes.set("p.bias", dtype::bf16, {512});
+  f.expect_fault("layer 'p': `p.bias` has the shape [512], not [256]");
+  f.bytes.tensors.erase("p.bias");
+  f.expect_fault("layer 'p': it has no tensor `p.bias`");
+}
+
+TEST(Contract, RefusesAScaleOfActivationsThatIsMissingOrNoPositiveScalar) {
+  auto f = with_additions();
+  for (float const bad : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    f.bytes.set_scales("p.input_scale", {}, bad);
+    f.expect_fault("layer 'p': `p.input_scale` holds the scale");
+  }
+  f.bytes.set_scales("p.input_scale", {256});
+  f.expect_fault("layer 'p': `p.input_scale` has the shape [256], not []");
+  f.bytes.set("p.input_scale", dtype::f16, {});
+  f.expect_fault("layer 'p': `p.input_scale` is F16, not F32");
+  f.bytes.tensors.erase("p.input_scale");
+  f.expect_fault("layer 'p': it has no tensor `p.input_scale`");
+}
+
 TEST(Contract, RefusesLostAndStaleMetadata) {
   sound_file lost(axis);
   lost.bytes.metadata.clear();

@@ -85,7 +85,16 @@ inline std::uint64_t bytes_written(planned_tensor const& t) {
 }
 
 inline std::string_view word_for(action what) {
-  return what == action::quantize ? "quantize" : what == action::keep ? "keep" : "remove";
+  switch (what) {
+    case action::quantize:
+      return "quantize";
+    case action::correct:
+      return "correct";
+    case action::keep:
+      return "keep";
+    default:
+      return "remove";
+  }
 }
 
 }  // namespace detail
@@ -110,7 +119,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
     largest = std::max(largest, t.input.bytes());
   }
   std::string text = p.rules + "\n\n" + detail::table_text(rows) + "\n";
-  for (action const what : {action::quantize, action::keep, action::remove}) {
+  for (action const what : {action::quantize, action::correct, action::keep, action::remove}) {
     auto const& sum = totals[what];
     if (sum.count == 0) continue;
     text += std::string(detail::word_for(what)) + ": " + std::to_string(sum.count) +

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,6 +31,19 @@ enum class size_rule : std::uint8_t {
   heuristic  ///< and nothing smaller than, or not divisible by, the block size
 };
 
+/// In which basis the largest input of a layer is known.
+enum class known_range : std::uint8_t {
+  none,
+  unrotated,  ///< of the inputs as they come: no scale for a layer that is stored rotated
+  any         ///< of the inputs row by row
+};
+
+/// What is known of a layer's inputs, as far as the tensors of the output depend on it.
+struct known_inputs {
+  bool mean = false;  ///< of each column, measured: a bias can be corrected
+  known_range range = known_range::none;
+};
+
 /// What `make_plan` is told.
 struct plan_options {
   recipe target = {};  ///< for every layer that is quantized; `rotation_group` is where it starts
@@ -42,6 +56,8 @@ struct plan_options {
   size_rule sizes = size_rule::storable;
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
+  std::map<std::string, known_inputs, std::less<>> inputs = {};    ///< by layer
+  activation_scales static_activations = activation_scales::omit;  ///< store them where `inputs` knows the range
   std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
   safetensors::metadata_list added_metadata =
       {};  ///< pairs to write beside those of the input; they replace pairs with the same key

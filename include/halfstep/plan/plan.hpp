@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,7 +31,9 @@ struct planned_tensor {
   action what = action::keep;
   recipe how;                     ///< with action::quantize; `rotation_group` is the one this layer takes
   std::string reason;             ///< why, in a few words
-  std::vector<artifact> outputs;  ///< what is written: codes first; for a kept tensor its own name, type and shape
+  std::vector<artifact> outputs;  ///< what is written: codes first; for a kept tensor its own name, type and shape; none of a
+                                  ///< bias that is corrected: its layer's weight has it
+  layer_additions added = {};     ///< with action::quantize
 };
 
 /// The whole of a conversion, before any tensor byte is read.
@@ -87,6 +90,7 @@ class planner {
     plan_.saved = options_.metadata;
     choose_rules();
     for (safetensors::tensor const& t : input_.tensors()) plan_.tensors.push_back(decide(t));
+    add_what_inputs_allow();
     speak();
     lay_out();
     return std::move(plan_);
@@ -184,6 +188,46 @@ class planner {
             artifacts_of(layer_of(t.name), e, how, options_.markers, options_.scalars)};
   }
 
+  /// Gives quantized layers what the knowledge of their inputs allows, and takes corrected biases from those that pass through.
+  void add_what_inputs_allow() {
+    if (options_.inputs.empty() && options_.static_activations == activation_scales::omit) return;
+    std::map<std::string_view, planned_tensor*> biases;
+    for (planned_tensor& t : plan_.tensors)
+      if (t.what == action::keep && t.input.name.ends_with(".bias")) biases.emplace(t.input.name, &t);
+    for (planned_tensor& t : plan_.tensors) {
+      if (t.what != action::quantize || t.how.format == scheme::fp16) continue;
+      std::string const layer(layer_of(t.input.name));
+      auto const known = options_.inputs.find(layer);
+      known_inputs const inputs = known == options_.inputs.end() ? known_inputs{} : known->second;
+      if (options_.static_activations == activation_scales::store) {
+        if (inputs.range == known_range::any || (inputs.range == known_range::unrotated && t.how.rotation_group == 0))
+          t.added.input_scale = activation_scales::store;
+        else
+          unranged_.push_back(safetensors::quoted(layer));
+      }
+      auto const bias = biases.find(layer + ".bias");
+      if (inputs.mean && bias != biases.end() && can_correct(bias->second->input, t.input)) {
+        t.added.bias = bias->second->input.type;
+        bias->second->what = action::correct;
+        bias->second->reason = "corrected for the mean of its layer's inputs";
+        bias->second->outputs.clear();
+        ++corrected_;
+      }
+      t.outputs = artifacts_of(layer, shape_of(t.input), t.how, options_.markers, options_.scalars, t.added);
+    }
+  }
+
+  /// Whether `bias` is one number of a floating type for each row of `weight`, and no flag keeps it.
+  bool can_correct(safetensors::tensor const& bias, safetensors::tensor const& weight) const {
+    auto const named = [&](auto const& patterns) {
+      return std::any_of(patterns.begin(), patterns.end(), [&](auto const& p) { return p.expression.matches(bias.name); });
+    };
+    bool const floating =
+        bias.type == dtype::f32 || bias.type == dtype::f16 || bias.type == dtype::bf16 || bias.type == dtype::f64;
+    return floating && bias.shape == std::vector{weight.shape[0]} && (!named(exclude_) || named(include_)) &&
+           !options_.nonfinite.contains(bias.name);
+  }
+
   /// Turns what was noticed into one error, or into warnings and notes.
   void speak() {
     auto const format = to_string(options_.target);
@@ -205,6 +249,10 @@ class planner {
             return !part_in(t.name, family->keep).empty() || !part_in(t.name, family->remove).empty();
           }))
         plan_.warnings.push_back("the rules of '" + std::string(family->name) + "' match no tensor of this file");
+    if (!unranged_.empty())
+      plan_.warnings.push_back("the calibration data cannot give " + layers_in_words(unranged_.size()) +
+                               " a static activation scale: " + some_of(unranged_) +
+                               "; a rotated layer needs sampled inputs (`.input`)");
     if (quantized_ == 0) plan_.warnings.push_back("no layer is quantized");
     if (options_.strict == strictness::refuse && !plan_.warnings.empty()) {
       std::string text = "--strict: ";
@@ -214,6 +262,8 @@ class planner {
     if (!unrotated_.empty())
       plan_.notes.push_back("no rotation group divides the columns of " + layers_in_words(unrotated_.size()) +
                             ", stored unrotated: " + some_of(unrotated_));
+    if (corrected_ != 0)
+      plan_.notes.push_back("the biases of " + layers_in_words(corrected_) + " are corrected for the mean of their inputs");
   }
 
   void lay_out() {
@@ -246,6 +296,8 @@ class planner {
   std::vector<std::string> unstorable_;
   std::vector<std::string> refused_;
   std::vector<std::string> unrotated_;
+  std::vector<std::string> unranged_;
+  std::size_t corrected_ = 0;
   std::size_t quantized_ = 0;
   plan plan_;
 };
@@ -270,7 +322,7 @@ inline contract contract_of(plan const& p) {
     if (t.what == action::keep) expected.copied.push_back({t.input.name, t.input.type, t.input.shape});
     if (t.what != action::quantize) continue;
     extents2 const e{static_cast<index_t>(t.input.shape[0]), static_cast<index_t>(t.input.shape[1])};
-    expected.layers.push_back({std::string(layer_of(t.input.name)), e, t.how});
+    expected.layers.push_back({std::string(layer_of(t.input.name)), e, t.how, t.added});
   }
   return expected;
 }

@@ -16,6 +16,7 @@ namespace halfstep {
 enum class action : std::uint8_t {
   keep,      ///< copied byte for byte
   quantize,  ///< replaced by the tensors of its recipe
+  correct,   ///< a bias that is written anew with its layer, as one of the tensors of the layer's weight
   remove     ///< left out of the output
 };
 

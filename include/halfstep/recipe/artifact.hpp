@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,7 @@ enum class lone_scale : std::uint8_t {
 };
 
 /// What an output tensor holds.
-enum class artifact_role : std::uint8_t { codes, scales, marker, copy };
+enum class artifact_role : std::uint8_t { codes, scales, marker, input_scale, bias, copy };
 
 /// One tensor of a quantized layer.
 struct artifact {
@@ -30,11 +31,30 @@ struct artifact {
   safetensors::tensor_spec spec;
 };
 
+/// Whether layers get a static scale for their activations.
+enum class activation_scales : std::uint8_t { omit, store };
+
+/// What a layer gets beside its codes, scales and marker because its inputs are known.
+struct layer_additions {
+  std::optional<dtype> bias = std::nullopt;  ///< type of its bias [M], where that is corrected and written with the layer
+  activation_scales input_scale = activation_scales::omit;
+};
+
 /// Returns the name of the layer whose weight is called `weight`, that is `P` for `P.weight`; empty for any other name.
 constexpr std::string_view layer_of(std::string_view weight) {
   constexpr std::string_view ending = ".weight";
   return weight.size() > ending.size() && weight.ends_with(ending) ? weight.substr(0, weight.size() - ending.size())
                                                                    : std::string_view{};
+}
+
+/// Returns the name of the static scale of a layer's activations; the older one without markers.
+inline std::string input_scale_name(std::string_view layer, marker_style style) {
+  return std::string(layer) + (style == marker_style::none ? ".scale_input" : ".input_scale");
+}
+
+/// Returns the shape of a scale that covers a whole tensor.
+inline std::vector<std::uint64_t> lone_shape(lone_scale lone) {
+  return lone == lone_scale::scalar ? std::vector<std::uint64_t>{} : std::vector{std::uint64_t{1}};
 }
 
 /// Returns the shape of the scales of a weight [M, N]; meaningless for fp16, which has none.
@@ -50,25 +70,31 @@ inline std::vector<std::uint64_t> scale_shape(recipe const& r, extents2 e, marke
     case scheme::int8_axis:
       return style == marker_style::fork ? std::vector{rows} : std::vector{rows, std::uint64_t{1}};
     default:
-      return lone == lone_scale::scalar ? std::vector<std::uint64_t>{} : std::vector{std::uint64_t{1}};
+      return lone_shape(lone);
   }
 }
 
 /// Returns the tensors that `r` writes for the weight of `layer`, codes first.
 ///
-/// The weight is [M, N] and its codes have that shape too. A bias is not among them: it passes through. Throws shape_error where
-/// the recipe cannot store the shape.
+/// The weight is [M, N] and its codes have that shape too. A bias is among them where `added` says so; it passes through
+/// otherwise. What is added comes last; fp16 stores no scale for activations. Throws shape_error where the recipe cannot store
+/// the shape.
 inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, recipe const& r, marker_style style,
-                                          lone_scale lone = lone_scale::scalar) {
+                                          lone_scale lone = lone_scale::scalar, layer_additions const& added = {}) {
   std::string const prefix(layer);
   if (auto const why = obstacle(r, e); !why.empty()) throw shape_error("cannot quantize '" + prefix + ".weight': " + why);
   auto const shape = std::vector{static_cast<std::uint64_t>(e.rows), static_cast<std::uint64_t>(e.columns)};
-  if (r.format == scheme::fp16) return {{artifact_role::codes, {prefix + ".weight", dtype::f16, shape}}};
-  auto const scales = prefix + (style == marker_style::none ? ".scale_weight" : ".weight_scale");
-  std::vector<artifact> all{{artifact_role::codes, {prefix + ".weight", dtype::i8, shape}},
-                            {artifact_role::scales, {scales, dtype::f32, scale_shape(r, e, style, lone)}}};
-  if (style != marker_style::none)
-    all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
+  bool const older = style == marker_style::none;
+  std::vector<artifact> all{
+      {artifact_role::codes, {prefix + ".weight", r.format == scheme::fp16 ? dtype::f16 : dtype::i8, shape}}};
+  if (r.format != scheme::fp16) {
+    auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
+    all.push_back({artifact_role::scales, {scales, dtype::f32, scale_shape(r, e, style, lone)}});
+    if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
+    if (added.input_scale == activation_scales::store)
+      all.push_back({artifact_role::input_scale, {input_scale_name(layer, style), dtype::f32, lone_shape(lone)}});
+  }
+  if (added.bias) all.push_back({artifact_role::bias, {prefix + ".bias", *added.bias, {static_cast<std::uint64_t>(e.rows)}}});
   return all;
 }
 

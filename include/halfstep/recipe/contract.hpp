@@ -38,6 +38,7 @@ struct contract_layer {
   std::string name;  ///< without `.weight`
   extents2 shape;
   recipe how;
+  layer_additions added = {};
 };
 
 /// What a finished file must hold: these layers, these copies, this metadata, and nothing else.
@@ -66,6 +67,7 @@ class layer_check {
       : file_(file), expected_(expected), layer_(layer), read_(read) {}
 
   void run() const {
+    need_additions();
     auto const& codes = need(".weight", layer_.how.format == scheme::fp16 ? dtype::f16 : dtype::i8);
     need_shape(codes, {static_cast<std::uint64_t>(layer_.shape.rows), static_cast<std::uint64_t>(layer_.shape.columns)});
     if (layer_.how.format == scheme::fp16) return;
@@ -94,6 +96,16 @@ class layer_check {
 
   void need_shape(safetensors::tensor const& t, std::vector<std::uint64_t> const& shape) const {
     if (t.shape != shape) fail("`" + t.name + "` has the shape " + shape_text(t.shape) + ", not " + shape_text(shape));
+  }
+
+  void need_additions() const {
+    for (auto const& part :
+         artifacts_of(layer_.name, layer_.shape, layer_.how, expected_.markers, expected_.scalars, layer_.added)) {
+      if (part.role != artifact_role::input_scale && part.role != artifact_role::bias) continue;
+      auto const& found = need(std::string_view(part.spec.name).substr(layer_.name.size()), part.spec.type);
+      need_shape(found, part.spec.shape);
+      if (part.role == artifact_role::input_scale) need_positive(found);
+    }
   }
 
   void need_positive(safetensors::tensor const& scales) const {
@@ -177,7 +189,7 @@ class layer_check {
 inline std::set<std::string, std::less<>> names_under(contract const& expected) {
   std::set<std::string, std::less<>> names;
   for (auto const& layer : expected.layers)
-    for (auto const& part : artifacts_of(layer.name, layer.shape, layer.how, expected.markers, expected.scalars))
+    for (auto const& part : artifacts_of(layer.name, layer.shape, layer.how, expected.markers, expected.scalars, layer.added))
       names.insert(part.spec.name);
   for (auto const& copy : expected.copied) names.insert(copy.name);
   return names;
@@ -206,9 +218,10 @@ inline void check_metadata(safetensors::header const& file, contract const& expe
 /// Checks a finished file against what its loaders demand and what was planned.
 ///
 /// For every layer: the codes' type and shape; FP32 scales of the right shape, finite and above zero; a marker that is a JSON
-/// object without NUL, names a known format and agrees with the shapes; for copies the type and shape; no tensor beside these;
-/// all metadata. `read(tensor, offset, bytes)` fetches bytes of the file; markers and scales are read, codes are not. Throws
-/// contract_error naming the layer and the rule.
+/// object without NUL, names a known format and agrees with the shapes; the type and shape of a corrected bias; a scale of
+/// activations like the other scales; for copies the type and shape; no tensor beside these; all metadata. `read(tensor, offset,
+/// bytes)` fetches bytes of the file; markers and scales are read, codes are not. Throws contract_error naming the layer and the
+/// rule.
 template <class Read>
 void check_contract(safetensors::header const& file, contract const& expected, Read&& read) {
   auto const names = detail::names_under(expected);
