@@ -6,7 +6,8 @@
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 sees one in its own AVX-512 intrinsics
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 sees some in its own AVX-512 intrinsics
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #if defined(__NVCC__)
 #pragma nv_diagnostic push
@@ -31,12 +32,17 @@
 
 namespace halfstep::detail {
 
-using eigen_matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using eigen_input = Eigen::Map<eigen_matrix const>;
-using eigen_output = Eigen::Map<eigen_matrix>;
+template <class Real>
+using dense = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-inline eigen_input eigen_map(host_view<float const> x) { return {x.data(), x.rows(), x.columns()}; }
-inline eigen_output eigen_map(host_view<float> x) { return {x.data(), x.rows(), x.columns()}; }
+template <class Real>
+Eigen::Map<dense<Real> const> eigen_map(host_view<Real const> x) {
+  return {x.data(), x.rows(), x.columns()};
+}
+template <class Real>
+Eigen::Map<dense<Real>> eigen_map(host_view<Real> x) {
+  return {x.data(), x.rows(), x.columns()};
+}
 
 /// Calls `f(first row, rows, first column, columns)` for every tile of a product's result. The sums inside a tile depend on its
 /// shape, so the cut is a constant.

@@ -45,6 +45,11 @@ struct solve_report {
   }
 };
 
+/// The watcher of a solver that nobody watches. A watcher is called as `watch(iteration, loss)` and may throw to stop.
+struct keep_on {
+  void operator()(int, double) const {}
+};
+
 namespace detail {
 
 /// Throws shape_error unless weight, codes, scales and geometry belong together.
