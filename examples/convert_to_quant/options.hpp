@@ -60,7 +60,8 @@ struct options {
   bool no_normalize_scales = false;
   std::int64_t manual_seed = 0;
 
-  std::vector<std::string> notes;  ///< what was accepted and changes nothing
+  std::vector<std::string> arguments;  ///< the command line as it was given, without the program's name
+  std::vector<std::string> notes;      ///< what was accepted and changes nothing
 };
 
 }  // namespace convert_to_quant

@@ -167,9 +167,10 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
         if (canonical(argument) == name) return information{help_text(entry.name)};
   }
   if (arguments.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
+  options o;
+  o.arguments = arguments;
   normalise(arguments);
 
-  options o;
   CLI::App app;
   app.set_help_flag();
   for (auto const& row : option_table())

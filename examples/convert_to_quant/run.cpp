@@ -19,6 +19,7 @@
 #include "codecs/codecs.hpp"
 #include "console.hpp"
 #include "exit_code.hpp"
+#include "settings_list.hpp"
 
 namespace convert_to_quant {
 
@@ -111,8 +112,9 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
 }
 
 void write_report(options const& o, run_report const& report) {
-  bool const json = o.report_file.ends_with(".json");
-  std::string const text = json ? quality_json(report, o.quality_threshold) : quality_text(report, o.quality_threshold);
+  bool const page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
+  auto* const write = page ? quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
+  std::string const text = write(report, o.quality_threshold);
   if (o.report_file.empty()) {
     std::fputs(text.c_str(), stdout);
     return;
@@ -225,6 +227,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
                                                          o.simple ? code_search::simple : code_search::learned)
                                    : o.output;
   report.warnings = p.warnings;
+  report.settings_list = settings_list(o, p, seed, threads);
   count_formats(p, report);
 
   std::vector const inputs{input.identity()};
@@ -252,7 +255,10 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   report.output_bytes = output.file_bytes();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   warn_of_overflow(o, report);
-  if (o.fail_below && !summarize(report.layers, *o.fail_below).below.empty() && o.report_quality) write_report(o, report);
+  if (o.fail_below && !summarize(report.layers, *o.fail_below).below.empty() && o.report_quality) {
+    report.warnings.push_back("not published: layers are below --fail-below " + detail::fixed(*o.fail_below, 2) + " dB");
+    write_report(o, report);
+  }
   require_quality(o, report);
   input.require_unchanged();
   if (stop.load()) throw cancelled("stopped on request: nothing was published");

@@ -6,6 +6,17 @@
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/quality_axis.hpp>
+#include <halfstep/convert/quality_figures.hpp>
+#include <halfstep/convert/quality_html.hpp>
+#include <halfstep/convert/quality_json.hpp>
+#include <halfstep/convert/quality_markup.hpp>
+#include <halfstep/convert/quality_number.hpp>
+#include <halfstep/convert/quality_plot.hpp>
+#include <halfstep/convert/quality_style.hpp>
+#include <halfstep/convert/quality_summary.hpp>
+#include <halfstep/convert/quality_table.hpp>
+#include <halfstep/convert/quality_text.hpp>
 #include <halfstep/convert/report.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/verify.hpp>

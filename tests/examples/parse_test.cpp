@@ -76,7 +76,6 @@ TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
   EXPECT_THAT(refusal({"--optimizer", "gptq"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--dry-run", "create-template"}), HasSubstr("not built"));
-  EXPECT_THAT(refusal({"--report-quality", "r.html"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));
 }
 
@@ -89,6 +88,16 @@ TEST(CommandLine, NamesTheFlagWhatItGotAndWhatItTakes) {
   EXPECT_THAT(refusal({"--scaling_mode", "axis", "--convrot", "--convrot-group-size", "128"}), HasSubstr("16, 64 or 256"));
   EXPECT_THAT(refusal({"--threads", "many"}), HasSubstr("many"));
   EXPECT_THAT(refusal({"stray.safetensors"}), HasSubstr("stray.safetensors"));
+}
+
+TEST(CommandLine, TakesTheKindOfTheReportFromItsName) {
+  for (auto const* name : {"r.txt", "r.json", "r.html", "r.htm"}) EXPECT_EQ(parsed({"--report-quality", name}).report_file, name);
+  EXPECT_THAT(refusal({"--report-quality", "r.pdf"}), HasSubstr(".txt, .json or .html"));
+}
+
+TEST(CommandLine, RemembersTheCommandLineAsItWasGiven) {
+  EXPECT_EQ(parsed({"--comfy-quant", "--scaling_mode=row"}).arguments,
+            (std::vector<std::string>{"-i", "m.safetensors", "--comfy-quant", "--scaling_mode=row"}));
 }
 
 TEST(CommandLine, FindsContradictionsBeforeAnyWork) {

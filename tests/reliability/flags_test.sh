@@ -103,7 +103,6 @@ unbuilt_flags() {
   unbuilt --progress json
   unbuilt --remove-keys a
   unbuilt --quant-filter a
-  unbuilt --report-quality report.html
 }
 
 spellings() {
@@ -154,6 +153,9 @@ quality() {
   check "--fail-below: the file is not published" holds_only out
   converts "--fail-below 10" "${usual[@]}" --fail-below 10 --report-quality report.txt
   check "the text report is written" test -s report.txt
+  converts "a page" "${usual[@]}" --force --report-quality report.html
+  check "the page is written" grep -q '</html>' report.html
+  refuses 2 "a report of another kind" "${usual[@]}" --force --report-quality report.pdf
   rm -f out/*
 }
 

@@ -1,0 +1,38 @@
+// What a run was asked for and what it chose.
+#include "settings_list.hpp"
+
+#include <string_view>
+
+#include <halfstep/convert/quality_number.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+
+namespace convert_to_quant {
+
+namespace {
+
+/// An argument as a POSIX shell takes it.
+std::string in_shell(std::string const& argument) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%";
+  if (!argument.empty() && argument.find_first_not_of(plain) == std::string::npos) return argument;
+  std::string text = "'";
+  for (char const c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> settings_list(options const& o, halfstep::plan const& p, std::uint64_t seed,
+                                                               int threads) {
+  std::string command = "convert_to_quant";
+  for (auto const& argument : o.arguments) command += " " + in_shell(argument);
+  std::vector<std::pair<std::string, std::string>> list{
+      {"command line", command}, {"layers chosen by", p.rules}, {"the output", std::string(load_sentence(p.needs))}};
+  if (o.rounding == "stochastic") list.emplace_back("seed", std::to_string(seed));
+  list.emplace_back("threads", std::to_string(threads));
+  list.emplace_back("rows decoded again", o.verify);
+  list.emplace_back("quality threshold", halfstep::detail::trimmed(o.quality_threshold, 6) + " dB");
+  if (o.fail_below) list.emplace_back("refused below", halfstep::detail::trimmed(*o.fail_below, 6) + " dB");
+  return list;
+}
+
+}  // namespace convert_to_quant
