@@ -1,6 +1,7 @@
-// The converter's parts: recipes, plans, conversions, and what they need (Boost.JSON and Boost.Regex).
+// The converter's parts: calibration files, recipes, plans, conversions, and what they need (Boost.JSON and Boost.Regex).
 #pragma once
 
+#include <halfstep/calibration/files.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/nonfinite.hpp>

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/calibration/known_inputs.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -29,19 +30,6 @@ enum class strictness : std::uint8_t { warn, refuse };
 enum class size_rule : std::uint8_t {
   storable,  ///< whatever the layout can store
   heuristic  ///< and nothing smaller than, or not divisible by, the block size
-};
-
-/// In which basis the largest input of a layer is known.
-enum class known_range : std::uint8_t {
-  none,
-  unrotated,  ///< of the inputs as they come: no scale for a layer that is stored rotated
-  any         ///< of the inputs row by row
-};
-
-/// What is known of a layer's inputs, as far as the tensors of the output depend on it.
-struct known_inputs {
-  bool mean = false;  ///< of each column, measured: a bias can be corrected
-  known_range range = known_range::none;
 };
 
 /// What `make_plan` is told.

@@ -1,0 +1,59 @@
+// Sums over the columns of a layer's inputs, streamed.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+
+namespace halfstep {
+
+/// Figures of each column of a layer's inputs.
+struct channel_figures {
+  std::vector<double> sum;
+  std::vector<double> square_sum;
+  std::vector<float> max;  ///< of magnitudes
+};
+
+/// Returns the figures of all of `rows`, which are read once, in pieces of about a million elements.
+///
+/// FP64 sums, each column's in the order of the rows: the same bits on every executor. Throws value_error naming the tensor where
+/// a value is NaN or infinite, and io_error.
+template <host_executor Executor>
+channel_figures measure_channels(Executor const& ex, input_rows const& rows) {
+  extents2 const e = rows.extents();
+  auto const columns = static_cast<std::size_t>(e.columns);
+  channel_figures all{std::vector<double>(columns), std::vector<double>(columns), std::vector<float>(columns)};
+  index_t const piece_rows =
+      std::clamp<index_t>((index_t{1} << 20) / std::max<index_t>(e.columns, 1), 1, std::max<index_t>(e.rows, 1));
+  host_buffer<float> const memory(piece_rows * e.columns);
+  constexpr index_t tile = 64;
+  for (index_t first = 0; first < e.rows; first += piece_rows) {
+    host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
+    rows.read(ex, first, piece);
+    ex.for_each((e.columns + tile - 1) / tile, [&](index_t t) {
+      for (index_t row = 0; row < piece.rows(); ++row) {
+        float const* const x = piece.row(row);
+        for (index_t j = t * tile; j < std::min(e.columns, (t + 1) * tile); ++j) {
+          auto const column = static_cast<std::size_t>(j);
+          double const wide = x[j];
+          all.sum[column] += wide;
+          all.square_sum[column] += wide * wide;
+          all.max[column] = std::max(all.max[column], std::fabs(x[j]));
+        }
+      }
+    });
+  }
+  for (std::size_t j = 0; j < columns; ++j)
+    if (!std::isfinite(all.square_sum[j]))
+      throw value_error("calibration data: `" + rows.name() + "` holds NaN or infinity in column " + std::to_string(j));
+  return all;
+}
+
+}  // namespace halfstep

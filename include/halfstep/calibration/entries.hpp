@@ -1,0 +1,148 @@
+// The statistics of all calibration files, by layer.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/layer_name.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// What a calibration file can say of a layer.
+enum class statistic : std::uint8_t { input, hessian, count, channel_max, channel_mean, channel_sq, input_scale };
+
+/// The names of the statistics in files, in the order of the enumerators.
+inline constexpr std::array<std::string_view, 7> statistic_names{"input",        "hessian",    "count",      "channel_max",
+                                                                 "channel_mean", "channel_sq", "input_scale"};
+
+/// One statistic of one layer: its numbers, or where they lie.
+struct calibration_item {
+  std::string name;  ///< as the file has it
+  std::string path;
+  statistics_source from = statistics_source::captured;
+  std::vector<float> values = {};                        ///< of a JSON file
+  std::shared_ptr<safetensors::reader const> file = {};  ///< of a safetensors file, else null
+  safetensors::tensor const* tensor = nullptr;
+
+  std::string described() const { return "calibration data " + safetensors::quoted(path) + ": `" + name + "`"; }
+
+  /// Returns the shape of its numbers.
+  std::vector<std::uint64_t> shape() const {
+    return tensor != nullptr ? tensor->shape : std::vector<std::uint64_t>{values.size()};
+  }
+};
+
+/// All that the files say of one layer.
+struct calibration_entry {
+  std::array<std::optional<calibration_item>, statistic_names.size()> items = {};
+  std::string alias = {};  ///< the layer whose statistics it shares, or empty
+};
+
+/// The entries of all files under the names that the files use, found under any name that means the same layer.
+class calibration_entries {
+ public:
+  /// Takes one statistic. Throws format_error where the layer has it already.
+  void add(std::string const& layer, statistic what, calibration_item item) {
+    auto& place = entry(layer).items[static_cast<std::size_t>(what)];
+    if (place)
+      throw format_error(item.described() + " is given a second time; the first is in " + safetensors::quoted(place->path));
+    place = std::move(item);
+  }
+
+  /// Takes an alias. Throws format_error where the layer has another one.
+  void add_alias(std::string const& layer, std::string const& owner) {
+    auto& alias = entry(layer).alias;
+    if (!alias.empty() && alias != owner)
+      throw format_error("calibration data: " + safetensors::quoted(layer) + " is an alias of both " +
+                         safetensors::quoted(alias) + " and " + safetensors::quoted(owner));
+    alias = owner;
+  }
+
+  /// Throws format_error for an alias of a layer that has no entry.
+  void require_owners() const {
+    for (auto const& [layer, e] : entries_)
+      if (!e.alias.empty() && find(e.alias) == entries_.end())
+        throw format_error("calibration data: " + safetensors::quoted(layer) + " shares the statistics of " +
+                           safetensors::quoted(e.alias) + ", and no file has any");
+  }
+
+  /// Returns the entry of `layer` and those that its aliases lead to; nothing where there is none.
+  ///
+  /// The exact name comes first, then the name without prefixes. Throws format_error where that fits two entries.
+  std::vector<calibration_entry const*> chain(std::string_view layer) const {
+    std::vector<calibration_entry const*> found;
+    for (auto const& place : places(layer)) found.push_back(&place->second);
+    return found;
+  }
+
+  /// Returns the names of the entries that none of `layers` leads to, sorted.
+  std::vector<std::string> unmatched(std::span<std::string const> layers) const {
+    std::set<std::string_view> used;
+    for (auto const& layer : layers)
+      for (auto const& place : places(layer)) used.insert(place->first);
+    std::vector<std::string> rest;
+    for (auto const& [name, e] : entries_)
+      if (!used.contains(name)) rest.push_back(name);
+    return rest;
+  }
+
+  bool empty() const { return entries_.empty(); }
+
+ private:
+  using map = std::map<std::string, calibration_entry, std::less<>>;
+
+  calibration_entry& entry(std::string const& layer) {
+    auto const [place, made] = entries_.try_emplace(layer);
+    if (made) {
+      auto const bare = without_prefix(layer);
+      by_bare_name_[bare.text].push_back(layer);
+      if (bare.form == name_form::underscored) by_underscores_[bare.text].push_back(layer);
+    }
+    return place->second;
+  }
+
+  map::const_iterator find(std::string_view layer) const {
+    if (auto const exact = entries_.find(layer); exact != entries_.end()) return exact;
+    auto const bare = without_prefix(layer);
+    auto const one_of = [&](auto const& names, std::string const& wanted) {
+      auto const found = names.find(wanted);
+      if (found == names.end()) return entries_.end();
+      if (found->second.size() > 1)
+        throw format_error("calibration data: " + safetensors::quoted(layer) + " may be " +
+                           safetensors::quoted(found->second[0]) + " or " + safetensors::quoted(found->second[1]));
+      return entries_.find(found->second[0]);
+    };
+    if (auto const found = one_of(by_bare_name_, bare.text); found != entries_.end()) return found;
+    return one_of(by_underscores_, underscored(bare.text));
+  }
+
+  std::vector<map::const_iterator> places(std::string_view layer) const {
+    std::vector<map::const_iterator> found;
+    for (auto at = find(layer); at != entries_.end() && std::find(found.begin(), found.end(), at) == found.end();) {
+      found.push_back(at);
+      at = at->second.alias.empty() ? entries_.end() : find(at->second.alias);
+    }
+    return found;
+  }
+
+  map entries_;
+  std::map<std::string, std::vector<std::string>> by_bare_name_;    // with underscores where the file has them
+  std::map<std::string, std::vector<std::string>> by_underscores_;  // of names that LoRA programs write
+};
+
+}  // namespace halfstep

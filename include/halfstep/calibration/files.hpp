@@ -1,0 +1,313 @@
+// Calibration files: what they know of each layer's inputs.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/calibration/alias_json.hpp>
+#include <halfstep/calibration/channel_figures.hpp>
+#include <halfstep/calibration/entries.hpp>
+#include <halfstep/calibration/hessian_diagonal.hpp>
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/json_statistics.hpp>
+#include <halfstep/calibration/known_inputs.hpp>
+#include <halfstep/calibration/statistics.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// Calibration files, open: safetensors with `<layer>.input`, `.hessian` and `.count`, `.channel_max`, `.channel_mean`,
+/// `.channel_sq`, `.input_scale`, aliases and source in the metadata, or JSON.
+///
+/// A layer may carry a prefix in the file, in the model, in both or in neither. Statistics of synthetic inputs give a layer its
+/// `rows` and `channel_max` and nothing else.
+class calibration_files {
+ public:
+  calibration_files() = default;
+
+  /// Opens the files and reads their headers, or all of a JSON file. Throws io_error, format_error, and usage_error for a name
+  /// that ends in neither .safetensors nor .json.
+  explicit calibration_files(std::vector<std::string> const& paths) {
+    for (auto const& path : paths) {
+      if (path.ends_with(".json"))
+        add_json(path);
+      else if (path.ends_with(".safetensors"))
+        add_safetensors(path);
+      else
+        throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " +
+                          safetensors::quoted(path));
+    }
+    entries_.require_owners();
+  }
+
+  /// Returns whether there is anything at all.
+  bool any() const { return !entries_.empty(); }
+
+  /// Returns what is known of a layer of `columns` inputs, before rows and Hessians are read.
+  ///
+  /// Checks all that the files say of the layer but for the values of rows and Hessians. Throws format_error where a statistic
+  /// has the wrong type or length, value_error where it holds NaN, infinity or a negative magnitude; both name it.
+  known_inputs known(std::string_view layer, index_t columns) const {
+    auto const all = entries_.chain(layer);
+    for (auto const* e : all)
+      for (std::size_t i = 0; i < e->items.size(); ++i)
+        if (e->items[i]) require_sound(static_cast<statistic>(i), *e->items[i], columns);
+    if (auto const* hessian = pick(all, statistic::hessian, statistics_source::captured))
+      static_cast<void>(count_of(all, *hessian));
+    known_inputs k;
+    bool const rows = pick(all, statistic::input, statistics_source::captured) != nullptr;
+    k.mean = rows || pick(all, statistic::channel_mean, statistics_source::captured) != nullptr;
+    if (rows)
+      k.range = known_range::any;
+    else if (pick(all, statistic::input_scale, statistics_source::captured) != nullptr ||
+             pick(all, statistic::channel_max, statistics_source::captured) != nullptr)
+      k.range = known_range::unrotated;
+    return k;
+  }
+
+  /// Returns the statistics of a layer of `columns` inputs, in the basis in which groups of `rotation_group` columns are rotated
+  /// (0: none); nothing where no file has any.
+  ///
+  /// What the file states wins over what follows from rows. Rows give everything, rotated before they are summed; a Hessian
+  /// gives `channel_sq`. A stated mean is rotated itself; stated `channel_sq`, `channel_max` and `input_scale` cannot be, and
+  /// are left out where the layer is rotated. Reads all rows once. The same bits on every executor. Throws as `known` does.
+  template <host_executor Executor>
+  std::optional<input_statistics> find(Executor const& ex, std::string_view layer, index_t columns, int rotation_group) const {
+    auto const all = entries_.chain(layer);
+    if (all.empty()) return std::nullopt;
+    static_cast<void>(known(layer, columns));
+    input_statistics s;
+    if (auto const* mean = pick(all, statistic::channel_mean, statistics_source::captured)) {
+      s.channel_mean = values_of(*mean);
+      if (rotation_group != 0) {
+        host_view<float> const row(s.channel_mean.data(), {1, columns});
+        hadamard_regular(serial{}, host_view<float const>(row), row, rotation_group);
+      }
+    }
+    if (rotation_group == 0) take_stated(all, s);
+    if (auto const* rows = pick(all, statistic::input, statistics_source::synthetic)) {
+      s.rows.emplace(rows->file, *rows->tensor, rows->from, rotation_group);
+      s.samples = s.rows->extents().rows;
+      derive(ex, s);
+    }
+    if (auto const* hessian = pick(all, statistic::hessian, statistics_source::captured); hessian && s.channel_sq.empty()) {
+      auto const count = count_of(all, *hessian);
+      s.channel_sq = hessian_diagonal(*hessian, rotation_group);
+      for (float& x : s.channel_sq) x /= static_cast<float>(count);
+      s.samples = std::max(s.samples, count);
+    }
+    return s;
+  }
+
+  /// Returns what the files hold and none of `layers` uses: names of layers, and of tensors that are no statistic. Sorted.
+  std::vector<std::string> unmatched(std::span<std::string const> layers) const {
+    auto names = entries_.unmatched(layers);
+    names.insert(names.end(), strangers_.begin(), strangers_.end());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  /// Returns which files these are, so that none of them is overwritten.
+  std::vector<safetensors::file_identity> const& identities() const { return identities_; }
+
+ private:
+  using chain = std::vector<calibration_entry const*>;
+
+  static std::optional<statistic> statistic_named(std::string_view name) {
+    auto const found = std::find(statistic_names.begin(), statistic_names.end(), name);
+    if (found == statistic_names.end()) return std::nullopt;
+    return static_cast<statistic>(found - statistic_names.begin());
+  }
+
+  void add_json(std::string const& path) {
+    safetensors::input_file const file(path);
+    identities_.push_back(file.identity());
+    try {
+      std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), max_json_statistics_bytes + 1)), '\0');
+      file.read(0, std::as_writable_bytes(std::span(text)));
+      for (auto& found : parse_json_statistics(text)) {
+        std::string const name = found.layer + "." + found.name;
+        auto const what = statistic_named(found.name);
+        if (!what || *what < statistic::channel_max)
+          strangers_.push_back(name);
+        else
+          entries_.add(found.layer, *what, {.name = name, .path = path, .values = std::move(found.values)});
+      }
+    } catch (format_error const& e) {
+      throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": " + e.what());
+    }
+  }
+
+  void add_safetensors(std::string const& path) {
+    auto const file = std::make_shared<safetensors::reader const>(path);
+    identities_.push_back(file->identity());
+    auto from = statistics_source::captured;
+    for (auto const& [key, value] : file->head().metadata()) {
+      if (key == "aliases")
+        for (auto const& [layer, owner] : parse_aliases(path, value)) entries_.add_alias(layer, owner);
+      if (key != "source") continue;
+      if (value != "captured" && value != "synthetic")
+        throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": its source is " +
+                           safetensors::quoted(value) + ", not 'captured' or 'synthetic'");
+      if (value == "synthetic") from = statistics_source::synthetic;
+    }
+    for (auto const& t : file->head().tensors()) {
+      auto const dot = t.name.rfind('.');
+      auto const what = dot == std::string::npos ? std::nullopt : statistic_named(std::string_view(t.name).substr(dot + 1));
+      if (what)
+        entries_.add(t.name.substr(0, dot), *what, {.name = t.name, .path = path, .from = from, .file = file, .tensor = &t});
+      else
+        strangers_.push_back(t.name);
+    }
+  }
+
+  /// Returns the first statistic of a kind along a chain of aliases; with `least` captured only a measured one.
+  static calibration_item const* pick(chain const& all, statistic what, statistics_source least) {
+    for (auto const* e : all) {
+      auto const& item = e->items[static_cast<std::size_t>(what)];
+      if (item && (least == statistics_source::synthetic || item->from == statistics_source::captured)) return &*item;
+    }
+    return nullptr;
+  }
+
+  static std::vector<float> values_of(calibration_item const& item) {
+    if (item.tensor == nullptr) return item.values;
+    std::vector<float> values(static_cast<std::size_t>(item.tensor->count()));
+    item.file->read(*item.tensor, 0, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+
+  static void require_shape(calibration_item const& item, std::vector<std::uint64_t> const& shape, index_t columns) {
+    if (item.shape() == shape) return;
+    std::string text;
+    for (auto const n : item.shape()) text += (text.empty() ? "" : ", ") + std::to_string(n);
+    throw format_error(item.described() + " has the shape [" + text + "], which does not fit a layer of " +
+                       std::to_string(columns) + " inputs");
+  }
+
+  static void require_type(calibration_item const& item, std::span<dtype const> types) {
+    if (item.tensor == nullptr || std::find(types.begin(), types.end(), item.tensor->type) != types.end()) return;
+    std::string text;
+    for (auto const type : types) text += (text.empty() ? "" : " or ") + std::string(name_of(type));
+    throw format_error(item.described() + " is " + std::string(name_of(item.tensor->type)) + ", not " + text);
+  }
+
+  static bool is_scalar(calibration_item const& item) {
+    auto const shape = item.shape();
+    return shape.empty() || shape == std::vector<std::uint64_t>{1};
+  }
+
+  static void require_sound(statistic what, calibration_item const& item, index_t columns) {
+    constexpr std::array rows_types{dtype::f32, dtype::f16, dtype::bf16};
+    constexpr std::array real{dtype::f32};
+    constexpr std::array whole{dtype::i64};
+    auto const width = static_cast<std::uint64_t>(columns);
+    auto const shape = item.shape();
+    switch (what) {
+      case statistic::input:
+        require_type(item, rows_types);
+        require_shape(item, {shape.empty() ? 0 : shape[0], width}, columns);
+        if (shape[0] == 0) throw format_error(item.described() + " holds no rows");
+        return;
+      case statistic::hessian:
+        require_type(item, real);
+        return require_shape(item, {width, width}, columns);
+      case statistic::count:
+        require_type(item, whole);
+        if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
+        return;
+      case statistic::input_scale:
+        require_type(item, real);
+        if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
+        if (float const x = values_of(item)[0]; !(std::isfinite(x) && x > 0.0f))
+          throw value_error(item.described() + " is " + std::to_string(x) + ", not a positive number");
+        return;
+      default:
+        break;
+    }
+    require_type(item, real);
+    require_shape(item, {width}, columns);
+    auto const values = values_of(item);
+    for (std::size_t j = 0; j < values.size(); ++j) {
+      if (!std::isfinite(values[j]))
+        throw value_error(item.described() + " holds NaN or infinity in column " + std::to_string(j));
+      if (what != statistic::channel_mean && values[j] < 0.0f)
+        throw value_error(item.described() + " is negative in column " + std::to_string(j));
+    }
+  }
+
+  /// Returns how many samples a Hessian sums: the count in the same entry.
+  static index_t count_of(chain const& all, calibration_item const& hessian) {
+    calibration_item const* item = nullptr;
+    for (auto const* e : all) {
+      auto const& mine = e->items[static_cast<std::size_t>(statistic::hessian)];
+      auto const& count = e->items[static_cast<std::size_t>(statistic::count)];
+      if (mine && &*mine == &hessian && count) item = &*count;
+    }
+    if (item == nullptr)
+      throw format_error(hessian.described() + " needs the number of its samples beside it, an I64 scalar `.count`");
+    std::int64_t count = 0;
+    item->file->read(*item->tensor, 0, std::as_writable_bytes(std::span(&count, 1)));
+    if (count <= 0) throw value_error(item->described() + " is " + std::to_string(count) + ", not a number of samples");
+    return count;
+  }
+
+  static void take_stated(chain const& all, input_statistics& s) {
+    if (auto const* sq = pick(all, statistic::channel_sq, statistics_source::captured)) s.channel_sq = values_of(*sq);
+    if (auto const* max = pick(all, statistic::channel_max, statistics_source::synthetic)) s.channel_max = values_of(*max);
+    if (auto const* scale = pick(all, statistic::input_scale, statistics_source::captured)) {
+      s.input_scale = values_of(*scale)[0];
+    } else if (pick(all, statistic::input, statistics_source::captured) == nullptr) {
+      if (auto const* max = pick(all, statistic::channel_max, statistics_source::captured))
+        s.input_scale = scale_of(values_of(*max));
+    }
+  }
+
+  static float scale_of(std::vector<float> const& channel_max) {
+    return std::max(*std::max_element(channel_max.begin(), channel_max.end()) / 127.0f, 1e-30f);
+  }
+
+  /// Fills what the file does not state from its rows.
+  template <host_executor Executor>
+  static void derive(Executor const& ex, input_statistics& s) {
+    bool const captured = s.rows->source() == statistics_source::captured;
+    bool const measured = !s.channel_mean.empty() && !s.channel_sq.empty() && s.input_scale;
+    if (!s.channel_max.empty() && (measured || !captured)) return;
+    auto const figures = measure_channels(ex, *s.rows);
+    if (captured && !s.input_scale) s.input_scale = scale_of(figures.max);
+    if (captured && s.channel_mean.empty()) s.channel_mean = means(figures.sum, *s.rows);
+    if (captured && s.channel_sq.empty()) s.channel_sq = means(figures.square_sum, *s.rows);
+    if (s.channel_max.empty()) s.channel_max = figures.max;
+  }
+
+  static std::vector<float> means(std::vector<double> const& sums, input_rows const& rows) {
+    std::vector<float> result;
+    for (double const sum : sums) {
+      result.push_back(static_cast<float>(sum / static_cast<double>(rows.extents().rows)));
+      if (!std::isfinite(result.back())) throw value_error("calibration data: `" + rows.name() + "` holds values beyond 1e19");
+    }
+    return result;
+  }
+
+  calibration_entries entries_;
+  std::vector<std::string> strangers_;
+  std::vector<safetensors::file_identity> identities_;
+};
+
+}  // namespace halfstep
