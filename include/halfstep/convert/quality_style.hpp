@@ -43,12 +43,14 @@ inline constexpr std::string_view quality_style = R"css(
 
   .first { display: grid; gap: 20px 40px; grid-template-columns: minmax(0, 1fr); margin-bottom: 24px; }
   .first > div { min-width: 0; }
+  .first:not(.two) > div { max-width: 820px; }
   @media (min-width: 900px) { .first.two { grid-template-columns: minmax(0, 5fr) minmax(0, 4fr); } }
   .first > .list { max-height: 300px; overflow: auto; }
 
   table { border-collapse: collapse; }
   th, td { padding: 3px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
   th { font-weight: 500; color: var(--soft); font-size: 12.5px; vertical-align: bottom; }
+  th.name { font-family: inherit; }
   td.name, th.name { text-align: left; white-space: normal; overflow-wrap: anywhere; }
   td.word, th.word { text-align: left; }
   td:first-child, th:first-child { padding-left: 0; }
@@ -96,7 +98,7 @@ inline constexpr std::string_view quality_style = R"css(
   }
   .scroll { overflow: auto; max-height: 86vh; border: solid var(--rule); border-width: 1px 0; margin-bottom: 28px; }
   .scroll thead th { position: sticky; top: 0; background: var(--page); z-index: 1; padding-top: 6px; }
-  .scroll .name { position: sticky; left: 0; background: var(--page); min-width: min(340px, 30vw); padding-left: 4px; }
+  .scroll .name { position: sticky; left: 0; background: var(--page); min-width: min(400px, 32vw); padding-left: 4px; }
   .scroll thead .name { z-index: 2; }
   .scroll tbody tr:hover td { background: var(--shade); }
   .scroll tr:target td { background: var(--shade); box-shadow: inset 0 2px var(--link), inset 0 -2px var(--link); }
@@ -120,6 +122,7 @@ inline constexpr std::string_view quality_style = R"css(
     .scroll .name { min-width: 150px; }
     .first th { width: 62px; }
     .first th, .first td { padding: 3px 0 3px 6px; }
+    .first th:first-child, .first td:first-child { padding-left: 0; }
     .first .name { font-size: 11.5px; }
     .run { grid-template-columns: minmax(0, 1fr); gap: 0; }
     .run dd { margin-bottom: 6px; }
