@@ -51,6 +51,7 @@
 #include <halfstep/rounding/decided.hpp>
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
+#include <halfstep/solver/mean_flip.hpp>
 #include <halfstep/tensor/copy.hpp>
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/elementwise.hpp>
