@@ -50,7 +50,8 @@ inline index_t counted_errors(layer_quality const& layer) {
 
 /// The figures in the order in which they are shown: errors of outputs lead, since they are what counts.
 inline constexpr std::array<quality_figure, 17> quality_figures{{
-    {"output_error_db", "output error dB", "20 log10 of |X E^T| / |X W^T| for inputs X and the error E of the weights W",
+    {"output_error_db", "output error dB",
+     "20 log10 of |X E^T| / |X W^T| for inputs X and the error E of the weights W, corrected biases counted in",
      number_style::error_db, bad_end::large, [](layer_quality const& q) { return detail::decibel_of(q.output_error); }},
     {"output_error_8bit_db", "8-bit output error dB", "the same with activations in 8 bit, as ComfyUI runs them",
      number_style::error_db, bad_end::large, [](layer_quality const& q) { return detail::decibel_of(q.output_error_8bit); }},

@@ -130,7 +130,7 @@ inline constexpr std::string_view quality_style = R"css(
   @media print { .scroll, .first > .list { max-height: none; overflow: visible; } }
 )css";
 
-/// The script: it sorts the table as the address says (#sort=sqnr_db, #sort=-sqnr_db), which is all that a click on a header
+/// The script: it sorts the table as the address says (`#sort=sqnr_db`, `#sort=-sqnr_db`), which is all that a click on a header
 /// changes; it filters names, and leads from a mark of a plot to its row. The page is complete without it.
 inline constexpr std::string_view quality_script = R"js(
   (() => {
