@@ -70,11 +70,11 @@ inline std::string failures(run_report const& report, quality_summary const& s, 
   if (s.worst_outputs.empty() && s.below.size() <= s.worst.size()) return "<p id=\"below\" class=\"bad\">" + said + "</p>\n";
   auto shown = s.below;
   shown.resize(std::min(most, shown.size()));
-  std::string out = "<div id=\"below\" class=\"list\" tabindex=\"0\"><h2 class=\"bad\">" + said + "</h2>\n" +
-                    short_table(report, shown, {&figure_named("sqnr_db")}, threshold);
+  std::string out = "<div id=\"below\" class=\"list\" tabindex=\"0\"><h2 class=\"bad\">" + said + "</h2>\n";
   if (s.below.size() > most)
-    out += "<p><a href=\"#sort=sqnr_db\">and " + std::to_string(s.below.size() - most) +
-           " more, first in the sorted table</a></p>\n";
+    out +=
+        "<p class=\"soft\">The lowest " + std::to_string(most) + "; <a href=\"#sort=sqnr_db\">all in the table below</a></p>\n";
+  out += short_table(report, shown, {&figure_named("sqnr_db")}, threshold);
   return out + "</div>\n";
 }
 

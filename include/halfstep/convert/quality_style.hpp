@@ -44,8 +44,8 @@ inline constexpr std::string_view quality_style = R"css(
   .first { display: grid; gap: 20px 40px; grid-template-columns: minmax(0, 1fr); margin-bottom: 24px; }
   .first > div { min-width: 0; }
   .first:not(.two) > div { max-width: 820px; }
-  @media (min-width: 900px) { .first.two { grid-template-columns: minmax(0, 5fr) minmax(0, 4fr); } }
-  .first > .list { max-height: 300px; overflow: auto; }
+  @media (min-width: 900px) { .first.two { grid-template-columns: minmax(0, 6fr) minmax(0, 4fr); } }
+  .first > .list { max-height: 330px; overflow: auto; }
 
   table { border-collapse: collapse; }
   th, td { padding: 3px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
@@ -55,7 +55,7 @@ inline constexpr std::string_view quality_style = R"css(
   td.word, th.word { text-align: left; }
   td:first-child, th:first-child { padding-left: 0; }
   .first table { width: 100%; }
-  .first th { white-space: normal; width: 104px; }
+  .first th { white-space: normal; width: 96px; }
   .first th.name { width: auto; }
   .warnings { margin-bottom: 20px; }
 
@@ -175,6 +175,7 @@ inline constexpr std::string_view quality_script = R"js(
     document.addEventListener('click', event => {
       const mark = event.target.closest('[data-layer]');
       if (mark) location.hash = 'layer-' + mark.dataset.layer;
+      if (event.target.closest('a[href^="#sort="]')) table.closest('section').scrollIntoView();
     });
 
     const filter = document.getElementById('filter');
