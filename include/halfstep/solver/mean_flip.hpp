@@ -21,8 +21,8 @@ namespace halfstep {
 /// Row by row, with c = E_i . mu: codes with e_ij mu_j c > 0 may move one step towards their weight and beyond it. They are tried
 /// in the order of the squared error that they add for each unit taken from |c|, (|d| - 2 |e_ij|) / |mu_j| with d the step, and
 /// move where |c| falls, until |c| is a twentieth of what it was. Per row |c| never rises, no code moves twice or beyond the
-/// grid, and columns with mu_j = 0 stay. On the trained encoder that the interop tests use it takes 60 to 90 % of |E mu| for
-/// 0.01 to 0.03 dB of SQNR.
+/// grid, and columns with mu_j = 0 stay. On the trained encoder that the interop tests use it takes 60 to 97 % of |E mu| for
+/// 0.002 to 0.034 dB of SQNR.
 class mean_flip {
  public:
   /// Takes the mean [N] of the inputs, in the basis of the codes.
