@@ -21,8 +21,8 @@ struct bare_name {
   name_form form;
 };
 
-/// Returns `name` without the first of `model.diffusion_model.`, `diffusion_model.`, `transformer.`, `lora_unet_` and `lora_te_`
-/// that it begins with. Only names behind the last two have underscores for dots.
+/// Returns `name` without the first prefix that it begins with: "model.diffusion_model.", "diffusion_model.", "transformer.",
+/// "lora_unet_" or "lora_te_". Names behind the last two have underscores for dots.
 inline bare_name without_prefix(std::string_view name) {
   constexpr std::array<std::string_view, 3> dotted{"model.diffusion_model.", "diffusion_model.", "transformer."};
   constexpr std::array<std::string_view, 2> underscored{"lora_unet_", "lora_te_"};
