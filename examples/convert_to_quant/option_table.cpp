@@ -68,15 +68,53 @@ void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
 }
 
 void set_optimizer(CLI::App& app, option_row const& row, options& o) {
-  std::vector<std::string> const planned{"coordinate", "original", "adamw", "radam", "prodigy", "gptq", "quip"};
+  std::vector<std::string> const planned{"gptq", "quip"};
   set_choice(
       app, row,
       [&o, planned](std::string const& got) {
         if (std::find(planned.begin(), planned.end(), got) != planned.end())
-          throw CLI::ValidationError("--optimizer", "'" + got + "' is not built in this version, takes one of {auto, none}");
+          throw CLI::ValidationError("--optimizer", "'" + got +
+                                                        "' is not built in this version, takes one of {auto, none, coordinate, "
+                                                        "original, adamw, radam, prodigy}");
         o.optimizer = got;
       },
       planned);
+}
+
+template <auto Member>
+void set_number(CLI::App& app, option_row const& row, options& o) {
+  app.add_option(registered(row), o.solve.*Member);
+}
+
+void set_full_matrix(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.solve.svd = halfstep::svd_kind::exact; });
+}
+
+void set_schedule(CLI::App& app, option_row const& row, options& o) {
+  using halfstep::schedule_kind;
+  set_choice(app, row, [&o](std::string const& got) {
+    o.solve.schedule = got == "adaptive"      ? schedule_kind::adaptive
+                       : got == "exponential" ? schedule_kind::exponential
+                                              : schedule_kind::plateau;
+  });
+}
+
+void set_adaptive_mode(CLI::App& app, option_row const& row, options& o) {
+  using halfstep::adaptive_reset;
+  set_choice(app, row, [&o](std::string const& got) {
+    o.solve.reset = got == "no-reset" ? adaptive_reset::no_reset : adaptive_reset::simple_reset;
+  });
+}
+
+void set_threshold_mode(CLI::App& app, option_row const& row, options& o) {
+  using halfstep::threshold_mode;
+  set_choice(app, row, [&o](std::string const& got) {
+    o.solve.rate_threshold_mode = got == "abs" ? threshold_mode::absolute : threshold_mode::relative;
+  });
+}
+
+void set_calibration_data(CLI::App& app, option_row const& row, options& o) {
+  app.add_option(registered(row), o.calibration_data)->expected(1, -1);
 }
 
 void set_device(CLI::App& app, option_row const& row, options& o) {
@@ -181,8 +219,11 @@ constexpr option_row table[] = {
      set_switch<&options::convrot>},
     {main_page, "--convrot-group-size", "G", "256", "columns rotated together; falls back to 64, 16, none per layer",
      set_value<&options::convrot_group_size>},
-    {main_page, "--simple", "", "off", "round to nearest on absmax scales, no solver", set_switch<&options::simple>},
-    {main_page, "--optimizer", "{auto, none}", "auto", "in this version both are round to nearest on absmax scales",
+    {main_page, "--simple", "", "off", "round to nearest on absmax scales: what other tools call RTN",
+     set_switch<&options::simple>},
+    {main_page, "--optimizer", "{auto, none, coordinate, original, adamw, radam, prodigy}", "auto",
+     "auto and none round to nearest on searched scales; the others then move codes to keep the weight's leading directions, "
+     "which rarely helps the outputs",
      set_optimizer},
     {main_page, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed", set_word<&options::rounding>},
     {main_page, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
@@ -262,22 +303,50 @@ constexpr option_row table[] = {
     {advanced, "--bf16-threshold,--bf16-hadamard-threshold,--bf16-hessian-threshold", "N", "", "with --bf16-compute", nullptr},
     {advanced, "--verbose-pinned", "", "off", "pinned-memory statistics", nullptr},
 
-    {experimental, "--num_iter", "N", "1000", "iterations of learned rounding", nullptr},
-    {experimental, "--lr", "RATE", "by optimizer", "learning rate", nullptr},
-    {experimental, "--lr_schedule", "{adaptive, exponential, plateau}", "adaptive", "how the rate changes", nullptr},
-    {experimental,
-     "--lr_gamma,--lr_patience,--lr_factor,--lr_min,--lr_cooldown,--lr_threshold,--lr_adaptive_mode,"
-     "--lr-shape-influence,--lr-threshold-mode",
-     "X", "", "settings of the schedule", nullptr},
-    {experimental, "--top_p,--min_k,--max_k", "X", "0.2, 64, 1024", "rank of the objective", nullptr},
-    {experimental, "--full_matrix", "", "off", "exact thin SVD", nullptr},
-    {experimental, "--early-stop-loss,--early-stop-lr,--early-stop-stall", "X", "", "when to stop", nullptr},
-    {experimental, "--sqnr-budget", "dB", "0.1", "what a solver may cost", nullptr},
-    {experimental, "--scale_optimization", "{auto, bounded, mse, absmax}", "auto", "how scales are found", nullptr},
-    {experimental, "--calibration-data", "FILE..", "none", "statistics of the layers' inputs", nullptr},
+    {experimental, "--scale_optimization", "{auto, bounded, mse, absmax}", "auto",
+     "how scales are found: bounded leaves no weight more than half a step off, mse minimizes the squared error weighted by the "
+     "inputs, absmax is what --simple takes; auto is mse for layers whose inputs are known, else bounded",
+     set_word<&options::scale_optimization>},
+    {experimental, "--calibration-data", "FILE..", "none",
+     "statistics of the layers' inputs, .safetensors or .json: scales are weighted by them and biases corrected",
+     set_calibration_data},
+    {experimental, "--sqnr-budget", "dB", "0.1", "what a solver may take from a layer's SQNR",
+     set_number<&halfstep::solve_options::sqnr_budget_db>},
+    {experimental, "--num_iter", "N", "1000", "iterations of the gradient optimizers",
+     set_number<&halfstep::solve_options::iterations>},
+    {experimental, "--lr", "RATE", "original 8.077300000003e-3, adamw and radam 3e-4, prodigy 1",
+     "learning rate, in steps of the grid", set_number<&halfstep::solve_options::rate>},
+    {experimental, "--lr_schedule", "{adaptive, exponential, plateau}", "adaptive", "how the rate changes", set_schedule},
+    {experimental, "--lr_gamma", "X", "0.99", "exponential: factor after every iteration",
+     set_number<&halfstep::solve_options::rate_gamma>},
+    {experimental, "--lr_patience", "N", "9", "plateau: iterations without improvement before the rate falls",
+     set_number<&halfstep::solve_options::rate_patience>},
+    {experimental, "--lr_factor", "X", "0.92", "plateau: factor by which it falls",
+     set_number<&halfstep::solve_options::rate_factor>},
+    {experimental, "--lr_min", "RATE", "1e-10", "plateau: the least rate", set_number<&halfstep::solve_options::rate_min>},
+    {experimental, "--lr_cooldown", "N", "6", "plateau: iterations before it may fall again",
+     set_number<&halfstep::solve_options::rate_cooldown>},
+    {experimental, "--lr_threshold", "X", "0", "plateau: what counts as an improvement",
+     set_number<&halfstep::solve_options::rate_threshold>},
+    {experimental, "--lr-threshold-mode", "{rel, abs}", "rel", "plateau: of the loss or absolute", set_threshold_mode},
+    {experimental, "--lr-shape-influence", "X", "1.0", "plateau: how much elongated layers change the factor",
+     set_number<&halfstep::solve_options::rate_shape_influence>},
+    {experimental, "--lr_adaptive_mode", "{simple-reset, no-reset}", "simple-reset",
+     "adaptive: what an improvement does to the counter", set_adaptive_mode},
+    {experimental, "--top_p", "X", "0.2", "share of the weight's directions that are kept",
+     set_number<&halfstep::solve_options::top_p>},
+    {experimental, "--min_k", "N", "64", "at least so many directions", set_number<&halfstep::solve_options::min_k>},
+    {experimental, "--max_k", "N", "1024", "at most so many", set_number<&halfstep::solve_options::max_k>},
+    {experimental, "--full_matrix", "", "off", "find them by an exact SVD: minutes for a large layer", set_full_matrix},
+    {experimental, "--early-stop-loss", "X", "1e-8", "stop below this loss", set_number<&halfstep::solve_options::stop_loss>},
+    {experimental, "--early-stop-lr", "RATE", "1e-10", "stop below this rate", set_number<&halfstep::solve_options::stop_rate>},
+    {experimental, "--early-stop-stall", "N", "1000", "stop after so many iterations without improvement",
+     set_number<&halfstep::solve_options::stop_stall>},
+    {experimental, "--input_scale,--static-activations", "", "off", "write activation scales; needs --calibration-data",
+     set_switch<&options::input_scale>},
+    {experimental, "--calib_samples", "N", "6144", "synthetic samples where a method needs them; none does in this version",
+     set_value<&options::calib_samples>},
     {experimental, "--calibration-lora", "FILE", "none", "LoRA directions inform the Hessian", nullptr},
-    {experimental, "--calib_samples", "N", "6144", "synthetic samples", nullptr},
-    {experimental, "--input_scale,--static-activations", "", "off", "write activation scales", nullptr},
     {experimental, "--smoothquant", "", "off", "move outliers from activations to weights", nullptr},
     {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant", nullptr},
     {experimental, "--gptq-actorder,--no-gptq-actorder,--gptq-fast,--gptq-turbo", "", "", "settings of gptq", nullptr},

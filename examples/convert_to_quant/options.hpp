@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/solve_options.hpp>
 
 namespace convert_to_quant {
 
@@ -31,6 +32,11 @@ struct options {
   bool simple = false;
   std::string rounding = "nearest";
   std::string optimizer = "auto";
+  std::string scale_optimization = "auto";
+  halfstep::solve_options solve;
+  std::vector<std::string> calibration_data;
+  std::optional<std::int64_t> calib_samples;
+  bool input_scale = false;  ///< --input_scale or --static-activations
   std::string device = "auto";
   std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 #include <ranges>
+#include <sstream>
 
 #include <CLI/CLI.hpp>
 
@@ -103,6 +105,74 @@ bool any_format_flag(options const& o) {
   return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot;
 }
 
+/// Throws usage_error unless `holds`.
+template <class Value>
+void require(bool holds, std::string_view flag, Value got, std::string_view takes) {
+  if (holds) return;
+  std::ostringstream number;
+  number << got;
+  throw halfstep::usage_error("'" + std::string(flag) + "' got " + number.str() + ", takes " + std::string(takes));
+}
+
+/// Refuses numbers and combinations of scale search and learned rounding that make no sense; says which flags change nothing.
+void settle_solver(options& o) {
+  auto const& s = o.solve;
+  require(s.sqnr_budget_db > 0.0 && s.sqnr_budget_db <= 20.0, "--sqnr-budget", s.sqnr_budget_db, "more than 0 dB, at most 20");
+  require(s.top_p > 0.0 && s.top_p <= 1.0, "--top_p", s.top_p, "more than 0, at most 1");
+  require(s.min_k >= 1, "--min_k", s.min_k, "1 or more");
+  require(s.max_k >= s.min_k, "--max_k", s.max_k, "no less than --min_k");
+  require(s.iterations >= 1, "--num_iter", s.iterations, "1 or more");
+  require(!s.rate || (*s.rate > 0.0 && std::isfinite(*s.rate)), "--lr", s.rate.value_or(0.0), "a positive number");
+  require(s.rate_gamma > 0.0 && s.rate_gamma <= 1.0, "--lr_gamma", s.rate_gamma, "more than 0, at most 1");
+  require(s.rate_factor > 0.0 && s.rate_factor < 1.0, "--lr_factor", s.rate_factor, "more than 0, less than 1");
+  require(s.rate_patience >= 0, "--lr_patience", s.rate_patience, "0 or more");
+  require(s.rate_cooldown >= 0, "--lr_cooldown", s.rate_cooldown, "0 or more");
+  require(s.rate_min >= 0.0, "--lr_min", s.rate_min, "0 or more");
+  require(s.rate_threshold >= 0.0, "--lr_threshold", s.rate_threshold, "0 or more");
+  require(s.rate_shape_influence >= 0.0 && s.rate_shape_influence <= 1.0, "--lr-shape-influence", s.rate_shape_influence,
+          "0 to 1");
+  require(s.stop_stall >= 1, "--early-stop-stall", s.stop_stall, "1 or more");
+  require(o.calib_samples.value_or(1) >= 1, "--calib_samples", o.calib_samples.value_or(1), "1 or more");
+  bool const learned = o.optimizer != "auto" && o.optimizer != "none";
+  if (o.simple && learned) contradict("--simple", "'--optimizer " + o.optimizer + "'");
+  if (o.simple && o.scale_optimization != "auto" && o.scale_optimization != "absmax")
+    contradict("--simple", "'--scale_optimization " + o.scale_optimization + "': --simple takes absmax scales");
+  if (o.fp16 && learned) contradict("--optimizer " + o.optimizer, "'--fp16': FP16 is rounded to nearest");
+  if (o.fp16 && o.scale_optimization != "auto") contradict("--scale_optimization", "'--fp16': FP16 has no scales");
+  if (o.fp16 && o.input_scale) contradict("--input_scale", "'--fp16': activations stay as they are");
+  if (learned && o.rounding == "stochastic") contradict("--optimizer " + o.optimizer, "'--rounding stochastic'");
+  if (o.input_scale && o.calibration_data.empty())
+    contradict("--input_scale", "a run without '--calibration-data': activation scales come from measured inputs alone");
+  if (o.calib_samples) o.notes.push_back("--calib_samples changes nothing: no method of this version uses synthetic inputs");
+  if (o.fp16 && !o.calibration_data.empty())
+    o.notes.push_back("--calibration-data changes nothing here: FP16 has no scales, and biases stay as they are");
+}
+
+/// Returns whether a flag, in its canonical spelling, was given.
+bool is_given(std::vector<std::string> const& arguments, std::string_view flag) {
+  return std::ranges::any_of(arguments,
+                             [&](std::string const& a) { return a == flag || a.starts_with(std::string(flag) + "="); });
+}
+
+/// Says which flags of learned rounding the chosen optimizer does not read.
+void note_unread(options& o, std::vector<std::string> const& arguments) {
+  bool const gradient = o.optimizer == "original" || o.optimizer == "adamw" || o.optimizer == "radam" || o.optimizer == "prodigy";
+  bool const learned = gradient || o.optimizer == "coordinate";
+  using halfstep::schedule_kind;
+  auto const note = [&](std::string_view flags, bool read, std::string const& who) {
+    for (auto const& flag : split(flags))
+      if (!read && is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: " + who);
+  };
+  std::string const by = "--optimizer " + o.optimizer;
+  note("--top-p,--min-k,--max-k,--full-matrix,--sqnr-budget", learned, by + " has no such objective");
+  note("--num-iter,--lr,--lr-schedule,--early-stop-loss,--early-stop-lr,--early-stop-stall", gradient,
+       by + " takes no iterations");
+  note("--lr-gamma", gradient && o.solve.schedule == schedule_kind::exponential, "it belongs to --lr_schedule exponential");
+  note("--lr-patience,--lr-factor,--lr-min,--lr-cooldown,--lr-threshold,--lr-threshold-mode,--lr-shape-influence",
+       gradient && o.solve.schedule == schedule_kind::plateau, "it belongs to --lr_schedule plateau");
+  note("--lr-adaptive-mode", gradient && o.solve.schedule == schedule_kind::adaptive, "it belongs to --lr_schedule adaptive");
+}
+
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle(options& o) {
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
@@ -128,7 +198,7 @@ void settle(options& o) {
     contradict("--comfy_target", "a run without '--comfy_quant': there are no markers to name");
   if (o.preset && !o.families.empty())
     contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
-  if (o.simple && o.optimizer != "auto" && o.optimizer != "none") contradict("--simple", "'--optimizer " + o.optimizer + "'");
+  settle_solver(o);
   if (o.threads && *o.threads < 1)
     throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
   if (o.manual_seed < -1)
@@ -193,6 +263,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   }
   if (o.input.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
   settle(o);
+  note_unread(o, given);
   return o;
 }
 

@@ -20,6 +20,7 @@
 #include "console.hpp"
 #include "exit_code.hpp"
 #include "settings_list.hpp"
+#include "solvers/solvers.hpp"
 
 namespace convert_to_quant {
 
@@ -41,6 +42,17 @@ recipe target_of(options const& o) {
   r.block_size = o.block_size.value_or(128);
   r.rotation_group = o.convrot ? o.convrot_group_size.value_or(256) : 0;
   r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
+  if (o.simple || o.fp16) {
+    r.scales = scale_choice::absmax;
+  } else {
+    r.scales = o.scale_optimization == "absmax"    ? scale_choice::absmax
+               : o.scale_optimization == "bounded" ? scale_choice::bounded
+               : o.scale_optimization == "mse"     ? scale_choice::mse
+                                                   : scale_choice::automatic;
+    for (auto const solver :
+         {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam, solver_kind::prodigy})
+      if (o.optimizer == name_of(solver)) r.solver = solver;
+  }
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
   return r;
 }
@@ -66,15 +78,31 @@ plan_options plan_options_of(options const& o) {
   return p;
 }
 
+std::string scales_in_words(options const& o, recipe const& r) {
+  switch (r.scales) {
+    case scale_choice::absmax:
+      return "absmax scales";
+    case scale_choice::bounded:
+      return "scales searched within half a step";
+    case scale_choice::mse:
+      return "scales of least squared error";
+    case scale_choice::automatic:
+      break;
+  }
+  return o.calibration_data.empty() ? "scales searched within half a step"
+                                    : "scales weighted by the inputs where they are known, else searched within half a step";
+}
+
 std::string described(options const& o, std::uint64_t seed) {
   recipe const r = target_of(o);
   std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
   if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
-  if (r.format != scheme::fp16) {
-    text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on absmax scales" : " on absmax scales";
-    if (!o.simple) text += " (--optimizer " + o.optimizer + " has no solver in this version: the same as --simple)";
-  }
+  if (r.format == scheme::fp16) return text;
+  text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
+  text += scales_in_words(o, r);
+  if (r.solver != solver_kind::none)
+    text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
   return text;
 }
 
@@ -195,6 +223,28 @@ void start(threads const& team) {
   team.for_each(team.count(), [](index_t) {});
 }
 
+/// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
+plan plan_with_inputs(options const& o, safetensors::reader const& input, calibration_files const& known, plan_options& wanted) {
+  plan p = make_plan(input.head(), wanted);
+  if (o.scale_optimization == "mse" && !known.any())
+    p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
+  if (!known.any() || o.fp16) return p;
+  std::vector<std::string> layers;
+  for (auto const& t : p.tensors) {
+    if (t.what != action::quantize) continue;
+    layers.emplace_back(layer_of(t.input.name));
+    known_inputs inputs = known.known(layers.back(), static_cast<index_t>(t.input.shape[1]));
+    if (o.simple) inputs.mean = false;
+    wanted.inputs.emplace(layers.back(), inputs);
+  }
+  wanted.static_activations = o.input_scale ? activation_scales::store : activation_scales::omit;
+  p = make_plan(input.head(), wanted);
+  if (auto const unknown = known.unmatched(layers); !unknown.empty())
+    p.warnings.push_back("the calibration data has statistics that no quantized layer uses: " + detail::some_of(unknown));
+  if (o.strict && !p.warnings.empty()) throw usage_error("--strict: " + p.warnings.front());
+  return p;
+}
+
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, std::atomic<bool> const& stop) {
   auto const start = std::chrono::steady_clock::now();
@@ -206,7 +256,8 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   plan_options wanted = plan_options_of(o);
   if (o.manual_seed < 0 && wanted.target.rounding == rounding_kind::stochastic)
     wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
-  plan p = make_plan(input.head(), wanted);
+  calibration_files const known(o.calibration_data);
+  plan p = plan_with_inputs(o, input, known, wanted);
   run_report report;
   report.settings = described(o, seed);
   report.input = o.input;
@@ -218,7 +269,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   }
   if (o.nan == nonfinite_policy::keep) {
     wanted.nonfinite = nonfinite_tensors(ex, input, p, settings, watcher);
-    if (!wanted.nonfinite.empty()) p = make_plan(input.head(), wanted);
+    if (!wanted.nonfinite.empty()) p = plan_with_inputs(o, input, known, wanted);
     for (auto const& name : wanted.nonfinite) say(o, "note: '" + name + "' holds NaN or infinity and stays as it is");
   }
   print_plan(o, p);
@@ -230,13 +281,14 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   report.settings_list = settings_list(o, p, seed, threads);
   count_formats(p, report);
 
-  std::vector const inputs{input.identity()};
+  std::vector inputs = known.identities();
+  inputs.push_back(input.identity());
   safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
                              inputs);
   progress shown(settled(o.progress, o.level), p);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   codec_table const codecs = all_codecs();
-  conversion job(input, p, codecs, output, settings, watcher);
+  conversion job(input, p, codecs, output, settings, watcher, {all_stages(), o.solve, &known});
   try {
     job.run(ex);
   } catch (...) {

@@ -37,6 +37,9 @@ class quantize_job {
         codec_(&how),
         extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
         key_(random_key(settings.seed, tensor.input.name)) {
+    found_.layer = layer_of(tensor.input.name);
+    found_.how = tensor.how;
+    found_.shape = extents_;
     for (auto const& made : tensor.outputs) {
       if (made.role == artifact_role::codes) codes_ = output.find(made.spec.name);
       if (made.role == artifact_role::scales) scales_ = output.find(made.spec.name);
@@ -97,11 +100,19 @@ class quantize_job {
     for (index_t left = ranges_left_.load(std::memory_order_acquire); left != 0;
          left = ranges_left_.load(std::memory_order_acquire))
       ranges_left_.wait(left, std::memory_order_acquire);
+    return ranges();
+  }
+
+  /// Returns the spanning groups' ranges as far as they are raised.
+  std::vector<value_range> ranges() const {
     std::vector<value_range> all;
     for (auto const& pattern : ranges_)
       all.push_back({float_of(static_cast<std::uint32_t>(pattern.load(std::memory_order_relaxed)))});
     return all;
   }
+
+  /// Returns what is found out about the layer beside its errors and scales.
+  layer_quality& found() { return found_; }
 
   piece_result& result(index_t piece) { return results_[static_cast<std::size_t>(piece)]; }
 
@@ -110,10 +121,7 @@ class quantize_job {
 
   /// Returns what all pieces found, summed in their order.
   layer_quality quality() const {
-    layer_quality q;
-    q.layer = layer_of(tensor_->input.name);
-    q.how = tensor_->how;
-    q.shape = extents_;
+    layer_quality q = found_;
     for (auto const& part : error_) q.error += part;
     q.scale_min = std::numeric_limits<float>::infinity();
     for (auto const& part : results_) {
@@ -138,6 +146,7 @@ class quantize_job {
   std::vector<residual_statistics> error_;
   std::vector<std::atomic<std::int32_t>> ranges_;
   std::atomic<index_t> ranges_left_{0};
+  layer_quality found_;
 };
 
 }  // namespace halfstep

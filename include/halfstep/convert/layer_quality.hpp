@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/solver/concept.hpp>
@@ -31,13 +31,13 @@ struct layer_quality {
   residual_statistics error;
   float scale_min = 0.0f;  ///< 0 where there are no scales
   float scale_max = 0.0f;
-  double seconds = 0.0;  ///< of one thread
-  std::string method;    ///< how codes and scales were found, such as "bounded scales"; empty for plain rounding
-  std::optional<solve_report> solved;       ///< where a solver worked on the codes
-  std::optional<double> output_error;       ///< |X E^T| / |X W^T| where input rows X are known
+  double seconds = 0.0;                ///< of one thread; of all where they work on the layer together
+  std::string method;                  ///< how codes and scales were found, such as "bounded scales"; empty for plain rounding
+  std::optional<solve_report> solved;  ///< where a solver worked on the codes
+  std::optional<double> output_error;  ///< |X E^T| / |X W^T| where input rows X are known
   std::optional<double> output_error_8bit;  ///< the same with activations in 8 bit, as ComfyUI runs them
   bias_state bias = bias_state::none;
-  std::array<index_t, 20> error_steps{};  ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
+  error_bins error_steps{};  ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
 
   /// Returns the signal to noise ratio in dB; infinite where every weight is exact.
   double sqnr() const { return error.error_square > 0.0 ? sqnr_db(error) : std::numeric_limits<double>::infinity(); }

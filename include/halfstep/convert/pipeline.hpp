@@ -5,16 +5,21 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/convert/layer_work.hpp>
 #include <halfstep/convert/piece.hpp>
+#include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/codec_table.hpp>
@@ -26,19 +31,30 @@ namespace halfstep {
 
 /// A conversion under way: its jobs, and the pieces they are cut into.
 ///
-/// `run` works on the pieces in the order of the input's bytes, as many at once as the executor runs; every order gives the same
-/// file, since a piece's bytes depend on nothing but the plan and the input.
+/// Layers that are only rounded are cut into pieces of rows, and `run` works on the pieces in the order of the input's bytes, as
+/// many at once as the executor runs. Layers whose scales are searched, that a solver works on or whose inputs are known are held
+/// in memory as a whole, one after the other, and all threads work on each. Every order gives the same file, since a piece's
+/// bytes depend on nothing but the plan and the input.
 class conversion {
  public:
-  /// Cuts `what` into pieces. Everything given is borrowed for the conversion's life. Throws unknown_option for a recipe that
-  /// `codecs` lacks.
+  /// Cuts `what` into pieces. Everything given is borrowed for the conversion's life but for `settings` and `better`. Throws
+  /// unknown_option for a recipe that `codecs` or the stages of `better` lack.
   conversion(safetensors::reader const& input, plan const& what, codec_table const& codecs, safetensors::writer& output,
-             convert_settings const& settings, observer const& watcher)
-      : input_(input), output_(output), settings_(settings), watcher_(watcher) {
+             convert_settings const& settings, observer const& watcher, refinement const& better = {})
+      : input_(input), output_(output), settings_(settings), watcher_(watcher), better_(better) {
+    std::set<std::string_view> biases;
+    for (auto const& tensor : what.tensors)
+      if (tensor.what == action::keep && tensor.input.name.ends_with(".bias")) biases.insert(tensor.input.name);
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
-      if (tensor.what == action::quantize)
-        cut_job(jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings), what);
+      if (tensor.what != action::quantize) continue;
+      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings);
+      if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
+      write_later(job, what);
+      if (is_whole(tensor))
+        whole_.push_back(&job);
+      else
+        cut_job(job);
     }
     order_ranges();
   }
@@ -51,6 +67,14 @@ class conversion {
       std::size_t const last = settings_.order == piece_order::overlapped ? pieces_.size() : end_of_tensor(first);
       ex.for_each(static_cast<index_t>(last - first), [&](index_t i) { work_on(pieces_[first + static_cast<std::size_t>(i)]); });
       first = last;
+    }
+    any_host const team(ex);
+    for (auto* job : whole_) {
+      layer_work(team, *job, better_, input_, output_, watcher_, pool_)();
+      if (!watcher_.advanced) continue;
+      watcher_.advanced(job->input().name, job->input().end - job->input().begin);
+      if (auto const* bias = input_.head().find(job->found().layer + ".bias"); bias && job->tensor().added.bias)
+        watcher_.advanced(bias->name, bias->end - bias->begin);
     }
   }
 
@@ -82,10 +106,21 @@ class conversion {
       pieces_.push_back({kind::copy, &tensor, nullptr, made, first});
   }
 
-  void cut_job(quantize_job& job, plan const& what) {
+  /// Whether a layer is held in memory as a whole.
+  bool is_whole(planned_tensor const& t) const {
+    if (t.how.format == scheme::fp16) return false;
+    if (t.how.solver != solver_kind::none) static_cast<void>(better_.stages.at(t.how.solver));
+    return t.how.solver != solver_kind::none || t.how.scales != scale_choice::absmax ||
+           (better_.inputs != nullptr && better_.inputs->any());
+  }
+
+  void write_later(quantize_job const& job, plan const& what) {
     for (auto const& made : job.tensor().outputs)
       if (made.role == artifact_role::marker)
         markers_.push_back({output_.head().find(made.spec.name), marker_text(job.tensor().how, what.markers)});
+  }
+
+  void cut_job(quantize_job& job) {
     if (job.spans())
       for (index_t i = 0; i < job.pieces(); ++i)
         pieces_.push_back({kind::range, &job.tensor(), &job, nullptr, static_cast<std::uint64_t>(i)});
@@ -165,6 +200,8 @@ class conversion {
   std::vector<piece> pieces_;
   std::vector<std::pair<safetensors::tensor const*, std::string>> markers_;
   workspace_pool pool_;
+  refinement better_;
+  std::vector<quantize_job*> whole_;
   std::atomic<bool> stop_{false};
 };
 

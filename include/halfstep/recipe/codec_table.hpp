@@ -22,6 +22,7 @@
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
@@ -53,6 +54,7 @@ struct codec {
   dtype code_type;
   std::size_t group_bytes;       ///< of one stored group, 0 where there are none
   extents2 (*groups)(extents2);  ///< shape of the companion tensor
+  group_geometry (*geometry)(extents2);
   void (*fit)(value_range const* ranges, index_t count, void* groups);
   void (*decode)(void const* codes, void const* groups, extents2 piece, float* weight);
   codec_kernels from_f32;
@@ -129,6 +131,7 @@ constexpr codec make_codec(scheme format, int block_size, rounding_kind rounding
           code_type,
           has_groups<Layout> ? sizeof(group) : 0,
           [](extents2 e) { return Layout::groups(e); },
+          [](extents2 e) { return geometry_of<Layout>(e); },
           [](value_range const* ranges, index_t count, void* groups) {
             for (index_t i = 0; i < count; ++i) static_cast<group*>(groups)[i] = Layout::fit(ranges[i]);
           },

@@ -1,6 +1,7 @@
 // The runtime name of what is otherwise a type: layout, transform and rounding of one weight.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,23 @@ enum class scheme : std::uint8_t { int8_block, int8_axis, int8_tensor, fp16 };
 
 /// Which of two neighbouring codes is taken.
 enum class rounding_kind : std::uint8_t { nearest, stochastic };
+
+/// How the scales of a weight are found.
+enum class scale_choice : std::uint8_t {
+  absmax,     ///< from the largest magnitudes
+  automatic,  ///< `mse` where the mean squares of the inputs are known, else `bounded`
+  bounded,
+  mse
+};
+
+/// Who chooses codes after rounding to nearest.
+enum class solver_kind : std::uint8_t { none, coordinate, original, adamw, radam, prodigy };
+
+/// Returns the name that the command line has for a solver.
+constexpr std::string_view name_of(solver_kind solver) {
+  constexpr std::string_view names[] = {"none", "coordinate", "original", "adamw", "radam", "prodigy"};
+  return names[static_cast<std::size_t>(solver)];
+}
 
 /// How a loader is asked to multiply: in integers where it can, or in the precision of the activations.
 enum class matmul_precision : std::uint8_t { native, full };
@@ -47,8 +65,10 @@ struct recipe {
   int rotation_group = 0;  ///< columns rotated together by ConvRot, 0 for none; axis scales only
   rounding_kind rounding = rounding_kind::nearest;
   matmul_precision matmul = matmul_precision::native;
+  scale_choice scales = scale_choice::absmax;
+  solver_kind solver = solver_kind::none;
 
-  /// Returns whether both store a weight the same way.
+  /// Returns whether both store a weight the same way, however its codes and scales are found.
   friend constexpr bool operator==(recipe const& a, recipe const& b) {
     return a.format == b.format && (a.format != scheme::int8_block || a.block_size == b.block_size) &&
            a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul;

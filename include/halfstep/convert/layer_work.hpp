@@ -1,0 +1,267 @@
+// The work on a layer that is held in memory as a whole: search scales, round, solve, correct, measure, write.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <halfstep/calibration/statistics.hpp>
+#include <halfstep/convert/job.hpp>
+#include <halfstep/convert/output_error.hpp>
+#include <halfstep/convert/piece.hpp>
+#include <halfstep/convert/refinement.hpp>
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/workspace.hpp>
+#include <halfstep/core/arithmetic.hpp>
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/any_host.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/bias_correction.hpp>
+#include <halfstep/kernel/column_energy.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
+#include <halfstep/kernel/row_tiles.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+/// A layer in memory: its weight in FP32 in the basis that is quantized, codes and scales. All threads work on it together.
+///
+/// Holds 1.25 times the weight in FP32, once more of it while it is measured, and what a solver needs. The bytes written depend
+/// on nothing but the weight, the recipe, the options and the statistics.
+class layer_work {
+ public:
+  /// Borrows everything.
+  layer_work(any_host const& team, quantize_job& job, refinement const& how, safetensors::reader const& input,
+             safetensors::writer& output, observer const& watcher, workspace_pool& pool)
+      : team_(team),
+        job_(job),
+        how_(how),
+        input_(input),
+        output_(output),
+        watcher_(watcher),
+        pool_(pool),
+        weight_(job.extents().count()),
+        codes_(job.extents().count()),
+        scales_(job.codec().groups(job.extents()).count()) {}
+
+  /// Does all of it. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
+  void operator()() {
+    auto const start = std::chrono::steady_clock::now();
+    if (how_.inputs != nullptr)
+      inputs_ = how_.inputs->find(team_, job_.found().layer, job_.extents().columns, recipe_of_job().rotation_group);
+    load();
+    fit();
+    search_scales();
+    encode();
+    solve();
+    correct_means();
+    measure();
+    store();
+    job_.result(0).seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+ private:
+  recipe const& recipe_of_job() const { return job_.tensor().how; }
+  host_view<float const> weight() const { return weight_.view(job_.extents()); }
+  layer_matrices matrices() const {
+    return {weight(), codes_.view(job_.extents()), scales_.view(job_.codec().groups(job_.extents())),
+            job_.codec().geometry(job_.extents())};
+  }
+
+  void require_going() const {
+    if (watcher_.cancelled && watcher_.cancelled()) throw cancelled("stopped on request: nothing was published");
+  }
+
+  /// Calls `f(first row, rows)` for tiles of rows that share no group, or that are measured together.
+  template <class F>
+  void for_each_tile(F const& f) const {
+    row_tiles const tiles(job_.extents(), std::lcm(job_.group_rows(), residual_tile_rows));
+    team_.for_each(tiles.count(), [&](index_t i) {
+      require_going();
+      f(tiles.first(i), tiles.rows(i));
+    });
+  }
+
+  erased_rows rows_of(index_t first, index_t rows) const {
+    extents2 const e{rows, job_.extents().columns};
+    return {weight_.data() + first * e.columns, e, first};
+  }
+
+  std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(scales_.data()) + job_.group_offset(row); }
+
+  /// Reads the weight, widened and rotated.
+  void load() {
+    auto const& tensor = job_.input();
+    int const group = recipe_of_job().rotation_group;
+    for_each_tile([&](index_t first, index_t rows) {
+      extents2 const e{rows, job_.extents().columns};
+      auto const lease = pool_.take();
+      auto const row_bytes = static_cast<index_t>(bits_of(tensor.type) / 8) * e.columns;
+      auto const bytes = (*lease).input(rows * row_bytes);
+      input_.read(tensor, static_cast<std::uint64_t>(first * row_bytes), bytes);
+      host_view<float> const to(weight_.data() + first * e.columns, e, first);
+      with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
+        host_view<Source const> const from{reinterpret_cast<Source const*>(bytes.data()), e, first};
+        if (group != 0)
+          hadamard_regular(serial{}, from, to, group);
+        else
+          widen(serial{}, from, to);
+      });
+      if (is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) return;
+      detail::refuse_nonfinite(tensor, {bytes.data(), e, first});
+      throw value_error("cannot quantize '" + tensor.name + "': its rotated weights exceed FP32; convert it without --convrot");
+    });
+  }
+
+  /// Fits every scale to its group's largest magnitude.
+  void fit() {
+    auto const& codec = job_.codec();
+    if (!job_.spans()) {
+      for_each_tile([&](index_t first, index_t rows) {
+        auto const part = rows_of(first, rows);
+        std::vector<value_range> ranges(static_cast<std::size_t>(codec.groups(part.extents).count()));
+        codec.from_f32.range(part, ranges.data());
+        codec.fit(ranges.data(), static_cast<index_t>(ranges.size()), groups_at(first));
+      });
+      return;
+    }
+    for_each_tile([&](index_t first, index_t rows) {
+      std::vector<value_range> ranges(static_cast<std::size_t>(codec.groups(job_.extents()).count()));
+      codec.from_f32.range(rows_of(first, rows), ranges.data());
+      job_.raise(ranges.data());
+    });
+    auto const ranges = job_.ranges();
+    codec.fit(ranges.data(), static_cast<index_t>(ranges.size()), groups_at(0));
+  }
+
+  void search_scales() {
+    auto const choice = recipe_of_job().scales;
+    if (choice == scale_choice::absmax) return;
+    bool const known = inputs_ && !inputs_->channel_sq.empty();
+    bool const mse = choice == scale_choice::mse || (choice == scale_choice::automatic && known);
+    std::vector<float> const weights = mse && known ? input_weights()
+                                       : mse        ? std::vector<float>(static_cast<std::size_t>(job_.extents().columns), 1.0f)
+                                                    : column_energy(team_, weight());
+    how_.stages.grid().search_scales(team_, matrices(), weights, mse ? scale_criterion::mse : scale_criterion::bounded);
+    add_method(mse && known ? "scales weighted by the inputs" : mse ? "scales of least squares" : "bounded scales");
+  }
+
+  /// Returns E[x_j^2], or the variance of x_j where the bias takes what rounding does to the mean.
+  std::vector<float> input_weights() const {
+    std::vector<float> weights = inputs_->channel_sq;
+    if (!job_.tensor().added.bias || inputs_->channel_mean.empty()) return weights;
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      float const mean = inputs_->channel_mean[j];
+      weights[j] = std::max(weights[j] - settled(mean * mean), 0.0f);
+    }
+    return weights;
+  }
+
+  void encode() {
+    for_each_tile([&](index_t first, index_t rows) {
+      job_.codec().from_f32.encode(rows_of(first, rows), groups_at(first), job_.key(),
+                                   codes_.data() + first * job_.extents().columns);
+    });
+  }
+
+  void solve() {
+    if (recipe_of_job().solver == solver_kind::none) return;
+    stage_context const context{team_, how_.options, philox(job_.key()), [this](int, double) { require_going(); }};
+    job_.found().solved = how_.stages.at(recipe_of_job().solver).refine(matrices(), context);
+    add_method(std::string(name_of(recipe_of_job().solver)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
+  }
+
+  /// Gives the bias what rounding takes from the mean of the outputs; a layer without one moves codes for it.
+  void correct_means() {
+    auto const& tensor = job_.tensor();
+    if (!inputs_ || inputs_->channel_mean.empty()) return;
+    if (tensor.added.bias) {
+      shift_ = how_.stages.grid().residual_mean(team_, matrices(), inputs_->channel_mean);
+      job_.found().bias = bias_state::corrected;
+    } else if (job_.found().bias == bias_state::none && recipe_of_job().scales != scale_choice::absmax &&
+               recipe_of_job().rounding == rounding_kind::nearest) {
+      if (how_.stages.grid().flip_means(team_, matrices(), inputs_->channel_mean).moved > 0) add_method("mean kept by flips");
+    }
+  }
+
+  void measure() {
+    extents2 const e = job_.extents();
+    host_buffer<float> const decoded(e.count());
+    for_each_tile([&](index_t first, index_t rows) {
+      auto const part = rows_of(first, rows);
+      auto const* const q = codes_.data() + first * e.columns;
+      job_.codec().from_f32.measure(part, groups_at(first), q, job_.error().data() + first / residual_tile_rows);
+      job_.codec().decode(q, groups_at(first), part.extents, decoded.data() + first * e.columns);
+    });
+    auto const m = matrices();
+    job_.found().error_steps =
+        error_histogram(team_, weight(), host_view<float const>(decoded.view(e)), host_view<float const>(m.scales), m.geometry);
+    if (!inputs_ || !inputs_->rows) return;
+    std::vector<float> const shift(shift_.begin(), shift_.end());
+    auto const errors = output_error(team_, weight(), decoded.view(e), shift, *inputs_->rows);
+    job_.found().output_error = errors.weights;
+    job_.found().output_error_8bit = errors.activations;
+  }
+
+  void store() {
+    auto const bytes = [](auto const& memory) {
+      return std::as_bytes(std::span(memory.data(), static_cast<std::size_t>(memory.size())));
+    };
+    output_.write(job_.codes(), 0, bytes(codes_));
+    output_.write(*job_.scales(), 0, bytes(scales_));
+    auto const [low, high] = std::minmax_element(scales_.begin(), scales_.end());
+    job_.result(0).scale_min = *low;
+    job_.result(0).scale_max = *high;
+    for (auto const& part : job_.tensor().outputs) {
+      if (part.role == artifact_role::input_scale) store_input_scale(part);
+      if (part.role == artifact_role::bias) store_bias(part);
+    }
+  }
+
+  void store_input_scale(artifact const& part) {
+    if (!inputs_ || !inputs_->input_scale)
+      throw value_error("no static activation scale is known for '" + job_.found().layer + "'");
+    float const scale = *inputs_->input_scale;
+    output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(&scale, 1)));
+  }
+
+  void store_bias(artifact const& part) {
+    auto const* const stored = input_.head().find(part.spec.name);
+    with_source_type(part.spec.type, [&]<class Bias>(std::type_identity<Bias>) {
+      std::vector<Bias> bias(static_cast<std::size_t>(job_.extents().rows));
+      input_.read(*stored, 0, std::as_writable_bytes(std::span(bias)));
+      if (!shift_.empty()) correct_bias(shift_, std::span(bias));
+      output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(bias)));
+    });
+  }
+
+  void add_method(std::string const& text) {
+    auto& method = job_.found().method;
+    method += (method.empty() ? "" : ", ") + text;
+  }
+
+  any_host const& team_;
+  quantize_job& job_;
+  refinement const& how_;
+  safetensors::reader const& input_;
+  safetensors::writer& output_;
+  observer const& watcher_;
+  workspace_pool& pool_;
+  host_buffer<float> weight_;
+  host_buffer<std::int8_t> codes_;
+  host_buffer<float> scales_;
+  std::optional<input_statistics> inputs_;
+  std::vector<double> shift_;
+};
+
+}  // namespace halfstep

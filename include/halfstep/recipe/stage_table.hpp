@@ -1,0 +1,95 @@
+// What can be done to a layer after rounding to nearest, by runtime names.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/exec/any_host.hpp>
+#include <halfstep/kernel/bias_correction.hpp>
+#include <halfstep/layout/group_geometry.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/solve_options.hpp>
+#include <halfstep/solver/concept.hpp>
+#include <halfstep/solver/mean_flip.hpp>
+#include <halfstep/solver/scale_search.hpp>
+
+namespace halfstep {
+
+/// A layer in memory, in the basis of its codes: weight [M, N] in FP32, INT8 codes, and the scales of their groups.
+struct layer_matrices {
+  host_view<float const> weight;
+  host_view<std::int8_t> codes;
+  host_view<float> scales;
+  group_geometry geometry;
+};
+
+/// What a solver is told.
+struct stage_context {
+  any_host const& team;
+  solve_options const& options;
+  philox random;                           ///< of the layer
+  std::function<void(int, double)> watch;  ///< called with iteration and loss; may throw to stop
+};
+
+/// A solver under its runtime name.
+struct solver_stage {
+  solver_kind solver;
+  solve_report (*refine)(layer_matrices const& layer, stage_context const& context);
+};
+
+/// What a grid can do with whole layers.
+struct grid_stages {
+  void (*search_scales)(any_host const& team, layer_matrices const& layer, std::span<float const> column_weights,
+                        scale_criterion criterion);
+  std::vector<double> (*residual_mean)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
+  solve_report (*flip_means)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
+};
+
+/// Returns the stages of the symmetric integer grid.
+template <int Limit>
+constexpr grid_stages make_grid_stages() {
+  using grid = symmetric_grid<Limit>;
+  return {[](any_host const& team, layer_matrices const& layer, std::span<float const> weights, scale_criterion criterion) {
+            scale_search<Limit>{criterion}(team, layer.weight, layer.geometry, weights, layer.scales);
+          },
+          [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
+            return residual_mean<grid>(team, layer.weight, layer.codes, layer.scales, layer.geometry, mean);
+          },
+          [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
+            return mean_flip({mean.begin(), mean.end()})
+                .refine(team, layer.weight, coded_matrix<grid>{layer.codes, layer.scales, layer.geometry});
+          }};
+}
+
+/// Solvers and stages by their runtime names: a value that a program builds from the parts it wants.
+class stage_table {
+ public:
+  stage_table() = default;
+  stage_table(grid_stages grid, std::vector<solver_stage> solvers) : grid_(grid), solvers_(std::move(solvers)) {}
+
+  grid_stages const& grid() const { return grid_; }
+
+  /// Returns the solver of that name. Throws unknown_option with all names where there is none.
+  solver_stage const& at(solver_kind solver) const {
+    std::string known;
+    for (auto const& row : solvers_) {
+      if (row.solver == solver) return row;
+      known += (known.empty() ? "" : ", ") + std::string(name_of(row.solver));
+    }
+    throw unknown_option("no solver '" + std::string(name_of(solver)) + "': this build has " + (known.empty() ? "none" : known));
+  }
+
+ private:
+  grid_stages grid_{};
+  std::vector<solver_stage> solvers_;
+};
+
+}  // namespace halfstep
