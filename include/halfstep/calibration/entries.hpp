@@ -15,9 +15,9 @@
 #include <vector>
 
 #include <halfstep/calibration/input_rows.hpp>
-#include <halfstep/calibration/layer_name.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/text.hpp>
 
