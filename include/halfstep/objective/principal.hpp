@@ -1,6 +1,7 @@
 // The residual seen along a weight's principal directions: the objective of SVD-based learned rounding.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 

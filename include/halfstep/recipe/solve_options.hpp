@@ -7,6 +7,8 @@
 #include <optional>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/optimizer/adaptive_rate.hpp>
+#include <halfstep/optimizer/plateau_rate.hpp>
 
 namespace halfstep {
 
@@ -18,12 +20,6 @@ enum class svd_kind : std::uint8_t {
 
 /// How a learning rate changes.
 enum class schedule_kind : std::uint8_t { adaptive, exponential, plateau };
-
-/// What the adaptive schedule does with its counter after an improvement.
-enum class adaptive_reset : std::uint8_t { simple_reset, no_reset };
-
-/// How the plateau schedule compares losses.
-enum class threshold_mode : std::uint8_t { relative, absolute };
 
 /// Settings of the solvers; the same for every layer.
 struct solve_options {
