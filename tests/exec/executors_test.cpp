@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
@@ -16,6 +17,7 @@ namespace {
 using halfstep::index_t;
 
 static_assert(halfstep::host_executor<halfstep::serial> && halfstep::host_executor<halfstep::threads>);
+static_assert(halfstep::host_executor<halfstep::any_host>);
 static_assert(!halfstep::device_executor<halfstep::serial>);
 
 TEST(Serial, CallsInOrder) {
@@ -55,6 +57,21 @@ TEST(Threads, RethrowTheExceptionOfTheLowestIndexAfterAllHaveEnded) {
     }
     EXPECT_EQ(calls, 100);
   }
+}
+
+TEST(AnyHost, DoesWhatTheExecutorBehindItDoes) {
+  std::vector<index_t> seen;
+  halfstep::serial const alone;
+  halfstep::any_host const in_order(alone);
+  in_order.for_each(4, [&](index_t i) { seen.push_back(i); });
+  EXPECT_EQ(seen, (std::vector<index_t>{0, 1, 2, 3}));
+  halfstep::threads const team(3);
+  halfstep::any_host const together(team);
+  std::vector<std::atomic<int>> calls(1001);
+  auto const count = [&](index_t i) { ++calls[static_cast<std::size_t>(i)]; };
+  together.for_each(1001, count);
+  for (auto const& c : calls) ASSERT_EQ(c, 1);
+  EXPECT_THROW(together.for_each(5, [](index_t) { throw std::runtime_error("no"); }), std::runtime_error);
 }
 
 TEST(Threads, RunKernelsInsideKernels) {

@@ -29,7 +29,7 @@ struct solve_options {
   index_t max_k = 1024;
   svd_kind svd = svd_kind::randomized;
   int iterations = 1000;
-  std::optional<double> rate;  ///< else the default of the optimizer
+  std::optional<double> rate = {};  ///< else the default of the optimizer
   schedule_kind schedule = schedule_kind::adaptive;
   double rate_gamma = 0.99;
   int rate_patience = 9;

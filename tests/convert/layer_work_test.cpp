@@ -1,0 +1,289 @@
+// Layers that are held in memory as a whole: searched scales, solvers, known inputs.
+#include <halfstep/convert/layer_work.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/verify.hpp>
+#include <halfstep/exec/threads.hpp>
+#include <halfstep/kernel/singular.hpp>
+#include <halfstep/objective/principal.hpp>
+#include <halfstep/solver/coordinate.hpp>
+
+#include "scene.hpp"
+
+namespace {
+
+using namespace halfstep_test;
+using halfstep::extents2;
+using halfstep::index_t;
+using halfstep::recipe;
+using halfstep::scale_choice;
+using halfstep::scheme;
+using halfstep::solver_kind;
+using testing::Each;
+using testing::HasSubstr;
+
+halfstep::stage_table small_stages() {
+  using namespace halfstep;
+  return {
+      make_grid_stages<127>(),
+      {{solver_kind::coordinate, [](layer_matrices const& layer, stage_context const& context) {
+          extents2 const e = layer.weight.extents();
+          auto found = leading_singular_vectors(context.team, layer.weight, context.options.rank(e), context.random);
+          index_t const k = found.rank();
+          principal const objective(std::move(found.u), std::move(found.v), e.rows, e.columns, k);
+          coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
+          return coordinate(context.options.sqnr_budget_db).refine(context.team, layer.weight, codes, objective, context.watch);
+        }}}};
+}
+
+/// Inputs of the layer blocks.0.attn: correlated, with a mean.
+halfstep::host_buffer<float> sampled_inputs() {
+  auto x = noise({200, 256}, 77);
+  for (index_t i = 0; i < x.size(); ++i)
+    x[i] = x[i] * (1.0f + static_cast<float>(i % 256 % 7)) + 0.05f * static_cast<float>(i % 256 % 3);
+  return x;
+}
+
+class WholeLayers : public testing::Test {
+ protected:
+  WholeLayers() {
+    write_model(input, small_model());
+    auto const x = sampled_inputs();
+    auto const bytes = std::as_bytes(std::span(x.data(), static_cast<std::size_t>(x.size())));
+    write_model(calibration, {{{"blocks.0.attn.input", halfstep::dtype::f32, {200, 256}}, {bytes.begin(), bytes.end()}}});
+  }
+
+  template <class Executor>
+  std::vector<halfstep::layer_quality> convert(
+      Executor const& ex, std::string const& to, recipe const& how, std::vector<std::string> const& known = {},
+      halfstep::convert_settings const& settings = {.verify = halfstep::verification::full},
+      halfstep::observer const& watcher = {}) {
+    halfstep::safetensors::reader const from(input);
+    halfstep::calibration_files const inputs(known);
+    halfstep::plan_options options;
+    options.target = how;
+    if (inputs.any()) {
+      options.inputs.emplace("blocks.0.attn", inputs.known("blocks.0.attn", 256));
+      options.static_activations = halfstep::activation_scales::store;
+    }
+    auto const what = halfstep::make_plan(from.head(), options);
+    halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
+    auto const table = small_table();
+    halfstep::conversion job(from, what, table, output, settings, watcher, {small_stages(), {.min_k = 16}, &inputs});
+    job.run(ex);
+    halfstep::verify_output(ex, job, what, from, output, settings, watcher);
+    halfstep::check_contract(
+        output.head(), halfstep::contract_of(what),
+        [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
+    output.commit();
+    return job.quality();
+  }
+
+  template <class T>
+  std::vector<T> stored(std::string const& file, std::string const& name) {
+    halfstep::safetensors::reader const made(file);
+    auto const* const t = made.head().find(name);
+    std::vector<T> values(static_cast<std::size_t>(t->count()));
+    made.read(*t, 0, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+
+  scratch_folder folder;
+  std::string const input = folder.file("model.safetensors");
+  std::string const calibration = folder.file("inputs.safetensors");
+};
+
+std::vector<recipe> const recipes{
+    {.format = scheme::int8_block, .block_size = 64, .scales = scale_choice::automatic},
+    {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic},
+    {.format = scheme::int8_axis, .rounding = halfstep::rounding_kind::stochastic, .scales = scale_choice::automatic},
+    {.format = scheme::int8_tensor, .scales = scale_choice::mse},
+    {.format = scheme::int8_axis, .scales = scale_choice::automatic, .solver = solver_kind::coordinate},
+    {.format = scheme::int8_tensor, .scales = scale_choice::absmax, .solver = solver_kind::coordinate}};
+
+TEST_F(WholeLayers, GetTheSameBytesOnEveryExecutorWithAndWithoutKnownInputs) {
+  for (auto const& known : {std::vector<std::string>{}, std::vector<std::string>{calibration}})
+    for (recipe const& how : recipes) {
+      convert(halfstep::serial{}, folder.file("serial"), how, known);
+      auto const expected = bytes_of(folder.file("serial"));
+      for (int const count : {2, 5}) {
+        convert(halfstep::threads(count), folder.file("other"), how, known,
+                {.piece_bytes = 5000, .order = halfstep::piece_order::one_tensor});
+        ASSERT_EQ(bytes_of(folder.file("other")), expected) << to_string(how) << ", " << count << " threads";
+      }
+    }
+}
+
+TEST_F(WholeLayers, WithoutSearchAreWhatThePiecesMake) {
+  recipe const how{.format = scheme::int8_axis, .rotation_group = 64};
+  convert(halfstep::threads(2), folder.file("pieces"), how);
+  auto const expected = stored<std::int8_t>(folder.file("pieces"), "blocks.1.mlp.weight");
+  convert(halfstep::threads(2), folder.file("whole"), how, {calibration});  // known inputs hold every layer in memory
+  EXPECT_EQ(stored<std::int8_t>(folder.file("whole"), "blocks.1.mlp.weight"), expected);
+}
+
+TEST_F(WholeLayers, AreBetterThanAbsmaxAndNeverMoreThanHalfAStepOff) {
+  recipe how{.format = scheme::int8_axis};
+  auto const plain = convert(halfstep::threads(2), folder.file("plain"), how);
+  how.scales = scale_choice::automatic;
+  auto const searched = convert(halfstep::threads(2), folder.file("searched"), how);
+  ASSERT_EQ(plain.size(), searched.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_GT(searched[i].sqnr(), plain[i].sqnr()) << plain[i].layer;
+    EXPECT_EQ(searched[i].method, "bounded scales");
+    EXPECT_EQ(plain[i].method, "");
+    index_t all = 0;
+    for (auto const n : searched[i].error_steps) all += n;
+    EXPECT_EQ(all, searched[i].shape.count());
+    for (std::size_t bin = 11; bin < 20; ++bin) EXPECT_EQ(searched[i].error_steps[bin], 0);
+  }
+}
+
+TEST_F(WholeLayers, KeepTheMeanOfTheOutputsThroughTheBias) {
+  auto const x = sampled_inputs();
+  auto const w = noise<halfstep::bfloat16>({320, 256}, 1);
+  auto const layers = convert(halfstep::threads(2), folder.file("out"),
+                              {.format = scheme::int8_axis, .scales = scale_choice::automatic}, {calibration});
+  auto const bias = noise({1, 320}, 9);
+  auto const corrected = stored<float>(folder.file("out"), "blocks.0.attn.bias");
+  auto const codes = stored<std::int8_t>(folder.file("out"), "blocks.0.attn.weight");
+  auto const scales = stored<float>(folder.file("out"), "blocks.0.attn.weight_scale");
+  std::vector<double> mean(256);
+  for (index_t i = 0; i < x.size(); ++i) mean[static_cast<std::size_t>(i % 256)] += static_cast<double>(x[i]) / 200.0;
+  double off = 0.0, size = 0.0, uncorrected = 0.0;
+  for (index_t i = 0; i < 320; ++i) {
+    double before = static_cast<double>(bias[i]), after = static_cast<double>(corrected[static_cast<std::size_t>(i)]);
+    double kept = before;
+    for (index_t j = 0; j < 256; ++j) {
+      double const mu = mean[static_cast<std::size_t>(j)];
+      double const q = static_cast<double>(codes[static_cast<std::size_t>(i * 256 + j)]) *
+                       static_cast<double>(scales[static_cast<std::size_t>(i)]);
+      before += static_cast<double>(halfstep::widen(w[i * 256 + j])) * mu;
+      after += q * mu;
+      kept += q * mu;
+    }
+    off += (after - before) * (after - before);
+    uncorrected += (kept - before) * (kept - before);
+    size += before * before;
+  }
+  EXPECT_LT(std::sqrt(off / size), 1e-5);
+  EXPECT_GT(std::sqrt(uncorrected / size), 1e-4);  // there was something to correct
+  auto const layer = std::find_if(layers.begin(), layers.end(), [](auto const& l) { return l.layer == "blocks.0.attn"; });
+  EXPECT_EQ(layer->bias, halfstep::bias_state::corrected);
+  EXPECT_EQ(layer->method, "scales weighted by the inputs");
+}
+
+TEST_F(WholeLayers, LeaveTheBiasAloneWithoutKnownInputs) {
+  auto const layers = convert(halfstep::threads(2), folder.file("out"), recipes[4]);
+  auto const bias = noise({1, 320}, 9);
+  auto const kept = stored<float>(folder.file("out"), "blocks.0.attn.bias");
+  EXPECT_TRUE(std::equal(kept.begin(), kept.end(), bias.begin()));
+  auto const layer = std::find_if(layers.begin(), layers.end(), [](auto const& l) { return l.layer == "blocks.0.attn"; });
+  EXPECT_EQ(layer->bias, halfstep::bias_state::kept);
+  EXPECT_EQ(layers.back().bias, halfstep::bias_state::none);
+}
+
+TEST_F(WholeLayers, StoreTheStaticScaleOfKnownInputs) {
+  convert(halfstep::threads(2), folder.file("out"), {.format = scheme::int8_axis, .scales = scale_choice::automatic},
+          {calibration});
+  auto const x = sampled_inputs();
+  float most = 0.0f;
+  for (float const v : x) most = std::max(most, std::fabs(v));
+  EXPECT_THAT(stored<float>(folder.file("out"), "blocks.0.attn.input_scale"), Each(testing::FloatEq(most / 127.0f)));
+}
+
+TEST_F(WholeLayers, ReportTheErrorOfTheirOutputs) {
+  auto const layers = convert(halfstep::threads(2), folder.file("out"),
+                              {.format = scheme::int8_axis, .scales = scale_choice::automatic}, {calibration});
+  auto const layer = std::find_if(layers.begin(), layers.end(), [](auto const& l) { return l.layer == "blocks.0.attn"; });
+  ASSERT_TRUE(layer->output_error && layer->output_error_8bit);
+  auto const x = sampled_inputs();
+  auto const w = noise<halfstep::bfloat16>({320, 256}, 1);
+  auto const bias = noise({1, 320}, 9);
+  auto const corrected = stored<float>(folder.file("out"), "blocks.0.attn.bias");
+  auto const codes = stored<std::int8_t>(folder.file("out"), "blocks.0.attn.weight");
+  auto const scales = stored<float>(folder.file("out"), "blocks.0.attn.weight_scale");
+  double lost = 0.0, lost_8bit = 0.0, signal = 0.0;
+  for (index_t n = 0; n < 200; ++n) {
+    float most = 0.0f;
+    for (index_t j = 0; j < 256; ++j) most = std::max(most, std::fabs(x[n * 256 + j]));
+    double const step = static_cast<double>(most / 127.0f);
+    for (index_t i = 0; i < 320; ++i) {
+      double exact = 0.0, found = static_cast<double>(corrected[static_cast<std::size_t>(i)]) - static_cast<double>(bias[i]);
+      double rounded = found;
+      for (index_t j = 0; j < 256; ++j) {
+        double const in = static_cast<double>(x[n * 256 + j]);
+        double const q = static_cast<double>(codes[static_cast<std::size_t>(i * 256 + j)]) *
+                         static_cast<double>(scales[static_cast<std::size_t>(i)]);
+        exact += in * static_cast<double>(halfstep::widen(w[i * 256 + j]));
+        found += in * q;
+        rounded += step * std::nearbyint(in / step) * q;
+      }
+      signal += exact * exact;
+      lost += (found - exact) * (found - exact);
+      lost_8bit += (rounded - exact) * (rounded - exact);
+    }
+  }
+  EXPECT_NEAR(20.0 * std::log10(*layer->output_error), 10.0 * std::log10(lost / signal), 0.01);
+  EXPECT_NEAR(20.0 * std::log10(*layer->output_error_8bit), 10.0 * std::log10(lost_8bit / signal), 0.02);
+  for (auto const& other : layers) EXPECT_EQ(other.output_error.has_value(), other.layer == "blocks.0.attn");
+}
+
+TEST_F(WholeLayers, SayWhatASolverDid) {
+  auto const layers = convert(halfstep::threads(2), folder.file("out"), recipes[4]);
+  for (auto const& layer : layers) {
+    ASSERT_TRUE(layer.solved) << layer.layer;
+    EXPECT_GT(layer.solved->gain_db(), 5.0) << layer.layer;
+    EXPECT_LE(layer.solved->cost_db(), 0.105) << layer.layer;
+    EXPECT_THAT(layer.method, HasSubstr("bounded scales, coordinate, k = "));
+  }
+}
+
+TEST_F(WholeLayers, NameTheElementThatIsNotFiniteAndLeaveNothing) {
+  for (recipe const& how : recipes) {
+    auto parts = small_model();
+    auto const bad = halfstep::to_bfloat16(std::numeric_limits<float>::infinity());
+    std::memcpy(parts[0].bytes.data() + (3 * 256 + 5) * 2, &bad, 2);
+    write_model(input, parts);
+    std::string const said = message_of([&] { convert(halfstep::threads(2), folder.file("out"), how); });
+    EXPECT_THAT(said, HasSubstr("'blocks.0.attn.weight'")) << to_string(how);
+    EXPECT_THAT(said, HasSubstr("row 3, column 5")) << to_string(how);
+    EXPECT_FALSE(std::filesystem::exists(folder.file("out") + ".part"));
+  }
+}
+
+TEST_F(WholeLayers, StopInTheMiddleAndLeaveNothing) {
+  for (recipe const& how : recipes) {
+    std::atomic<int> asked{0};
+    halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return ++asked > 12; }};
+    EXPECT_THROW(convert(halfstep::threads(2), folder.file("out"), how, {}, {}, watcher), halfstep::cancelled);
+    EXPECT_FALSE(std::filesystem::exists(folder.file("out") + ".part"));
+  }
+}
+
+TEST_F(WholeLayers, TellTheObserverOfEveryInputByteOnce) {
+  for (auto const& known : {std::vector<std::string>{}, std::vector<std::string>{calibration}}) {
+    std::atomic<std::uint64_t> seen{0};
+    halfstep::observer const watcher{.advanced = [&](std::string_view, std::uint64_t bytes) { seen += bytes; }, .cancelled = {}};
+    convert(halfstep::threads(2), folder.file("out"), recipes[0], known, {}, watcher);
+    EXPECT_EQ(seen, halfstep::safetensors::reader(input).head().data_bytes());
+  }
+}
+
+TEST_F(WholeLayers, RefuseASolverThatTheTableLacks) {
+  EXPECT_THAT(message_of([&] {
+                convert(halfstep::serial{}, folder.file("out"), {.format = scheme::int8_axis, .solver = solver_kind::adamw});
+              }),
+              HasSubstr("no solver 'adamw': this build has coordinate"));
+}
+
+}  // namespace
