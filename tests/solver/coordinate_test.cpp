@@ -224,12 +224,17 @@ TEST(CoordinateWatch, IsCalledEverySweepAndMayStop) {
   directions const d(w.view(e), 16);
   auto q = halfstep::quantizer<halfstep::int8_axis>()(serial{}, host_view<float const>(w.view(e)));
   coded_matrix<grid> const coded{q.codes(), q.groups(), halfstep::geometry_of<halfstep::int8_axis>(e)};
-  int calls = 0;
-  auto const report =
-      coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, [&](int, double) { ++calls; });
-  EXPECT_EQ(calls, report.iterations);
-  auto const stop = [](int, double) { throw halfstep::cancelled("enough"); };
+  std::vector const start(q.codes().data(), q.codes().data() + e.count());
+  auto const still = [](int, double) { return false; };
+  EXPECT_EQ(coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, still).moved, 0);
+  EXPECT_TRUE(std::equal(start.begin(), start.end(), q.codes().data()));
+  auto const stop = [](int, double) -> bool { throw halfstep::cancelled("enough"); };
   EXPECT_THROW(coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, stop), halfstep::cancelled);
+  std::copy(start.begin(), start.end(), q.codes().data());
+  int calls = 0;
+  auto const count = [&](int, double) { return ++calls > 0; };
+  auto const report = coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, count);
+  EXPECT_EQ(calls, report.iterations);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The converter's solvers and whole-layer stages, a translation unit each.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include <halfstep/recipe/stage_table.hpp>
@@ -9,8 +10,13 @@ namespace convert_to_quant {
 
 halfstep::grid_stages int8_stages();
 std::vector<halfstep::solver_stage> coordinate_solvers();
+std::vector<halfstep::solver_stage> gradient_solvers();
 
 /// Returns every stage this program was built with.
-inline halfstep::stage_table all_stages() { return {int8_stages(), coordinate_solvers()}; }
+inline halfstep::stage_table all_stages() {
+  auto solvers = coordinate_solvers();
+  for (auto const& row : gradient_solvers()) solvers.push_back(row);
+  return {int8_stages(), std::move(solvers)};
+}
 
 }  // namespace convert_to_quant

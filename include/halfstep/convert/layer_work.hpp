@@ -176,7 +176,10 @@ class layer_work {
 
   void solve() {
     if (recipe_of_job().solver == solver_kind::none) return;
-    stage_context const context{team_, how_.options, philox(job_.key()), [this](int, double) { require_going(); }};
+    stage_context const context{team_, how_.options, philox(job_.key()), [this](int, double) {
+                                  require_going();
+                                  return true;
+                                }};
     job_.found().solved = how_.stages.at(recipe_of_job().solver).refine(matrices(), context);
     add_method(std::string(name_of(recipe_of_job().solver)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
   }

@@ -36,7 +36,7 @@ struct stage_context {
   any_host const& team;
   solve_options const& options;
   philox random;                           ///< of the layer
-  std::function<void(int, double)> watch;  ///< called with iteration and loss; may throw to stop
+  std::function<bool(int, double)> watch;  ///< called with iteration and loss; returns whether to go on, may throw
 };
 
 /// A solver under its runtime name.

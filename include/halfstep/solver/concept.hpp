@@ -45,9 +45,10 @@ struct solve_report {
   }
 };
 
-/// The watcher of a solver that nobody watches. A watcher is called as `watch(iteration, loss)` and may throw to stop.
-struct keep_on {
-  void operator()(int, double) const {}
+/// The watcher of a solver that nobody watches. A watcher is called as `watch(iterations done, loss)`, returns whether to go on,
+/// and may throw.
+struct keep_going {
+  bool operator()(int, double) const { return true; }
 };
 
 namespace detail {

@@ -25,11 +25,6 @@ struct descent_settings {
   double budget_db = 0.1;  ///< of weight SQNR, against round to nearest
 };
 
-/// Watches a `descent` and never stops it.
-struct keep_going {
-  bool operator()(int, double) const { return true; }
-};
-
 /// Lowers an objective by moving codes away from the nearest, within a budget of weight SQNR.
 ///
 /// The variable is a shift Z of the *unrounded* weight in steps: q = clip(rint(W / s + Z)), E = W - q s. The gradient at the
