@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <ranges>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 
+#include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/version.hpp>
 
@@ -36,27 +36,12 @@ std::vector<std::string> split(std::string_view names) {
   return all;
 }
 
-/// Returns how many letters must be changed, added or left out to make `b` of `a`.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      std::size_t const changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 /// Returns the documented spelling of the flag nearest to `flag`.
 std::string nearest_flag(std::string const& flag) {
   std::string best;
   std::size_t least = std::string::npos;
   auto const consider = [&](std::string const& name) {
-    std::size_t const d = distance(flag, canonical(name));
+    std::size_t const d = halfstep::edit_distance(flag, canonical(name));
     if (d < least) {
       least = d;
       best = name;

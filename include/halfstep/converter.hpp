@@ -1,4 +1,4 @@
-// The converter's parts: calibration files, recipes, plans, conversions, and what they need (Boost.JSON and Boost.Regex).
+// The converter's parts: calibration and LoRA files, recipes, plans, conversions, and what they need (Boost.JSON and Boost.Regex).
 #pragma once
 
 #include <halfstep/calibration/files.hpp>
@@ -22,6 +22,9 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/convert/workspace.hpp>
+#include <halfstep/lora/adapter.hpp>
+#include <halfstep/lora/delta.hpp>
+#include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/analyze.hpp>
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>

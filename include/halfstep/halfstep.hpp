@@ -26,6 +26,7 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/kernel/add_product.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/for_each_index.hpp>

@@ -1,0 +1,190 @@
+// A LoRA file: which low-rank pairs and differences it holds for which layers.
+#pragma once
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/safetensors/layer_name.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// What an adapter holds for one layer; what it lacks is null. The tensors are those of the adapter's file.
+struct adapter_layer {
+  std::string name;                                 ///< as the file has it
+  safetensors::tensor const* down = nullptr;        ///< A [r, N]
+  safetensors::tensor const* up = nullptr;          ///< B [M, r]
+  safetensors::tensor const* alpha = nullptr;       ///< a scalar
+  safetensors::tensor const* difference = nullptr;  ///< of the weight
+  safetensors::tensor const* bias_difference = nullptr;
+  std::vector<safetensors::tensor const*> strangers;  ///< belong to the layer and are none of these
+  double scale = 1.0;                                 ///< alpha / r of the pair
+
+  /// Returns one of the layer's tensors, to speak of.
+  safetensors::tensor const& any() const {
+    for (auto const* t : {down, up, difference, bias_difference, alpha})
+      if (t != nullptr) return *t;
+    return *strangers.front();
+  }
+};
+
+namespace detail {
+
+/// Returns "[4, 16]".
+inline std::string shape_text(std::vector<std::uint64_t> const& shape) {
+  std::string text;
+  for (auto const n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+/// The endings of an adapter's tensors.
+struct adapter_part {
+  std::string_view ending;
+  safetensors::tensor const* adapter_layer::*place;
+};
+
+inline constexpr std::array<adapter_part, 7> adapter_parts{{{".lora_A.weight", &adapter_layer::down},
+                                                            {".lora_B.weight", &adapter_layer::up},
+                                                            {".lora_down.weight", &adapter_layer::down},
+                                                            {".lora_up.weight", &adapter_layer::up},
+                                                            {".alpha", &adapter_layer::alpha},
+                                                            {".diff", &adapter_layer::difference},
+                                                            {".diff_b", &adapter_layer::bias_difference}}};
+
+}  // namespace detail
+
+/// A LoRA file, open. Its layers are in the order of their names.
+///
+/// Pairs are `X.lora_A.weight` and `X.lora_B.weight` or `X.lora_down.weight` and `X.lora_up.weight`; alpha is `X.alpha`, else the
+/// metadata's `<X with underscores for dots>_alpha`, else r; `X.diff` and `X.diff_b` are added to weight and bias as they are.
+class adapter {
+ public:
+  /// Opens the file and checks every pair. Throws io_error; format_error for half a pair, a pair whose shapes do not go together,
+  /// a type that is none of F32, F16, BF16, an alpha that is no number; shape_error for a pair of a convolution.
+  explicit adapter(std::string const& path) : file_(path) {
+    std::map<std::string, adapter_layer, std::less<>> found;
+    for (auto const& t : file_.head().tensors()) place(t, found);
+    for (auto& [name, layer] : found) {
+      layer.name = name;
+      require_sound(layer);
+      layers_.push_back(std::move(layer));
+    }
+  }
+
+  std::string const& path() const { return file_.path(); }
+  safetensors::reader const& file() const { return file_; }
+  std::vector<adapter_layer> const& layers() const { return layers_; }
+
+  /// Returns a tensor's name for a message.
+  std::string described(safetensors::tensor const& t) const {
+    return "LoRA " + safetensors::quoted(path()) + ": " + safetensors::quoted(t.name);
+  }
+
+ private:
+  using layer_map = std::map<std::string, adapter_layer, std::less<>>;
+
+  void place(safetensors::tensor const& t, layer_map& found) const {
+    for (auto const& part : detail::adapter_parts) {
+      if (!t.name.ends_with(part.ending)) continue;
+      auto& held = found[t.name.substr(0, t.name.size() - part.ending.size())].*part.place;
+      if (held != nullptr) throw format_error(described(t) + " and " + safetensors::quoted(held->name) + " are the same part");
+      held = &t;
+      return;
+    }
+    found[std::string(owner_of(t.name))].strangers.push_back(&t);
+  }
+
+  /// Returns the layer that a tensor of an unknown ending belongs to: its name without what follows ".lora_", ".hada_", ".lokr_",
+  /// or without its last part.
+  static std::string_view owner_of(std::string_view name) {
+    for (std::string_view const mark : {".lora_", ".hada_", ".lokr_"})
+      if (auto const at = name.find(mark); at != std::string_view::npos) return name.substr(0, at);
+    return name.substr(0, name.rfind('.'));
+  }
+
+  void require_sound(adapter_layer& layer) const {
+    if (layer.down == nullptr && layer.up == nullptr && layer.difference == nullptr && layer.bias_difference == nullptr &&
+        layer.alpha != nullptr)
+      layer.strangers.push_back(layer.alpha);
+    if (!layer.strangers.empty()) return;
+    for (auto const* t : {layer.down, layer.up, layer.difference, layer.bias_difference})
+      if (t != nullptr) require_type(*t);
+    if ((layer.down == nullptr) != (layer.up == nullptr)) {
+      bool const lacks_up = layer.up == nullptr;
+      throw format_error(described(lacks_up ? *layer.down : *layer.up) + " has no " + (lacks_up ? "up (B)" : "down (A)") +
+                         " matrix beside it");
+    }
+    if (layer.down == nullptr) return;
+    auto const& a = layer.down->shape;
+    auto const& b = layer.up->shape;
+    if (a.size() > 2 || b.size() > 2)
+      throw shape_error(described(*layer.down) + " of the shape " + detail::shape_text(a) +
+                        " belongs to a convolution: only adapters of linear layers are merged");
+    if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1])
+      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) + " and " +
+                         safetensors::quoted(layer.up->name) + " of the shape " + detail::shape_text(b) +
+                         " have no rank in common");
+    layer.scale = alpha_of(layer).value_or(static_cast<double>(a[0])) / static_cast<double>(a[0]);
+  }
+
+  void require_type(safetensors::tensor const& t) const {
+    if (t.type == dtype::f32 || t.type == dtype::f16 || t.type == dtype::bf16) return;
+    throw format_error(described(t) + " is " + std::string(name_of(t.type)) + ", not F32, F16 or BF16");
+  }
+
+  std::optional<double> alpha_of(adapter_layer const& layer) const {
+    if (layer.alpha != nullptr) return stored_alpha(*layer.alpha);
+    for (auto const& name : {layer.name, without_prefix(layer.name).text})
+      for (auto const& [key, value] : file_.head().metadata())
+        if (key == underscored(name) + "_alpha") return stated_alpha(key, value);
+    return std::nullopt;
+  }
+
+  double stored_alpha(safetensors::tensor const& t) const {
+    if (t.count() != 1)
+      throw format_error(described(t) + " of the shape " + detail::shape_text(t.shape) + " is no single number");
+    double value = 0.0;
+    if (t.type == dtype::i64 || t.type == dtype::i32) {
+      std::int64_t whole = 0;  // little endian: the low half is the number of an I32
+      file_.read(t, 0, std::as_writable_bytes(std::span(&whole, 1)).first(t.bytes()));
+      value = t.type == dtype::i64 ? static_cast<double>(whole) : static_cast<double>(static_cast<std::int32_t>(whole));
+    } else if (t.type == dtype::f64) {
+      file_.read(t, 0, std::as_writable_bytes(std::span(&value, 1)));
+    } else {
+      require_type(t);
+      with_source_type(t.type, [&]<class Source>(std::type_identity<Source>) {
+        Source stored;
+        file_.read(t, 0, std::as_writable_bytes(std::span(&stored, 1)));
+        value = static_cast<double>(widen(stored));
+      });
+    }
+    if (!std::isfinite(value)) throw value_error(described(t) + " is not finite");
+    return value;
+  }
+
+  double stated_alpha(std::string const& key, std::string const& text) const {
+    double value = 0.0;
+    auto const [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure == std::errc{} && end == text.data() + text.size() && std::isfinite(value)) return value;
+    throw format_error("LoRA " + safetensors::quoted(path()) + ": the metadata's " + safetensors::quoted(key) + " is " +
+                       safetensors::quoted(text) + ", not a number");
+  }
+
+  safetensors::reader file_;
+  std::vector<adapter_layer> layers_;
+};
+
+}  // namespace halfstep
