@@ -1,4 +1,4 @@
-// The converter's parts: calibration and LoRA files, recipes, plans, conversions, and what they need (Boost.JSON and Boost.Regex).
+// The converter's parts: calibration and LoRA files, recipes, plans, conversions, and what they need (Boost.JSON, Boost.Regex).
 #pragma once
 
 #include <halfstep/calibration/files.hpp>
