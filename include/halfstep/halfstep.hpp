@@ -32,6 +32,7 @@
 #include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/gelu.hpp>
 #include <halfstep/kernel/gemm.hpp>
+#include <halfstep/kernel/gram.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/linear.hpp>

@@ -33,6 +33,7 @@ struct solve_report {
   double error_after = 0.0;   ///< |E|^2 of the codes that went out
   index_t moved = 0;          ///< codes that changed
   int iterations = 0;         ///< iterations, or sweeps over the matrix
+  double damping = 0.0;       ///< what a Hessian was damped by, as a share of its mean diagonal; 0 where there is none
 
   /// Returns how many dB the objective fell.
   double gain_db() const {
