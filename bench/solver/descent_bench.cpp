@@ -1,10 +1,9 @@
 // What learned rounding by gradients gains, layer by layer, and what it costs: medians over a model's layers.
 //
 // HALFSTEP_MODEL names a .safetensors file; its F32 matrices called *encoder*.weight are the layers, all of them. Without it four
-// generated ones stand in. HALFSTEP_BUDGET (dB, 0.5) and HALFSTEP_ITERATIONS (300) set the rest.
+// generated ones of 1024 x 1024 stand in. HALFSTEP_BUDGET (dB, 0.5) and HALFSTEP_ITERATIONS (300) set the rest.
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <span>
 #include <string>
@@ -26,6 +25,8 @@
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/solver/descent.hpp>
 #include <halfstep/tensor/quantizer.hpp>
+
+#include "generated_layer.hpp"
 
 namespace {
 
@@ -53,19 +54,6 @@ struct layer {
   }
 };
 
-/// Bell-shaped weights of unequal rows and columns.
-layer generated(extents2 e, std::uint64_t seed) {
-  halfstep::philox const random(seed);
-  auto const bell = [&](index_t i) {
-    auto const words = random(static_cast<std::uint64_t>(i));
-    return halfstep::unit_float(words.word[0]) + halfstep::unit_float(words.word[1]) + halfstep::unit_float(words.word[2]) - 1.5f;
-  };
-  host_buffer<float> w(e.count());
-  for (index_t i = 0; i < e.count(); ++i)
-    w[i] = 0.1f * bell(i) * std::exp(0.5f * bell(e.count() + i / e.columns) + 0.5f * bell(2 * e.count() + i % e.columns));
-  return {e, std::move(w)};
-}
-
 std::vector<layer> read_layers(std::string const& path) {
   std::vector<layer> result;
   halfstep::safetensors::reader const file(path);
@@ -85,8 +73,9 @@ std::vector<layer> const& layers() {
   static std::vector<layer> const all = [] {
     if (char const* const path = std::getenv("HALFSTEP_MODEL")) return read_layers(path);
     std::vector<layer> some;
-    for (extents2 const e : {extents2{384, 384}, extents2{1024, 1024}, extents2{1536, 384}, extents2{384, 1536}})
-      some.push_back(generated(e, static_cast<std::uint64_t>(e.rows)));
+    constexpr extents2 square{1024, 1024};
+    for (halfstep_bench::layer_kind const kind : halfstep_bench::all_layer_kinds)
+      some.emplace_back(square, halfstep_bench::generated_layer(kind, square));
     return some;
   }();
   return all;

@@ -23,6 +23,7 @@ using halfstep_test::noise;
 
 static_assert(halfstep::check_objective<halfstep::mean_square>());
 static_assert(halfstep::check_objective<halfstep::principal>());
+static_assert(halfstep::has_gradient_in_place<halfstep::mean_square> && halfstep::has_gradient_in_place<halfstep::principal>);
 
 double length_of_projection(host_view<float const> u, host_view<float const> e, host_view<float const> v) {
   double sum = 0.0;

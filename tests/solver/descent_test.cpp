@@ -9,10 +9,12 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/mean_square.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/optimizer/adamw.hpp>
@@ -154,6 +156,47 @@ TEST(Descent, LeavesTheCodesWhereNothingIsBetter) {
   EXPECT_EQ(s.codes(), before);
   EXPECT_EQ(report.moved, 0);
   EXPECT_EQ(report.loss_after, report.loss_before);
+}
+
+TEST(Descent, LowersAnObjectiveWhoseGradientNeedsMemoryOfItsOwn) {
+  extents2 const e{48, 64};
+  scene<halfstep::int8_axis> s(e);
+  extents2 const rows{96, e.columns};
+  auto const x = noise(rows, 11);
+  for (index_t i = 0; i < x.size(); ++i) x[i] += 0.05f;
+  host_buffer<float> h(e.columns * e.columns);
+  halfstep::gemm(serial{}, host_view<float const>(x.view(rows)), halfstep::operand::transposed,
+                 host_view<float const>(x.view(rows)), halfstep::operand::plain, h.view({e.columns, e.columns}));
+  halfstep::hessian const objective(serial{}, std::move(h), e.columns);
+  static_assert(!halfstep::has_gradient_in_place<halfstep::hessian>);
+  auto const report =
+      descent(halfstep::adamw{}, adaptive_rate(3e-4f), {200, 1.0}).refine(serial{}, s.weight(), s.coded(), objective);
+  EXPECT_GT(report.gain_db(), 2.0);
+  EXPECT_LE(report.cost_db(), 1.005);
+  host_buffer<float> const residual(e.count());
+  auto const c = s.coded();
+  for (index_t i = 0; i < e.rows; ++i)
+    for (index_t j = 0; j < e.columns; ++j)
+      residual[i * e.columns + j] = s.weights[i * e.columns + j] - grid::decode(c.codes(i, j), c.step(i, j));
+  EXPECT_NEAR(objective.loss(serial{}, host_view<float const>(residual.view(e))), report.loss_after, 1e-3 * report.loss_after);
+}
+
+TEST(Descent, WorksOnCoarserGrids) {
+  using coarse = halfstep::symmetric_grid<7>;
+  extents2 const e{64, 96};
+  scene<halfstep::int8_axis> s(e);
+  host_buffer<float> const scales(e.rows);
+  host_buffer<std::int8_t> const codes(e.count());
+  for (index_t i = 0; i < e.rows; ++i) {
+    scales[i] = s.coded().scales(i, 0) * 127.0f / 7.0f;
+    for (index_t j = 0; j < e.columns; ++j)
+      codes[i * e.columns + j] = coarse::locate(s.weights[i * e.columns + j], coarse::unpack(scales[i])).nearer;
+  }
+  halfstep::coded_matrix<coarse> const q{codes.view(e), host_view<float const>(scales.view({e.rows, 1})),
+                                         halfstep::geometry_of<halfstep::int8_axis>(e)};
+  auto const report = descent(halfstep::adamw{}, adaptive_rate(3e-4f), {200, 0.5}).refine(serial{}, s.weight(), q, s.objective);
+  EXPECT_GT(report.gain_db(), 6.0);
+  for (std::int8_t const code : codes) ASSERT_LE(std::abs(code), 7);
 }
 
 TEST(Descent, IsNeverWorseThanTheCodesThatCameIn) {

@@ -24,10 +24,14 @@ concept objective_has_gradient = requires(O const o, serial ex, host_view<float 
 /// A value that measures a residual E = W - Wq [M, N].
 ///
 /// `loss(ex, residual)`: a number that is 0 or more, the same bits on every executor; `gradient(ex, residual, out)`: stores
-/// d loss / d E, zeros where it does not exist, and returns the loss. `out` may be the residual's own memory: a solver saves a
-/// matrix that way.
+/// d loss / d E, zeros where it does not exist, and returns the loss. An objective that says `gradient_in_place` lets `out` be
+/// the residual's own memory: a solver saves a matrix that way.
 template <class O>
 concept objective = detail::objective_has_loss<O> && detail::objective_has_gradient<O>;
+
+/// Whether the gradient of `O` may be stored over the residual.
+template <class O>
+inline constexpr bool has_gradient_in_place = requires { requires O::gradient_in_place; };
 
 /// Returns true if `O` is an objective; where it is not, compilation fails with one sentence for each missing member.
 template <class O>

@@ -12,6 +12,8 @@ namespace halfstep {
 
 /// The mean of E^2 over all elements. Rounding to nearest is its optimum for given scales: no solver can lower it.
 struct mean_square {
+  static constexpr bool gradient_in_place = true;
+
   /// Returns the mean of squares; 0 for an empty residual.
   template <host_executor Executor>
   double loss(Executor const& ex, host_view<float const> residual) const {

@@ -20,6 +20,8 @@ namespace halfstep {
 /// half of that for the loss alone. FP32 products in tiles of a constant size: the same bits for every number of threads.
 class principal {
  public:
+  static constexpr bool gradient_in_place = true;
+
   /// Takes `u` [rows, rank] and `v` [columns, rank], row by row. Throws shape_error.
   principal(host_buffer<float> u, host_buffer<float> v, index_t rows, index_t columns, index_t rank)
       : u_(std::move(u)), v_(std::move(v)), extents_{rows, columns}, rank_(rank) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
@@ -52,8 +51,8 @@ class descent {
   /// Changes the codes of `q`, which come in as round to nearest or better, where that lowers `objective`.
   ///
   /// `watch(iterations done, best loss)` is called before every iteration; it returns whether to go on. In a fixed order: the
-  /// same codes for every number of threads. Memory: three FP32 matrices, two of codes, and what the optimizer remembers. Throws
-  /// shape_error.
+  /// same codes for every number of threads. Memory: three FP32 matrices (four where the objective's gradient is not in place),
+  /// two of codes, and what the optimizer remembers. Throws shape_error.
   template <host_executor Executor, class Grid, class Objective, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, Objective const& objective,
                       Watch&& watch = {}) const {
@@ -84,6 +83,7 @@ class descent {
           shift_(e_.count()),
           best_shift_(e_.count()),
           slope_(e_.count()),
+          apart_(has_gradient_in_place<Objective> ? 0 : e_.count()),
           candidate_(e_.count()),
           start_(e_.count()) {}
 
@@ -96,7 +96,7 @@ class descent {
       int worse = 0;
       while (now.iteration < how_.settings_.iterations && loss_ > 0.0) {
         float const rate = schedule.rate(now);
-        if (schedule.done(now) || !goes_on(watch, now.iteration) || !scale_slope()) break;
+        if (schedule.done(now) || !watch(now.iteration, report_.loss_after) || !scale_slope()) break;
         how_.optimizer_.step(ex_, state, slope(), shift_.view(e_), rate);
         evaluate();
         now.loss = loss_;
@@ -120,25 +120,16 @@ class descent {
     }
 
    private:
-    template <class Watch>
-    bool goes_on(Watch& watch, int iteration) const {
-      if constexpr (std::is_void_v<decltype(watch(iteration, report_.loss_after))>) {
-        watch(iteration, report_.loss_after);
-        return true;
-      } else {
-        return watch(iteration, report_.loss_after);
-      }
-    }
-
     host_view<float const> slope() const { return slope_.view(e_); }
+    host_view<float> residue() const { return has_gradient_in_place<Objective> ? slope_.view(e_) : apart_.view(e_); }
 
     /// Measures the codes that came in and round to nearest, and leaves the gradient there.
     void begin() {
       std::fill(shift_.begin(), shift_.end(), 0.0f);
       std::fill(best_shift_.begin(), best_shift_.end(), 0.0f);
       std::copy_n(q_.codes.data(), start_.size(), start_.data());
-      report_.error_before = round_.residue_of(ex_, host_view<code_type const>(q_.codes), slope_.view(e_));
-      report_.loss_before = objective_.loss(ex_, slope());
+      report_.error_before = round_.residue_of(ex_, host_view<code_type const>(q_.codes), residue());
+      report_.loss_before = objective_.loss(ex_, host_view<float const>(residue()));
       evaluate();
       nearest_error_ = error_;
       limit_ = error_ * std::pow(10.0, how_.settings_.budget_db / 10.0);
@@ -149,8 +140,8 @@ class descent {
 
     /// Rounds the shifted weight and stores the objective's gradient there.
     void evaluate() {
-      error_ = round_(ex_, host_view<float const>(shift_.view(e_)), candidate_.view(e_), slope_.view(e_));
-      loss_ = objective_.gradient(ex_, slope(), slope_.view(e_));
+      error_ = round_(ex_, host_view<float const>(shift_.view(e_)), candidate_.view(e_), residue());
+      loss_ = objective_.gradient(ex_, host_view<float const>(residue()), slope_.view(e_));
     }
 
     /// Turns dL/dE into dL/dZ of the scaled objective; returns whether it can be followed.
@@ -208,7 +199,8 @@ class descent {
     extents2 e_;
     host_buffer<float> shift_;       ///< Z
     host_buffer<float> best_shift_;  ///< Z of the best candidate
-    host_buffer<float> slope_;       ///< E, then the gradient
+    host_buffer<float> slope_;       ///< the gradient
+    host_buffer<float> apart_;       ///< E where it does not share the gradient's memory
     host_buffer<code_type> candidate_;
     host_buffer<code_type> start_;  ///< the codes that came in
     solve_report report_;
