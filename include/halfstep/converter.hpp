@@ -3,6 +3,7 @@
 
 #include <halfstep/calibration/files.hpp>
 #include <halfstep/convert/job.hpp>
+#include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/piece.hpp>
@@ -20,6 +21,7 @@
 #include <halfstep/convert/quality_text.hpp>
 #include <halfstep/convert/report.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/source_rows.hpp>
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/lora/adapter.hpp>

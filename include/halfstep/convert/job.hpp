@@ -14,6 +14,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/random.hpp>
+#include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -32,8 +33,9 @@ struct piece_result {
 class quantize_job {
  public:
   quantize_job(planned_tensor const& tensor, codec const& how, safetensors::header const& output,
-               convert_settings const& settings)
+               convert_settings const& settings, lora_merge const* merge = nullptr)
       : tensor_(&tensor),
+        merge_(merge),
         codec_(&how),
         extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
         key_(random_key(settings.seed, tensor.input.name)) {
@@ -64,6 +66,10 @@ class quantize_job {
   halfstep::codec const& codec() const { return *codec_; }
   extents2 extents() const { return extents_; }
   std::uint64_t key() const { return key_; }
+
+  /// Returns what adapters add to the weight, null where there are none.
+  std::shared_ptr<weight_delta const> delta() const { return merge_ != nullptr ? merge_->at(input().name) : nullptr; }
+
   index_t pieces() const { return (extents_.rows + piece_rows_ - 1) / piece_rows_; }
   index_t first_row(index_t piece) const { return piece * piece_rows_; }
   index_t rows(index_t piece) const { return std::min(piece_rows_, extents_.rows - first_row(piece)); }
@@ -135,6 +141,7 @@ class quantize_job {
 
  private:
   planned_tensor const* tensor_;
+  lora_merge const* merge_;
   halfstep::codec const* codec_;
   safetensors::tensor const* codes_ = nullptr;
   safetensors::tensor const* scales_ = nullptr;

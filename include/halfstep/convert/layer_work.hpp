@@ -99,10 +99,10 @@ class layer_work {
 
   std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(scales_.data()) + job_.group_offset(row); }
 
-  /// Reads the weight, widened and rotated.
+  /// Reads the weight, widened, merged with adapters and rotated.
   void load() {
     auto const& tensor = job_.input();
-    int const group = recipe_of_job().rotation_group;
+    auto const delta = job_.delta();
     for_each_tile([&](index_t first, index_t rows) {
       extents2 const e{rows, job_.extents().columns};
       auto const lease = pool_.take();
@@ -110,16 +110,9 @@ class layer_work {
       auto const bytes = (*lease).input(rows * row_bytes);
       input_.read(tensor, static_cast<std::uint64_t>(first * row_bytes), bytes);
       host_view<float> const to(weight_.data() + first * e.columns, e, first);
-      with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
-        host_view<Source const> const from{reinterpret_cast<Source const*>(bytes.data()), e, first};
-        if (group != 0)
-          hadamard_regular(serial{}, from, to, group);
-        else
-          widen(serial{}, from, to);
-      });
+      detail::prepare_rows(tensor.type, {bytes.data(), e, first}, delta.get(), recipe_of_job().rotation_group, to);
       if (is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) return;
-      detail::refuse_nonfinite(tensor, {bytes.data(), e, first});
-      throw value_error("cannot quantize '" + tensor.name + "': its rotated weights exceed FP32; convert it without --convrot");
+      detail::refuse_prepared(tensor, {bytes.data(), e, first}, delta.get());
     });
   }
 
@@ -240,12 +233,24 @@ class layer_work {
 
   void store_bias(artifact const& part) {
     auto const* const stored = input_.head().find(part.spec.name);
+    auto const change = bias_change(part.spec.name);
     with_source_type(part.spec.type, [&]<class Bias>(std::type_identity<Bias>) {
       std::vector<Bias> bias(static_cast<std::size_t>(job_.extents().rows));
       input_.read(*stored, 0, std::as_writable_bytes(std::span(bias)));
-      if (!shift_.empty()) correct_bias(shift_, std::span(bias));
+      if (!change.empty()) correct_bias(change, std::span(bias));
       output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(bias)));
     });
+  }
+
+  /// Returns what the bias gets in all: what rounding takes from the mean, and what adapters add; empty for nothing.
+  std::vector<double> bias_change(std::string const& name) const {
+    auto const delta = how_.merge != nullptr ? how_.merge->at(name) : nullptr;
+    if (delta == nullptr) return shift_;
+    std::vector<float> merged(static_cast<std::size_t>(job_.extents().rows));
+    delta->add_to(host_view<float>(merged.data(), {job_.extents().rows, 1}));
+    std::vector<double> change(merged.begin(), merged.end());
+    for (std::size_t i = 0; i < shift_.size(); ++i) change[i] += shift_[i];
+    return change;
   }
 
   void add_method(std::string const& text) {

@@ -4,91 +4,59 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <numeric>
 #include <span>
 #include <string>
 #include <type_traits>
 
 #include <halfstep/convert/job.hpp>
+#include <halfstep/convert/source_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/group_range.hpp>
-#include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/kernel/widen.hpp>
+#include <halfstep/lora/delta.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 namespace halfstep {
-
-namespace detail {
-
-/// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.
-inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows) {
-  with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
-    auto const* const x = static_cast<Source const*>(rows.data);
-    for (index_t i = 0; i < rows.extents.count(); ++i) {
-      if (is_finite(x[i])) continue;
-      index_t const place = rows.first_row * rows.extents.columns + i;
-      float const value = widen(x[i]);
-      throw value_error("cannot quantize '" + tensor.name + "': element " + std::to_string(place) + " (row " +
-                        std::to_string(place / rows.extents.columns) + ", column " +
-                        std::to_string(place % rows.extents.columns) + ") is " +
-                        (value != value ? "NaN"
-                         : value > 0    ? "infinite"
-                                        : "minus infinite") +
-                        "; keep such tensors as they are with --nan keep");
-    }
-  });
-}
-
-}  // namespace detail
 
 /// A piece of a quantized tensor in memory, tile by tile: whole rows that stay in cache through every step.
 class piece_worker {
  public:
   /// Works on `rows` rows of `job` from `first_row` on, whose bytes are in `input`.
   piece_worker(quantize_job const& job, workspace& memory, std::span<std::byte const> input, index_t first_row, index_t rows)
-      : job_(job), memory_(memory), input_(input), first_row_(first_row), rows_(rows) {
+      : job_(job), memory_(memory), input_(input), delta_(job.delta()), first_row_(first_row), rows_(rows) {
     extents2 const e = job.extents();
     index_t const granule = std::lcm(job.group_rows(), residual_tile_rows);
     tile_rows_ = std::max(granule, (index_t{1} << 16) / std::max<index_t>(e.columns, 1) / granule * granule);
   }
 
-  /// Calls `f(first, source)` for every tile: its first row within the piece, and its rows as the codec reads them, rotated
-  /// where the recipe rotates.
+  /// Calls `f(first, source)` for every tile: its first row within the piece, and its rows as the codec reads them, merged
+  /// with adapters where there are any and rotated where the recipe rotates.
   template <class F>
   void for_each_tile(F const& f) const {
     dtype const type = job_.input().type;
     auto const element = static_cast<index_t>(bits_of(type) / 8);
     index_t const columns = job_.extents().columns;
-    int const group = job_.tensor().how.rotation_group;
     for (index_t first = 0; first < rows_; first += tile_rows_) {
       extents2 const e{std::min(tile_rows_, rows_ - first), columns};
       erased_rows const stored{input_.data() + first * columns * element, e, first_row_ + first};
-      if (group == 0 && codec::reads(type)) {
+      if (as_stored()) {
         f(first, stored, stored);
         continue;
       }
       host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
-      with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
-        host_view<Source const> const from{static_cast<Source const*>(stored.data), e, stored.first_row};
-        if (group != 0)
-          hadamard_regular(serial{}, from, wide, group);
-        else
-          widen(serial{}, from, wide);
-      });
+      detail::prepare_rows(type, stored, delta_.get(), job_.tensor().how.rotation_group, wide);
       f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
     }
   }
 
   /// Returns the kernels for what `for_each_tile` hands out.
-  codec_kernels const& kernels() const {
-    dtype const type = job_.input().type;
-    return job_.codec().kernels(job_.tensor().how.rotation_group == 0 && codec::reads(type) ? type : dtype::f32);
-  }
+  codec_kernels const& kernels() const { return job_.codec().kernels(as_stored() ? job_.input().type : dtype::f32); }
 
   /// Raises the job's spanning ranges to those of this piece. Throws value_error at NaN or infinity.
   void range(quantize_job& job) const {
@@ -137,6 +105,9 @@ class piece_worker {
   }
 
  private:
+  /// Whether the codec reads the rows as they are in the file.
+  bool as_stored() const { return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && codec::reads(job_.input().type); }
+
   index_t group_offset(index_t first) const {
     if (first == 0 || job_.spans() || job_.scales() == nullptr) return 0;
     return job_.codec().groups({first, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
@@ -146,9 +117,7 @@ class piece_worker {
   void require_finite(std::span<value_range const> ranges, erased_rows stored) const {
     if (!ranges.empty()) {
       if (std::all_of(ranges.begin(), ranges.end(), [](value_range r) { return is_finite(r.amax); })) return;
-      detail::refuse_nonfinite(job_.input(), stored);
-      throw value_error("cannot quantize '" + job_.input().name +
-                        "': its rotated weights exceed FP32; convert it without --convrot");
+      detail::refuse_prepared(job_.input(), stored, delta_.get());
     }
     value_range whole{};
     with_source_type(job_.input().type, [&]<class Source>(std::type_identity<Source>) {
@@ -160,6 +129,7 @@ class piece_worker {
   quantize_job const& job_;
   workspace& memory_;
   std::span<std::byte const> input_;
+  std::shared_ptr<weight_delta const> delta_;
   index_t first_row_;
   index_t rows_;
   index_t tile_rows_ = 1;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <halfstep/convert/job.hpp>
+#include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/layer_work.hpp>
 #include <halfstep/convert/piece.hpp>
@@ -48,7 +49,7 @@ class conversion {
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
       if (tensor.what != action::quantize) continue;
-      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings);
+      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings, better.merge);
       if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
       write_later(job, what);
       if (is_whole(tensor))
@@ -81,6 +82,9 @@ class conversion {
   /// Returns the jobs, in the order of the input's bytes.
   std::deque<quantize_job>& jobs() { return jobs_; }
 
+  /// Returns what is merged into the weights, null for nothing.
+  lora_merge const* merge() const { return better_.merge; }
+
   /// Returns the quality of every quantized layer, in the order of the input's bytes.
   std::vector<layer_quality> quality() const {
     std::vector<layer_quality> all;
@@ -101,8 +105,8 @@ class conversion {
 
   void cut_copy(planned_tensor const& tensor) {
     auto const* const made = output_.head().find(tensor.outputs.at(0).spec.name);
-    std::uint64_t const bytes = tensor.input.end - tensor.input.begin;
-    for (std::uint64_t first = 0; first < bytes; first += settings_.piece_bytes)
+    std::uint64_t const step = kept_piece_bytes(tensor.input, settings_, better_.merge);
+    for (std::uint64_t first = 0; first < tensor.input.bytes(); first += step)
       pieces_.push_back({kind::copy, &tensor, nullptr, made, first});
   }
 
@@ -173,10 +177,9 @@ class conversion {
     std::uint64_t done = 0;
     switch (p.what) {
       case kind::copy: {
-        done = std::min(settings_.piece_bytes, p.tensor->input.end - p.tensor->input.begin - p.index);
-        auto const bytes = (*lease).input(static_cast<index_t>(done));
-        input_.read(p.tensor->input, p.index, bytes);
+        auto const bytes = kept_piece(input_, p.tensor->input, p.index, settings_, better_.merge, *lease);
         output_.write(*p.copy, p.index, bytes);
+        done = bytes.size();
         break;
       }
       case kind::range:

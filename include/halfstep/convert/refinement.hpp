@@ -1,17 +1,19 @@
-// How a conversion finds codes and scales beyond rounding to nearest on the largest magnitudes.
+// What a conversion does beyond rounding a file's weights to nearest on the largest magnitudes.
 #pragma once
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/lora/merge.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 
 namespace halfstep {
 
-/// The stages that layers may ask for, their numbers, and what is known of the layers' inputs.
+/// The stages that layers may ask for, their numbers, what is known of the layers' inputs, and what is merged into the weights.
 struct refinement {
   stage_table stages;
   solve_options options;
   calibration_files const* inputs = nullptr;  ///< borrowed; null where nothing is known
+  lora_merge const* merge = nullptr;          ///< borrowed; null where nothing is merged
 };
 
 }  // namespace halfstep

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/core/random.hpp>
@@ -41,11 +42,11 @@ inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetens
   }
 }
 
-inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, std::uint64_t count, safetensors::reader const& input,
-                        safetensors::writer const& output, workspace& memory) {
-  auto const before = memory.input(static_cast<index_t>(count));
-  auto const after = memory.codes(static_cast<index_t>(count));
-  input.read(tensor.input, first, before);
+inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, convert_settings const& settings,
+                        lora_merge const* merge, safetensors::reader const& input, safetensors::writer const& output,
+                        workspace& memory) {
+  auto const before = kept_piece(input, tensor.input, first, settings, merge, memory);
+  auto const after = memory.codes(static_cast<index_t>(before.size()));
   output.read_back(*output.head().find(tensor.outputs.at(0).spec.name), first, after);
   if (std::memcmp(before.data(), after.data(), before.size()) != 0)
     throw contract_error("tensor '" + tensor.input.name +
@@ -67,7 +68,7 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
     quantize_job* job;
     planned_tensor const* copy;
     index_t first;
-    index_t count;
+    index_t count;  ///< of rows
   };
   std::vector<check> checks;
   for (auto& job : done.jobs()) {
@@ -83,10 +84,9 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
   if (settings.verify == verification::full) {
     for (auto const& tensor : what.tensors) {
       if (tensor.what != action::keep) continue;
-      std::uint64_t const bytes = tensor.input.end - tensor.input.begin;
-      for (std::uint64_t first = 0; first < bytes; first += settings.piece_bytes)
-        checks.push_back(
-            {nullptr, &tensor, static_cast<index_t>(first), static_cast<index_t>(std::min(settings.piece_bytes, bytes - first))});
+      std::uint64_t const step = kept_piece_bytes(tensor.input, settings, done.merge());
+      for (std::uint64_t first = 0; first < tensor.input.bytes(); first += step)
+        checks.push_back({nullptr, &tensor, static_cast<index_t>(first), 0});
     }
   }
   workspace_pool pool;
@@ -97,8 +97,7 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
     if (c.job != nullptr)
       detail::verify_rows(*c.job, c.first, c.count, input, output, *lease);
     else
-      detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), static_cast<std::uint64_t>(c.count), input, output,
-                          *lease);
+      detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), settings, done.merge(), input, output, *lease);
   });
 }
 

@@ -1,0 +1,62 @@
+// Rows of a weight on their way from the file to the quantizer: widened to FP32, merged with adapters, rotated.
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/magnitude.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/kernel/widen.hpp>
+#include <halfstep/lora/delta.hpp>
+#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/safetensors/header.hpp>
+
+namespace halfstep::detail {
+
+/// Stores rows of type `type` in FP32: with `delta` added unless it is null, then with groups of `rotation_group` columns rotated
+/// unless that is 0.
+inline void prepare_rows(dtype type, erased_rows stored, weight_delta const* delta, int rotation_group, host_view<float> to) {
+  with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
+    host_view<Source const> const from{static_cast<Source const*>(stored.data), stored.extents, stored.first_row};
+    if (rotation_group != 0 && delta == nullptr)
+      hadamard_regular(serial{}, from, to, rotation_group);
+    else
+      widen(serial{}, from, to);
+  });
+  if (delta == nullptr) return;
+  delta->add_to(to);
+  if (rotation_group != 0) hadamard_regular(serial{}, host_view<float const>(to), to, rotation_group);
+}
+
+/// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.
+inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows) {
+  with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
+    auto const* const x = static_cast<Source const*>(rows.data);
+    for (index_t i = 0; i < rows.extents.count(); ++i) {
+      if (is_finite(x[i])) continue;
+      index_t const place = rows.first_row * rows.extents.columns + i;
+      float const value = widen(x[i]);
+      throw value_error("cannot quantize '" + tensor.name + "': element " + std::to_string(place) + " (row " +
+                        std::to_string(place / rows.extents.columns) + ", column " +
+                        std::to_string(place % rows.extents.columns) + ") is " +
+                        (value != value ? "NaN"
+                         : value > 0    ? "infinite"
+                                        : "minus infinite") +
+                        "; keep such tensors as they are with --nan keep");
+    }
+  });
+}
+
+/// Throws value_error for rows that hold NaN or infinity after `prepare_rows`.
+[[noreturn]] inline void refuse_prepared(safetensors::tensor const& tensor, erased_rows stored, weight_delta const* delta) {
+  refuse_nonfinite(tensor, stored);
+  throw value_error("cannot quantize '" + tensor.name + "': its " +
+                    (delta == nullptr ? "rotated weights exceed FP32; convert it without --convrot"
+                                      : "weights exceed FP32 once its LoRAs are merged; merge them with less strength"));
+}
+
+}  // namespace halfstep::detail
