@@ -106,8 +106,9 @@ TEST(Gemm, TakesEitherOperandTransposed) {
     for (index_t j = 0; j < 270; ++j) bt[j * 123 + k] = b[k * 270 + j];
   extents2 const out{300, 270};
   halfstep::gemm(serial{}, a.view({300, 123}), b.view({123, 270}), expected.view(out));
-  for (auto const [how_a, how_b] : {std::pair{operand::plain, operand::transposed}, std::pair{operand::transposed, operand::plain},
-                                    std::pair{operand::transposed, operand::transposed}}) {
+  for (auto const& [how_a, how_b] :
+       {std::pair{operand::plain, operand::transposed}, std::pair{operand::transposed, operand::plain},
+        std::pair{operand::transposed, operand::transposed}}) {
     host_view<float const> const left = how_a == operand::plain ? a.view({300, 123}) : at.view({123, 300});
     host_view<float const> const right = how_b == operand::plain ? b.view({123, 270}) : bt.view({270, 123});
     halfstep::gemm(threads(2), left, how_a, right, how_b, c.view(out));

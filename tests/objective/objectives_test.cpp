@@ -10,7 +10,7 @@
 #include <halfstep/objective/mean_square.hpp>
 #include <halfstep/objective/principal.hpp>
 
-#include "support/weights.hpp"
+#include "../support/weights.hpp"
 
 namespace {
 

@@ -14,7 +14,7 @@
 #include <halfstep/optimizer/prodigy.hpp>
 #include <halfstep/optimizer/radam.hpp>
 
-#include "support/weights.hpp"
+#include "../support/weights.hpp"
 
 namespace {
 

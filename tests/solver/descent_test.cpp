@@ -26,7 +26,7 @@
 #include <halfstep/solver/descent.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
-#include "support/weights.hpp"
+#include "../support/weights.hpp"
 
 namespace {
 
