@@ -47,6 +47,20 @@ bad_values() {
   bad_value --comfy_target nowhere
   bad_value --quality-threshold high
   bad_value --manual_seed seven
+  bad_value --scale_optimization best
+  bad_value --sqnr-budget -1
+  bad_value --num_iter 0
+  bad_value --lr 0
+  bad_value --lr_schedule cosine
+  bad_value --lr_adaptive_mode never
+  bad_value --lr-threshold-mode both
+  bad_value --lr_gamma 2
+  bad_value --lr_factor 1
+  bad_value --lr-shape-influence 3
+  bad_value --top_p 1.5
+  bad_value --min_k 0
+  bad_value --early-stop-stall 0
+  bad_value --calib_samples none
 }
 
 progress() {
@@ -66,6 +80,13 @@ contradictions() {
   refuses 2 "--convrot with block scaling" "${usual[@]}" --convrot --scaling_mode block
   says "--convrot with block scaling: named" 'convrot'
   refuses 2 "--fp16 --int8" "${usual[@]}" --fp16 --int8
+  refuses 2 "--simple with a solver" "${usual[@]}" --simple --optimizer coordinate
+  says "--simple with a solver: named" 'optimizer coordinate'
+  refuses 2 "--simple with searched scales" "${usual[@]}" --simple --scale_optimization mse
+  refuses 2 "--fp16 with a solver" "${usual[@]}" --fp16 --optimizer adamw
+  refuses 2 "a solver with stochastic rounding" "${usual[@]}" --optimizer coordinate --rounding stochastic
+  refuses 2 "--static-activations without calibration data" "${usual[@]}" --static-activations
+  says "--static-activations without calibration data: what is missing" 'calibration-data'
 }
 
 unbuilt() {  # FLAG [VALUE]
@@ -74,7 +95,7 @@ unbuilt() {  # FLAG [VALUE]
 }
 unbuilt_flags() {
   local flag
-  for flag in --fp8 --requantize --resume --fullmatch --full_matrix --input_scale --static-activations --smoothquant --gptq-actorder \
+  for flag in --fp8 --requantize --resume --fullmatch --smoothquant --gptq-actorder \
     --no-gptq-actorder --gptq-fast --gptq-turbo --quip-actorder --no-quip-actorder --quip-hadamard --no-quip-hadamard \
     --quip-store-transformed --quip-checkpointed --merge-lora-lenient --no-merge-lora-dampen --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
@@ -86,14 +107,6 @@ unbuilt_flags() {
   unbuilt --fallback fp16
   unbuilt --log file.log
   unbuilt --optimizer gptq
-  unbuilt --optimizer original
-  unbuilt --scale_optimization mse
-  unbuilt --num_iter 100
-  unbuilt --lr 0.1
-  unbuilt --top_p 0.3
-  unbuilt --lr_schedule plateau
-  unbuilt --calibration-data stats.safetensors
-  unbuilt --calib_samples 100
   unbuilt --merge-lora lora.safetensors
   unbuilt --merge-loras a.safetensors
   unbuilt --streaming-mode auto
@@ -120,7 +133,26 @@ spellings() {
   rm -f out/*
 }
 
+learned() {
+  local name
+  for name in coordinate original adamw radam prodigy; do
+    converts "--optimizer $name" "${usual[@]}" --force --optimizer $name --num_iter 5 --lr 0.01 --min_k 8 --report-quality out/report.txt
+    check "--optimizer $name is in the report" grep -q "$name, k = " out/report.txt
+    check "--optimizer $name leaves no report of a worse objective" test -z "$(grep -- 'solved.*-[0-9]' stdout)"
+  done
+  converts "--lr_schedule plateau" "${usual[@]}" --force --optimizer adamw --num_iter 5 --lr_schedule plateau --lr_patience 1 --lr_cooldown 0
+  converts "--lr_schedule exponential" "${usual[@]}" --force --optimizer adamw --num_iter 5 --lr_schedule exponential --lr_gamma 0.9
+  converts "--full_matrix" "${usual[@]}" --force --optimizer coordinate --full_matrix
+  converts "--scale_optimization mse" "${usual[@]}" --force --scale_optimization mse
+  check "mse without calibration data warns" grep -q 'warning: --scale_optimization mse' stderr
+  rm -f out/*
+}
+
 no_effect() {
+  converts "--num_iter without a solver" "${usual[@]}" --num_iter 5 --calib_samples 3
+  check "--num_iter says that it changes nothing" grep -q -- '--num-iter changes nothing here' stderr
+  check "--calib_samples says that it changes nothing" grep -q -- '--calib_samples changes nothing' stderr
+  rm -f out/*
   converts "--block_size with axis scaling" "${usual[@]}" --comfy_quant --scaling_mode axis --block_size 64
   check "a flag that changes nothing says so" grep -q -- '--block_size changes nothing' stdout stderr
   rm -f out/*
@@ -190,6 +222,7 @@ contradictions
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings
+learned
 no_effect
 help
 dry_run

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -34,25 +35,35 @@
 
 namespace halfstep {
 
+/// Memory that one layer after the other works in; it grows to the largest and stays.
+struct layer_memory {
+  host_buffer<float> weight;
+  host_buffer<std::int8_t> codes;
+  host_buffer<float> scales;
+
+  void grow(index_t elements, index_t groups) {
+    if (weight.size() < elements) {
+      weight = {};
+      codes = {};
+      weight = host_buffer<float>(elements);
+      codes = host_buffer<std::int8_t>(elements);
+    }
+    if (scales.size() < groups) scales = host_buffer<float>(groups);
+  }
+};
+
 /// A layer in memory: its weight in FP32 in the basis that is quantized, codes and scales. All threads work on it together.
 ///
-/// Holds 1.25 times the weight in FP32, once more of it while it is measured, and what a solver needs. The bytes written depend
-/// on nothing but the weight, the recipe, the options and the statistics.
+/// Holds 1.25 times the weight in FP32, once more of it where outputs are measured, and what a solver needs. The bytes written
+/// depend on nothing but the weight, the recipe, the options and the statistics.
 class layer_work {
  public:
   /// Borrows everything.
   layer_work(any_host const& team, quantize_job& job, refinement const& how, safetensors::reader const& input,
-             safetensors::writer& output, observer const& watcher, workspace_pool& pool)
-      : team_(team),
-        job_(job),
-        how_(how),
-        input_(input),
-        output_(output),
-        watcher_(watcher),
-        pool_(pool),
-        weight_(job.extents().count()),
-        codes_(job.extents().count()),
-        scales_(job.codec().groups(job.extents()).count()) {}
+             safetensors::writer& output, observer const& watcher, workspace_pool& pool, layer_memory& memory)
+      : team_(team), job_(job), how_(how), input_(input), output_(output), watcher_(watcher), pool_(pool), memory_(memory) {
+    memory_.grow(job.extents().count(), groups().count());
+  }
 
   /// Does all of it. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
   void operator()() {
@@ -72,9 +83,12 @@ class layer_work {
 
  private:
   recipe const& recipe_of_job() const { return job_.tensor().how; }
-  host_view<float const> weight() const { return weight_.view(job_.extents()); }
+  extents2 groups() const { return job_.codec().groups(job_.extents()); }
+  host_view<float const> weight() const { return {memory_.weight.data(), job_.extents()}; }
   layer_matrices matrices() const {
-    return {weight(), codes_.view(job_.extents()), scales_.view(job_.codec().groups(job_.extents())),
+    return {weight(),
+            {memory_.codes.data(), job_.extents()},
+            {memory_.scales.data(), groups()},
             job_.codec().geometry(job_.extents())};
   }
 
@@ -94,10 +108,10 @@ class layer_work {
 
   erased_rows rows_of(index_t first, index_t rows) const {
     extents2 const e{rows, job_.extents().columns};
-    return {weight_.data() + first * e.columns, e, first};
+    return {memory_.weight.data() + first * e.columns, e, first};
   }
 
-  std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(scales_.data()) + job_.group_offset(row); }
+  std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(memory_.scales.data()) + job_.group_offset(row); }
 
   /// Reads the weight, widened, merged with adapters and rotated.
   void load() {
@@ -109,7 +123,7 @@ class layer_work {
       auto const row_bytes = static_cast<index_t>(bits_of(tensor.type) / 8) * e.columns;
       auto const bytes = (*lease).input(rows * row_bytes);
       input_.read(tensor, static_cast<std::uint64_t>(first * row_bytes), bytes);
-      host_view<float> const to(weight_.data() + first * e.columns, e, first);
+      host_view<float> const to(memory_.weight.data() + first * e.columns, e, first);
       detail::prepare_rows(tensor.type, {bytes.data(), e, first}, delta.get(), recipe_of_job().rotation_group, to);
       if (is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) return;
       detail::refuse_prepared(tensor, {bytes.data(), e, first}, delta.get());
@@ -163,7 +177,7 @@ class layer_work {
   void encode() {
     for_each_tile([&](index_t first, index_t rows) {
       job_.codec().from_f32.encode(rows_of(first, rows), groups_at(first), job_.key(),
-                                   codes_.data() + first * job_.extents().columns);
+                                   memory_.codes.data() + first * job_.extents().columns);
     });
   }
 
@@ -192,17 +206,26 @@ class layer_work {
 
   void measure() {
     extents2 const e = job_.extents();
-    host_buffer<float> const decoded(e.count());
+    std::mutex guard;
     for_each_tile([&](index_t first, index_t rows) {
       auto const part = rows_of(first, rows);
-      auto const* const q = codes_.data() + first * e.columns;
+      auto const* const q = memory_.codes.data() + first * e.columns;
       job_.codec().from_f32.measure(part, groups_at(first), q, job_.error().data() + first / residual_tile_rows);
-      job_.codec().decode(q, groups_at(first), part.extents, decoded.data() + first * e.columns);
+      auto const lease = pool_.take();
+      host_view<float> const decoded((*lease).rows(part.extents.count()).data(), part.extents);
+      job_.codec().decode(q, groups_at(first), part.extents, decoded.data());
+      host_view<float const> const scales(reinterpret_cast<float const*>(groups_at(first)), job_.codec().groups(part.extents));
+      auto const bins = error_histogram(serial{}, host_view<float const>(static_cast<float const*>(part.data), part.extents),
+                                        host_view<float const>(decoded), scales, job_.codec().geometry(part.extents));
+      std::scoped_lock const lock(guard);
+      for (std::size_t i = 0; i < bins.size(); ++i) job_.found().error_steps[i] += bins[i];
     });
-    auto const m = matrices();
-    job_.found().error_steps =
-        error_histogram(team_, weight(), host_view<float const>(decoded.view(e)), host_view<float const>(m.scales), m.geometry);
     if (!inputs_ || !inputs_->rows) return;
+    host_buffer<float> const decoded(e.count());
+    for_each_tile([&](index_t first, index_t rows) {
+      job_.codec().decode(memory_.codes.data() + first * e.columns, groups_at(first), {rows, e.columns},
+                          decoded.data() + first * e.columns);
+    });
     std::vector<float> const shift(shift_.begin(), shift_.end());
     auto const errors = output_error(team_, weight(), decoded.view(e), shift, *inputs_->rows);
     job_.found().output_error = errors.weights;
@@ -210,12 +233,11 @@ class layer_work {
   }
 
   void store() {
-    auto const bytes = [](auto const& memory) {
-      return std::as_bytes(std::span(memory.data(), static_cast<std::size_t>(memory.size())));
-    };
-    output_.write(job_.codes(), 0, bytes(codes_));
-    output_.write(*job_.scales(), 0, bytes(scales_));
-    auto const [low, high] = std::minmax_element(scales_.begin(), scales_.end());
+    std::span<std::int8_t const> const codes(memory_.codes.data(), static_cast<std::size_t>(job_.extents().count()));
+    std::span<float const> const scales(memory_.scales.data(), static_cast<std::size_t>(groups().count()));
+    output_.write(job_.codes(), 0, std::as_bytes(codes));
+    output_.write(*job_.scales(), 0, std::as_bytes(scales));
+    auto const [low, high] = std::minmax_element(scales.begin(), scales.end());
     job_.result(0).scale_min = *low;
     job_.result(0).scale_max = *high;
     for (auto const& part : job_.tensor().outputs) {
@@ -265,9 +287,7 @@ class layer_work {
   safetensors::writer& output_;
   observer const& watcher_;
   workspace_pool& pool_;
-  host_buffer<float> weight_;
-  host_buffer<std::int8_t> codes_;
-  host_buffer<float> scales_;
+  layer_memory& memory_;
   std::optional<input_statistics> inputs_;
   std::vector<double> shift_;
 };

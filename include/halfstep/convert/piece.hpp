@@ -13,10 +13,12 @@
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/source_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
+#include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -96,6 +98,29 @@ class piece_worker {
     });
   }
 
+  /// Returns how far the weights of the first rows are from their codes, in steps; nothing for layouts without scales.
+  ///
+  /// A sample that costs next to nothing: the first rows that are measured together.
+  error_bins histogram(std::span<std::byte const> groups, std::span<std::byte const> codes) const {
+    if (job_.scales() == nullptr) return {};
+    extents2 const e{std::min(rows_, std::lcm(job_.group_rows(), residual_tile_rows)), job_.extents().columns};
+    error_bins bins{};
+    host_buffer<float> const exact(e.count()), decoded(e.count());
+    for_each_tile([&](index_t first, erased_rows, erased_rows rows) {
+      if (first != 0) return;
+      dtype const type =
+          job_.tensor().how.rotation_group == 0 && codec::reads(job_.input().type) ? job_.input().type : dtype::f32;
+      with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
+        widen(serial{}, host_view<Source const>(static_cast<Source const*>(rows.data), e), exact.view(e));
+      });
+      job_.codec().decode(codes.data(), groups.data(), e, decoded.data());
+      host_view<float const> const scales(reinterpret_cast<float const*>(groups.data()), job_.codec().groups(e));
+      bins = error_histogram(serial{}, host_view<float const>(exact.view(e)), host_view<float const>(decoded.view(e)), scales,
+                             job_.codec().geometry(e));
+    });
+    return bins;
+  }
+
   /// Returns the bytes of one row of codes.
   index_t code_row_bytes() const { return static_cast<index_t>(bits_of(job_.codec().code_type) / 8) * job_.extents().columns; }
 
@@ -163,6 +188,8 @@ inline void convert_piece(quantize_job& job, index_t piece, safetensors::reader 
     job.codec().fit(ranges.data(), static_cast<index_t>(ranges.size()), groups.data());
   }
   worker.encode(groups, codes, std::span(job.error()).subspan(static_cast<std::size_t>(first / residual_tile_rows)));
+
+  if (piece == 0) job.found().error_steps = worker.histogram(groups, codes);
 
   output.write(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
   auto& result = job.result(piece);

@@ -70,8 +70,9 @@ class conversion {
       first = last;
     }
     any_host const team(ex);
+    layer_memory memory;
     for (auto* job : whole_) {
-      layer_work(team, *job, better_, input_, output_, watcher_, pool_)();
+      layer_work(team, *job, better_, input_, output_, watcher_, pool_, memory)();
       if (!watcher_.advanced) continue;
       watcher_.advanced(job->input().name, job->input().end - job->input().begin);
       if (auto const* bias = input_.head().find(job->found().layer + ".bias"); bias && job->tensor().added.bias)

@@ -74,7 +74,6 @@ singular_vectors leading_singular_vectors(Executor const& ex, host_view<float co
     detail::multiply(ex, a, operand::plain, z.view(right), y.view(left));
     orthonormalize(ex, y.view(left), y_scratch);
   }
-  orthonormalize(ex, y.view(left), y_scratch);
   // With Y orthonormal, a ~ Y Z^T for Z = a^T Y; the eigenvectors X of Z^T Z turn both into singular vectors.
   detail::multiply(ex, a, operand::transposed, y.view(left), z.view(right));
   host_buffer<double> gram(small.count());

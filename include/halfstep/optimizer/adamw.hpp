@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string_view>
 
+#include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -49,11 +50,11 @@ struct adamw {
     float const kept = 1.0f - rate * decay;
     for_each_index(ex, x.extents().count(), [&](index_t i) {
       float const slope = g.data()[i];
-      float const m = beta1 * state.first[i] + (1.0f - beta1) * slope;
-      float const v = beta2 * state.second[i] + (1.0f - beta2) * slope * slope;
+      float const m = settled(beta1 * state.first[i]) + settled((1.0f - beta1) * slope);
+      float const v = settled(beta2 * state.second[i]) + settled((1.0f - beta2) * slope * slope);
       state.first[i] = m;
       state.second[i] = v;
-      x.data()[i] = kept * x.data()[i] - length * m / (std::sqrt(v) * spread + epsilon);
+      x.data()[i] = settled(kept * x.data()[i]) - length * m / (settled(std::sqrt(v) * spread) + epsilon);
     });
   }
 };

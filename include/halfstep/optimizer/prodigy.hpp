@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -34,6 +35,7 @@ struct prodigy {
   float epsilon = 1e-8f;
   double first_distance = 1e-6;  ///< d before the first step
 
+  /// What is remembered of a descent.
   struct state_type {
     host_buffer<float> fast;       ///< z
     host_buffer<float> second;     ///< v
@@ -75,18 +77,18 @@ struct prodigy {
       for (index_t i = t * task; i < std::min(count, (t + 1) * task); ++i) {
         float const here = x.data()[i];
         float const gradient = g.data()[i];
-        slope -= static_cast<double>(gradient) * static_cast<double>(here);
-        float const s = forget * state.direction[i] + gathered * gradient;
+        slope -= static_cast<double>(gradient) * static_cast<double>(here);  // exact products
+        float const s = settled(forget * state.direction[i]) + settled(gathered * gradient);
         state.direction[i] = s;
         length += static_cast<double>(std::fabs(s));
         float const scaled = scale * gradient;
-        float const v = beta2 * state.second[i] + (1.0f - beta2) * scaled * scaled;
+        float const v = settled(beta2 * state.second[i]) + settled((1.0f - beta2) * scaled * scaled);
         state.second[i] = v;
-        float const root = std::sqrt(v) * spread + damping;
-        float const mean = (here - (1.0f - beta1) * state.fast[i]) / beta1;
+        float const root = settled(std::sqrt(v) * spread) + damping;
+        float const mean = (here - settled((1.0f - beta1) * state.fast[i])) / beta1;
         float const fast = root > 0.0f ? state.fast[i] - rate * scale * scaled / root : state.fast[i];
         state.fast[i] = fast;
-        x.data()[i] = (1.0f - beta1) * fast + beta1 * (mean + share * (fast - mean));
+        x.data()[i] = settled((1.0f - beta1) * fast) + settled(beta1 * (mean + settled(share * (fast - mean))));
       }
       slopes[static_cast<std::size_t>(t)] = slope;
       lengths[static_cast<std::size_t>(t)] = length;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string_view>
 
+#include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
@@ -50,11 +51,11 @@ struct radam {
     auto const spread = static_cast<float>(rectified * std::sqrt(1.0 - std::pow(static_cast<double>(beta2), state.steps)));
     for_each_index(ex, x.extents().count(), [&](index_t i) {
       float const slope = g.data()[i];
-      float const m = beta1 * state.first[i] + (1.0f - beta1) * slope;
-      float const v = beta2 * state.second[i] + (1.0f - beta2) * slope * slope;
+      float const m = settled(beta1 * state.first[i]) + settled((1.0f - beta1) * slope);
+      float const v = settled(beta2 * state.second[i]) + settled((1.0f - beta2) * slope * slope);
       state.first[i] = m;
       state.second[i] = v;
-      x.data()[i] -= length * m * (spread > 0.0f ? spread / (std::sqrt(v) + epsilon) : 1.0f);
+      x.data()[i] -= settled(length * m * (spread > 0.0f ? spread / (std::sqrt(v) + epsilon) : 1.0f));
     });
   }
 };
