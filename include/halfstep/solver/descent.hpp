@@ -33,8 +33,8 @@ struct descent_settings {
 ///
 /// Kept is the best of the *rounded* candidates whose |E|^2 is within the budget; what came in stays where none is better, so the
 /// result is never worse. Two ways back keep iterations from being wasted: a candidate beyond the budget is shrunk towards Z = 0
-/// to where the budget should be (the cost grows with Z^2), and after five iterations that are not at least as good as the best,
-/// within 1 %, Z returns to the best one's.
+/// to where the budget should be (the cost grows with Z^2), and from the fifth iteration without a new best on, one that is more
+/// than 1 % worse than the best, or beyond the budget, makes Z return to the best one's.
 /// Stops after the iterations, where the schedule says so, at a loss of 0, and at a gradient of 0 or beyond FP32.
 template <class Optimizer, class Schedule>
 class descent {
@@ -63,7 +63,7 @@ class descent {
   }
 
  private:
-  static constexpr int patience = 5;         ///< iterations worse than the best before Z returns to it
+  static constexpr int patience = 5;         ///< iterations without a new best before Z returns to it
   static constexpr double tolerance = 1.01;  ///< of a loss that counts as no worse
 
   /// One layer's optimization.
