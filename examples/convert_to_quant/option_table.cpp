@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include <CLI/CLI.hpp>
 
@@ -115,6 +116,28 @@ void set_threshold_mode(CLI::App& app, option_row const& row, options& o) {
 
 void set_calibration_data(CLI::App& app, option_row const& row, options& o) {
   app.add_option(registered(row), o.calibration_data)->expected(1, -1);
+}
+
+void set_merge_loras(CLI::App& app, option_row const& row, options& o) {
+  app.add_option(registered(row), o.merge_loras)->expected(1, -1);
+}
+
+void set_merge_dampen(CLI::App& app, option_row const& row, options& o) {
+  app.add_option_function<std::string>(registered(row),
+                                       [&o](std::string const& got) {
+                                         std::string word = got;
+                                         std::transform(word.begin(), word.end(), word.begin(),
+                                                        [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+                                         if (!word.empty() && word != "true" && word != "false")
+                                           throw CLI::ValidationError("--merge-lora-dampen",
+                                                                      "got '" + got + "', takes True or False");
+                                         o.merge_lora_dampen = word != "false";
+                                       })
+      ->expected(0, 1);
+}
+
+void set_no_merge_dampen(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.merge_lora_dampen = false; });
 }
 
 void set_device(CLI::App& app, option_row const& row, options& o) {
@@ -356,10 +379,16 @@ constexpr option_row table[] = {
      "", "", "settings of quip", nullptr},
     {experimental, "--quip-seed,--quip-requant-scheme,--quip-checkpoint-threshold,--quip-checkpoint-segments", "X", "",
      "settings of quip", nullptr},
-    {experimental, "--merge-lora", "FILE[:strength]", "none", "merge a LoRA before quantizing", nullptr},
-    {experimental, "--merge-loras", "FILES..", "none", "merge several", nullptr},
-    {experimental, "--merge-lora-scale,--merge-lora-lenient,--merge-lora-dampen,--no-merge-lora-dampen", "X", "",
-     "settings of the merge", nullptr},
+    {experimental, "--merge-lora", "FILE[:strength]", "none", "merge a LoRA into the weights before they are quantized",
+     set_value<&options::merge_lora>},
+    {experimental, "--merge-loras", "FILES..", "none", "merge several, each with its own strength behind a colon",
+     set_merge_loras},
+    {experimental, "--merge-lora-scale", "X", "1.0", "times the strength of every LoRA", set_value<&options::merge_lora_scale>},
+    {experimental, "--merge-lora-lenient", "", "off", "LoRA keys that match nothing are left out with a warning",
+     set_switch<&options::merge_lora_lenient>},
+    {experimental, "--merge-lora-dampen", "[{True, False}]", "True", "the second of several by 0.9, the third by 0.81, and so on",
+     set_merge_dampen},
+    {experimental, "--no-merge-lora-dampen", "", "off", "all of several as they are", set_no_merge_dampen},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/lora/options.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 
@@ -36,7 +37,13 @@ struct options {
   halfstep::solve_options solve;
   std::vector<std::string> calibration_data;
   std::optional<std::int64_t> calib_samples;
-  bool input_scale = false;  ///< --input_scale or --static-activations
+  std::string merge_lora;  ///< FILE or FILE:strength
+  std::vector<std::string> merge_loras;
+  double merge_lora_scale = 1.0;
+  bool merge_lora_lenient = false;
+  bool merge_lora_dampen = true;
+  std::vector<halfstep::lora_request> loras;  ///< both, in the order in which they are merged
+  bool input_scale = false;                   ///< --input_scale or --static-activations
   std::string device = "auto";
   std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;

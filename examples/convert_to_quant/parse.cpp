@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <ranges>
 #include <sstream>
@@ -158,6 +159,31 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
   note("--lr-adaptive-mode", gradient && o.solve.schedule == schedule_kind::adaptive, "it belongs to --lr_schedule adaptive");
 }
 
+/// A LoRA as FILE or FILE:strength; what stands behind the last colon is a strength if it is a number.
+halfstep::lora_request lora_of(std::string const& text) {
+  auto const colon = text.rfind(':');
+  if (colon == std::string::npos) return {text};
+  double strength = 0.0;
+  char const* const end = text.data() + text.size();
+  auto const [stopped, failure] = std::from_chars(text.data() + colon + 1, end, strength);
+  if (failure != std::errc{} || stopped != end || !std::isfinite(strength)) return {text};
+  return {text.substr(0, colon), strength};
+}
+
+/// Brings the LoRAs into one list.
+void settle_loras(options& o, std::vector<std::string> const& arguments) {
+  if (!o.merge_lora.empty()) o.loras.push_back(lora_of(o.merge_lora));
+  for (auto const& text : o.merge_loras) o.loras.push_back(lora_of(text));
+  for (auto const& lora : o.loras)
+    if (lora.path.empty()) throw halfstep::usage_error("'--merge-lora' got an empty name, takes FILE or FILE:strength");
+  require(std::isfinite(o.merge_lora_scale), "--merge-lora-scale", o.merge_lora_scale, "a finite number");
+  if (is_given(arguments, "--merge-lora-dampen") && is_given(arguments, "--no-merge-lora-dampen"))
+    contradict("--merge-lora-dampen", "'--no-merge-lora-dampen'");
+  if (!o.loras.empty()) return;
+  for (std::string const flag : {"--merge-lora-scale", "--merge-lora-lenient", "--merge-lora-dampen", "--no-merge-lora-dampen"})
+    if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: no LoRA is merged");
+}
+
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle(options& o) {
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
@@ -248,6 +274,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   }
   if (o.input.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
   settle(o);
+  settle_loras(o, given);
   note_unread(o, given);
   return o;
 }

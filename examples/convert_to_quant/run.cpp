@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <latch>
+#include <optional>
 #include <random>
 #include <thread>
 #include <vector>
@@ -76,6 +77,12 @@ plan_options plan_options_of(options const& o) {
   p.strict = o.strict ? strictness::refuse : strictness::warn;
   p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
   return p;
+}
+
+lora_options lora_options_of(options const& o) {
+  return {.scale = o.merge_lora_scale,
+          .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
+          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse};
 }
 
 std::string scales_in_words(options const& o, recipe const& r) {
@@ -245,6 +252,25 @@ plan plan_with_inputs(options const& o, safetensors::reader const& input, calibr
   return p;
 }
 
+/// Returns the plan, with what there is to say of the adapters that are merged, if any.
+plan plan_of(options const& o, safetensors::reader const& input, calibration_files const& known, lora_merge const* merge,
+             plan_options& wanted) {
+  plan p = plan_with_inputs(o, input, known, wanted);
+  if (merge == nullptr) return p;
+  p.warnings.insert(p.warnings.end(), merge->warnings().begin(), merge->warnings().end());
+  std::vector<std::string> removed;
+  for (auto const& t : p.tensors)
+    if (t.what == action::remove && merge->changes(t.input.name)) removed.push_back(t.input.name);
+  if (!removed.empty()) p.warnings.push_back("LoRAs change tensors that are left out of the output: " + detail::some_of(removed));
+  if (o.strict && !p.warnings.empty()) throw usage_error("--strict: " + p.warnings.front());
+  return p;
+}
+
+std::string described(matched_adapter const& adapter) {
+  return safetensors::quoted(adapter.path) + " with strength " + detail::trimmed(adapter.factor, 6) + " into " +
+         detail::layers_in_words(adapter.layers);
+}
+
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, std::atomic<bool> const& stop) {
   auto const start = std::chrono::steady_clock::now();
@@ -257,19 +283,25 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   if (o.manual_seed < 0 && wanted.target.rounding == rounding_kind::stochastic)
     wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
   calibration_files const known(o.calibration_data);
-  plan p = plan_with_inputs(o, input, known, wanted);
+  std::optional<lora_merge> loras;
+  if (!o.loras.empty()) loras.emplace(o.loras, lora_options_of(o), input.head());
+  lora_merge const* const merge = loras ? &*loras : nullptr;
+  plan p = plan_of(o, input, known, merge, wanted);
   run_report report;
+  if (merge != nullptr)
+    for (auto const& adapter : merge->adapters()) report.merged.push_back(described(adapter));
   report.settings = described(o, seed);
   report.input = o.input;
   say(o, report.settings);
   for (auto const& note : o.notes) say(o, "note: " + note);
+  for (auto const& adapter : report.merged) say(o, "merging " + adapter);
   if (o.dry_run) {
     std::fputs(analyze(p, {.bytes_in_flight = bytes_in_flight(p, settings, threads)}).c_str(), stdout);
     return;
   }
   if (o.nan == nonfinite_policy::keep) {
     wanted.nonfinite = nonfinite_tensors(ex, input, p, settings, watcher);
-    if (!wanted.nonfinite.empty()) p = plan_with_inputs(o, input, known, wanted);
+    if (!wanted.nonfinite.empty()) p = plan_of(o, input, known, merge, wanted);
     for (auto const& name : wanted.nonfinite) say(o, "note: '" + name + "' holds NaN or infinity and stays as it is");
   }
   print_plan(o, p);
@@ -279,16 +311,19 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
                                    : o.output;
   report.warnings = p.warnings;
   report.settings_list = settings_list(o, p, seed, threads);
+  for (auto const& adapter : report.merged) report.settings_list.emplace_back("merged", adapter);
   count_formats(p, report);
 
   std::vector inputs = known.identities();
   inputs.push_back(input.identity());
+  if (merge != nullptr)
+    for (auto const& identity : merge->identities()) inputs.push_back(identity);
   safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
                              inputs);
   progress shown(settled(o.progress, o.level), p);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   codec_table const codecs = all_codecs();
-  conversion job(input, p, codecs, output, settings, watcher, {all_stages(), o.solve, &known});
+  conversion job(input, p, codecs, output, settings, watcher, {all_stages(), o.solve, &known, merge});
   try {
     job.run(ex);
   } catch (...) {
@@ -313,6 +348,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   }
   require_quality(o, report);
   input.require_unchanged();
+  if (merge != nullptr) merge->require_unchanged();
   if (stop.load()) throw cancelled("stopped on request: nothing was published");
   if (o.report_quality && !o.report_file.empty()) write_report(o, report);
   output.commit();

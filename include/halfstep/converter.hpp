@@ -27,6 +27,7 @@
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/merge.hpp>
+#include <halfstep/lora/options.hpp>
 #include <halfstep/plan/analyze.hpp>
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>

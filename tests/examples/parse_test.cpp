@@ -50,6 +50,44 @@ TEST(CommandLine, MeansTheComfyuiRecipeWithoutAFormatFlag) {
   EXPECT_FALSE(parsed({"--comfy_quant"}).convrot);
 }
 
+TEST(CommandLine, TakesLorasWithTheirStrengths) {
+  auto const o =
+      parsed({"--merge-loras", "a.safetensors:-0.5", "c:/b.safetensors", "--merge_lora", "d.safetensors:1e-1", "--int8"});
+  ASSERT_EQ(o.loras.size(), 3u);
+  EXPECT_EQ(o.loras[0].path, "d.safetensors");
+  EXPECT_EQ(o.loras[0].strength, 0.1);
+  EXPECT_EQ(o.loras[1].path, "a.safetensors");
+  EXPECT_EQ(o.loras[1].strength, -0.5);
+  EXPECT_EQ(o.loras[2].path, "c:/b.safetensors");
+  EXPECT_EQ(o.loras[2].strength, 1.0);
+  EXPECT_EQ(parsed({"--merge-lora", "a:nan"}).loras[0].path, "a:nan");
+}
+
+TEST(CommandLine, DampensLorasUnlessToldOtherwise) {
+  std::vector<std::string> const lora{"--merge-lora", "a"};
+  auto const dampened = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), lora.begin(), lora.end());
+    return parsed(flags).merge_lora_dampen;
+  };
+  EXPECT_TRUE(dampened({}));
+  EXPECT_TRUE(dampened({"--merge-lora-dampen"}));
+  EXPECT_TRUE(dampened({"--merge-lora-dampen=true"}));
+  EXPECT_TRUE(dampened({"--merge-lora-dampen", "--int8"}));
+  EXPECT_FALSE(dampened({"--merge-lora-dampen=False"}));
+  EXPECT_FALSE(dampened({"--merge-lora-dampen", "False"}));
+  EXPECT_FALSE(dampened({"--no-merge-lora-dampen"}));
+  EXPECT_THAT(refusal({"--merge-lora", "a", "--merge-lora-dampen=maybe"}), HasSubstr("'maybe'"));
+  EXPECT_THAT(refusal({"--merge-lora", "a", "--merge-lora-dampen", "--no-merge-lora-dampen"}), HasSubstr("contradicts"));
+}
+
+TEST(CommandLine, SaysWhatHasNoLoraToWorkOnAndRefusesOneWithoutAName) {
+  EXPECT_THAT(parsed({"--merge-lora-scale", "2"}).notes,
+              testing::ElementsAre(HasSubstr("--merge-lora-scale changes nothing here: no LoRA is merged")));
+  EXPECT_THAT(parsed({"--merge-lora", "a", "--merge-lora-scale", "2"}).notes, testing::IsEmpty());
+  EXPECT_THAT(refusal({"--merge-lora", ":0.5"}), HasSubstr("empty name"));
+  EXPECT_THAT(refusal({"--merge-lora", "a", "--merge-lora-scale", "inf"}), HasSubstr("a finite number"));
+}
+
 TEST(CommandLine, LetsFlagsOverrideTheRecipe) {
   auto const o = parsed({"--recipe", "comfyui", "--scaling_mode", "tensor"});
   EXPECT_EQ(o.scaling_mode, "tensor");

@@ -97,7 +97,7 @@ unbuilt_flags() {
   local flag
   for flag in --fp8 --requantize --resume --fullmatch --smoothquant --gptq-actorder \
     --no-gptq-actorder --gptq-fast --gptq-turbo --quip-actorder --no-quip-actorder --quip-hadamard --no-quip-hadamard \
-    --quip-store-transformed --quip-checkpointed --merge-lora-lenient --no-merge-lora-dampen --streaming --streaming-aggressive \
+    --quip-store-transformed --quip-checkpointed --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
     unbuilt $flag
   done
@@ -107,8 +107,6 @@ unbuilt_flags() {
   unbuilt --fallback fp16
   unbuilt --log file.log
   unbuilt --optimizer gptq
-  unbuilt --merge-lora lora.safetensors
-  unbuilt --merge-loras a.safetensors
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --dry-run create-template

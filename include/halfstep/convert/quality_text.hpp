@@ -83,6 +83,7 @@ inline std::string summary_text(run_report const& report, double threshold) {
   using detail::right;
   std::string text;
   for (auto const& [format, count] : report.formats) text += "  " + std::to_string(count) + " " + format + "\n";
+  for (auto const& adapter : report.merged) text += "  merged " + adapter + "\n";
   double const mebi = 1024.0 * 1024.0;
   double const ratio =
       report.input_bytes > 0 ? 100.0 * static_cast<double>(report.output_bytes) / static_cast<double>(report.input_bytes) : 0.0;

@@ -18,7 +18,8 @@ struct run_report {
   std::vector<std::pair<std::string, std::string>> settings_list;  ///< what was asked for and chosen, one by one
   std::string input;
   std::string output;
-  std::string measured_on;  ///< the input rows behind the output errors, in words; empty where there are none
+  std::vector<std::string> merged;  ///< what was merged into the weights, one adapter each
+  std::string measured_on;          ///< the input rows behind the output errors, in words; empty where there are none
   std::vector<layer_quality> layers;
   std::vector<std::string> warnings;
   std::map<std::string, index_t> formats;  ///< how many layers of each recipe, and of kept and removed tensors

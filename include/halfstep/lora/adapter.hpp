@@ -72,8 +72,8 @@ inline constexpr std::array<adapter_part, 7> adapter_parts{{{".lora_A.weight", &
 /// metadata's `<X with underscores for dots>_alpha`, else r; `X.diff` and `X.diff_b` are added to weight and bias as they are.
 class adapter {
  public:
-  /// Opens the file and checks every pair. Throws io_error; format_error for half a pair, a pair whose shapes do not go together,
-  /// a type that is none of F32, F16, BF16, an alpha that is no number; shape_error for a pair of a convolution.
+  /// Opens the file and checks every pair. Throws io_error; format_error for half a pair, a pair whose shapes do not go together
+  /// or are a convolution's, a type that is none of F32, F16, BF16, and an alpha that is no number.
   explicit adapter(std::string const& path) : file_(path) {
     std::map<std::string, adapter_layer, std::less<>> found;
     for (auto const& t : file_.head().tensors()) place(t, found);
@@ -131,7 +131,7 @@ class adapter {
     auto const& a = layer.down->shape;
     auto const& b = layer.up->shape;
     if (a.size() > 2 || b.size() > 2)
-      throw shape_error(described(*layer.down) + " of the shape " + detail::shape_text(a) +
+      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) +
                         " belongs to a convolution: only adapters of linear layers are merged");
     if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1])
       throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) + " and " +

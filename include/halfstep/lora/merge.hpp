@@ -20,34 +20,13 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
+#include <halfstep/lora/options.hpp>
 #include <halfstep/safetensors/file.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
-
-/// An adapter file and how strongly it is merged.
-struct lora_request {
-  std::string path;
-  double strength = 1.0;
-};
-
-/// Whether later adapters are merged more weakly.
-enum class lora_dampening : std::uint8_t {
-  by_order,  ///< the i-th of several by 0.9^i, i from 0
-  none
-};
-
-/// What becomes of adapter keys that match nothing in the model.
-enum class unmatched_keys : std::uint8_t { refuse, warn };
-
-/// How adapters are merged.
-struct lora_options {
-  double scale = 1.0;  ///< times the strength of every file
-  lora_dampening dampening = lora_dampening::by_order;
-  unmatched_keys unmatched = unmatched_keys::refuse;
-};
 
 /// An adapter that was matched.
 struct matched_adapter {
@@ -119,8 +98,8 @@ class lora_merge {
   /// Opens the files in the order given and matches them to `model`.
   ///
   /// Throws what `adapter` throws; usage_error for keys that match nothing, each with the nearest layer, unless they are only
-  /// warned of; shape_error where a shape does not fit; format_error where a name fits two layers, two names one layer, or a
-  /// tensor is no F64, F32, F16 or BF16.
+  /// warned of; format_error where a shape does not fit, a name fits two layers, two names one layer, or a tensor is no F64, F32,
+  /// F16 or BF16.
   lora_merge(std::vector<lora_request> const& files, lora_options const& options, safetensors::header const& model) {
     detail::layer_index const layers(model);
     std::vector<std::string> unmatched;
@@ -228,7 +207,7 @@ class lora_merge {
     if (weight == nullptr) return miss(layer.any(), " (its layer has no weight)");
     if (layer.down != nullptr) {
       if (weight->shape.size() > 2)
-        throw shape_error(a.described(*layer.down) + " is for " + safetensors::quoted(weight->name) + " of the shape " +
+        throw format_error(a.described(*layer.down) + " is for " + safetensors::quoted(weight->name) + " of the shape " +
                           detail::shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
       std::vector<std::uint64_t> const product{layer.up->shape[0], layer.down->shape[1]};
       if (weight->shape != product) {
@@ -253,7 +232,7 @@ class lora_merge {
   }
 
   [[noreturn]] static void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model) {
-    throw shape_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " +
+    throw format_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " +
                       safetensors::quoted(model.name) + " of the shape " + detail::shape_text(model.shape));
   }
 
