@@ -345,6 +345,7 @@ TEST(ErrorFeedbackWatched, StopsBetweenChunksWhenTheWatcherThrows) {
   auto const watch = [&](int chunk, double share) {
     seen = chunk;
     if (share > 0.5) throw halfstep::value_error("stop");
+    return true;
   };
   EXPECT_THROW(error_feedback<>({.row_chunk = 64}).refine(serial{}, w.view(e), coded<halfstep::int8_axis>(q), h, watch),
                halfstep::value_error);

@@ -37,16 +37,17 @@ class error_feedback {
  public:
   explicit error_feedback(feedback_settings const& settings = {}) : settings_(settings) {}
 
-  /// Moves the codes of `q`. `watch(chunk, share of the rows that are done)` is called between chunks of rows and may throw to
-  /// stop. Throws shape_error, and value_error where no damping makes H definite.
-  template <class Grid, host_executor Executor, class Watch = keep_on>
+  /// Moves the codes of `q`. `watch(chunk, share of the rows that are done)` is called behind every chunk of rows; where it
+  /// returns false the other rows keep their codes, and it may throw. Throws shape_error, and value_error where no damping makes
+  /// H definite.
+  template <class Grid, host_executor Executor, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, hessian const& h,
                       Watch const& watch = {}) const {
     return refine(ex, weight, q, h, hessian_factor<Real>(ex, h, settings_.factor), watch);
   }
 
   /// The same with a factor made before: layers that share their inputs share it.
-  template <class Grid, host_executor Executor, class Watch = keep_on>
+  template <class Grid, host_executor Executor, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, hessian const& h,
                       hessian_factor<Real> const& factor, Watch const& watch = {}) const {
     return run(
@@ -59,7 +60,7 @@ class error_feedback {
   }
 
   /// The same for a Hessian of rank k plus a diagonal: 4 M N k flops.
-  template <class Grid, host_executor Executor, class Watch = keep_on>
+  template <class Grid, host_executor Executor, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, low_rank_hessian const& h,
                       Watch const& watch = {}) const {
     low_rank_factor<Real> const factor(h, settings_.factor);
@@ -95,7 +96,8 @@ class error_feedback {
           sum.error_before += row.error_before;
           sum.error_after += row.error_after;
         }
-      watch(++chunks_done, static_cast<double>(std::min(first + chunk, weight.rows())) / static_cast<double>(weight.rows()));
+      double const share = static_cast<double>(std::min(first + chunk, weight.rows())) / static_cast<double>(weight.rows());
+      if (!watch(++chunks_done, share)) break;
     }
     report.iterations = 1 + settings_.polish;
     report.loss_before = std::sqrt(std::max(sum.before, 0.0));
