@@ -1,6 +1,7 @@
 // What adapters add to one tensor, in memory, and added to its rows.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -13,10 +14,13 @@
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/add_product.hpp>
+#include <halfstep/kernel/group_range.hpp>
+#include <halfstep/kernel/widen.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -39,12 +43,11 @@ inline void read_adapter(adapter const& from, safetensors::tensor const& t, inde
     host_buffer<Source> const stored(static_cast<index_t>(into.size()));
     from.file().read(t, static_cast<std::uint64_t>(first) * sizeof(Source),
                      std::as_writable_bytes(std::span(stored.data(), into.size())));
-    for (std::size_t i = 0; i < into.size(); ++i) {
-      into[i] = static_cast<float>(widen(stored[static_cast<index_t>(i)]));
-      if (!std::isfinite(into[i]))
-        throw value_error(from.described(t) + " holds NaN or infinity at element " +
-                          std::to_string(first + static_cast<index_t>(i)));
-    }
+    extents2 const e{1, stored.size()};
+    widen(serial{}, host_view<Source const>(stored.view(e)), host_view<float>(into.data(), e));
+    if (is_finite(matrix_range(serial{}, host_view<Source const>(stored.view(e))).amax)) return;
+    auto const bad = std::find_if(into.begin(), into.end(), [](float x) { return !std::isfinite(x); });
+    throw value_error(from.described(t) + " holds NaN or infinity at element " + std::to_string(first + (bad - into.begin())));
   });
 }
 

@@ -1,0 +1,180 @@
+// What merging rank-32 adapters into every layer of a 1.1 GB file adds to a run of --simple, against those products alone.
+#include <stdlib.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/verify.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/exec/threads.hpp>
+#include <halfstep/kernel/gemm.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/lora/merge.hpp>
+
+namespace {
+
+using namespace halfstep;
+
+constexpr index_t rank = 32;
+constexpr int blocks = 5;
+constexpr int rounds = 7;
+constexpr extents2 shapes[] = {{9216, 3072}, {3072, 3072}, {12288, 3072}, {3072, 12288}};  // of one FLUX block
+
+threads const team(2);
+
+std::string layer_name(int block, int layer) { return "blocks." + std::to_string(block) + ".lin" + std::to_string(layer); }
+
+/// Bell-shaped BF16 numbers, the same ones over and over.
+std::vector<bfloat16> const& numbers() {
+  static std::vector<bfloat16> const all = [] {
+    std::vector<bfloat16> x(std::size_t{1} << 22);
+    philox const random(1);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      auto const words = random(i);
+      x[i] = narrow<bfloat16>((unit_float(words.word[0]) + unit_float(words.word[1]) - 1.0f) * 0.05f);
+    }
+    return x;
+  }();
+  return all;
+}
+
+void write_numbers(std::string const& path, std::vector<safetensors::tensor_spec> specs) {
+  safetensors::writer file(path, safetensors::arrange(std::move(specs), {}), safetensors::overwrite::replace, {});
+  auto const bytes = std::as_bytes(std::span(numbers()));
+  for (auto const& t : file.head().tensors())
+    for (std::uint64_t first = 0; first < t.bytes(); first += bytes.size())
+      file.write(t, first, bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), t.bytes() - first))));
+  file.commit();
+}
+
+/// A model and an adapter for all of its layers in a folder that goes away at the end.
+class files {
+ public:
+  files() {
+    std::string name = (std::filesystem::temp_directory_path() / "halfstep_bench_XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw io_error(io_stage::create_output, "no scratch folder");
+    folder_ = name;
+    std::vector<safetensors::tensor_spec> model, adapter;
+    for (int b = 0; b < blocks; ++b) {
+      for (int i = 0; auto const [rows, columns] : shapes) {
+        auto const m = static_cast<std::uint64_t>(rows), n = static_cast<std::uint64_t>(columns);
+        auto const r = static_cast<std::uint64_t>(rank);
+        std::string const layer = layer_name(b, i++);
+        model.push_back({layer + ".weight", dtype::bf16, {m, n}});
+        adapter.push_back({layer + ".lora_A.weight", dtype::bf16, {r, n}});
+        adapter.push_back({layer + ".lora_B.weight", dtype::bf16, {m, r}});
+      }
+    }
+    write_numbers(model_path(), std::move(model));
+    write_numbers(adapter_path(), std::move(adapter));
+  }
+  files(files const&) = delete;
+  files& operator=(files const&) = delete;
+  ~files() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  std::string model_path() const { return folder_ + "/model.safetensors"; }
+  std::string adapter_path() const { return folder_ + "/adapter.safetensors"; }
+  std::string output_path() const { return folder_ + "/output.safetensors"; }
+
+ private:
+  std::string folder_;
+};
+
+files const& scene() {
+  static files const all;
+  return all;
+}
+
+/// Wall and processor time.
+struct seconds {
+  double wall;
+  double cpu;
+};
+
+template <class Work>
+seconds timed(Work const& work) {
+  auto const start = std::chrono::steady_clock::now();
+  std::clock_t const cpu = std::clock();
+  work();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
+}
+
+/// Converts from the first byte read to the last one verified; nothing is synced or published.
+void convert(recipe const& how, std::vector<lora_request> const& loras) {
+  safetensors::reader const input(scene().model_path());
+  lora_merge const merge(loras, {}, input.head());
+  auto const what = make_plan(input.head(), {.target = how});
+  safetensors::writer output(scene().output_path(), what.output, safetensors::overwrite::replace, {});
+  codec_table const table({make_codec<int8_block<128>, nearest>(scheme::int8_block, 128, rounding_kind::nearest, dtype::i8),
+                           make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
+  convert_settings const settings;
+  observer const watcher;
+  conversion job(input, what, table, output, settings, watcher, {{}, {}, nullptr, &merge});
+  job.run(team);
+  verify_output(team, job, what, input, output, settings, watcher);
+}
+
+/// The products alone, each into the same memory.
+void multiply(host_buffer<float> const& up, host_buffer<float> const& down, host_buffer<float> const& product) {
+  for (int b = 0; b < blocks; ++b)
+    for (auto const e : shapes)
+      gemm(team, host_view<float const>(up.data(), {e.rows, rank}), host_view<float const>(down.data(), {rank, e.columns}),
+           host_view<float>(product.data(), e));
+}
+
+seconds median(std::vector<seconds> all) {
+  auto const middle = [&](double seconds::*part) {
+    std::sort(all.begin(), all.end(), [&](auto const& a, auto const& b) { return a.*part < b.*part; });
+    return all[all.size() / 2].*part;
+  };
+  return {middle(&seconds::wall), middle(&seconds::cpu)};
+}
+
+/// `extra` is what merging adds, over what the products take: in time passed, and in processor time, which other load disturbs
+/// less.
+void merging(benchmark::State& state, recipe const& how) {
+  index_t const widest = 12288;
+  host_buffer<float> const up(widest * rank), down(rank * widest), product(widest * 3072);
+  for (auto const* x : {&up, &down})
+    for (index_t i = 0; i < x->size(); ++i) (*x)[i] = widen(numbers()[static_cast<std::size_t>(i)]);
+  multiply(up, down, product);
+  convert(how, {});
+  for (auto _ : state) {
+    std::vector<seconds> simple, merged, products;
+    for (int round = 0; round < rounds; ++round) {
+      simple.push_back(timed([&] { convert(how, {}); }));
+      merged.push_back(timed([&] { convert(how, {{scene().adapter_path()}}); }));
+      products.push_back(timed([&] { multiply(up, down, product); }));
+    }
+    seconds const a = median(simple), b = median(merged), c = median(products);
+    state.counters["simple_s"] = a.wall;
+    state.counters["merged_s"] = b.wall;
+    state.counters["products_s"] = c.wall;
+    state.counters["extra"] = (b.wall - a.wall) / c.wall;
+    state.counters["extra_cpu"] = (b.cpu - a.cpu) / c.cpu;
+  }
+}
+
+BENCHMARK_CAPTURE(merging, block_128, recipe{.format = scheme::int8_block, .block_size = 128})
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
+BENCHMARK_CAPTURE(merging, axis, recipe{.format = scheme::int8_axis})->Iterations(1)->Unit(benchmark::kSecond);
+BENCHMARK_CAPTURE(merging, axis_convrot_256, recipe{.format = scheme::int8_axis, .rotation_group = 256})
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
+
+}  // namespace
