@@ -90,12 +90,15 @@ class ReportNumbers(support.Test):
         self.assertEqual(np.float32(figures["scale_min"]), np.float32(steps.min()))
         self.assertEqual(np.float32(figures["scale_max"]), np.float32(steps.max()))
         self.assert_near(figures["clipped"], np.sum(np.abs(weight) > 127.5 * steps), 0, 2, layer + " clipped")
-        if figures["error_steps"] is None:
-            return
-        self.assertEqual(sum(figures["error_steps"]), weight.size)
-        expected = np.bincount(np.minimum((np.abs(error) / steps * 20).astype(int), 19).ravel(), minlength=20)
+        # Layers that are only rounded are counted on their first rows.
+        rows, rest = divmod(sum(figures["error_steps"]), weight.shape[1])
+        self.assertEqual(rest, 0)
+        self.assertGreaterEqual(rows, min(16, weight.shape[0]))
+        if figures["method"]:
+            self.assertEqual(rows, weight.shape[0])
+        expected = np.bincount(np.minimum((np.abs(error) / steps * 20).astype(int), 19)[:rows].ravel(), minlength=20)
         # A weight on the edge of a bin may fall on either side; nearest rounding puts ties at half a step.
-        self.assertLessEqual(np.abs(expected - figures["error_steps"]).sum(), 0.002 * weight.size, layer + " error_steps")
+        self.assertLessEqual(np.abs(expected - figures["error_steps"]).sum(), max(2, 0.002 * rows * weight.shape[1]), layer + " error_steps")
 
     def test_all_formats(self):
         for name, options in FORMATS.items():
@@ -116,7 +119,7 @@ class ReportNumbers(support.Test):
     def test_errors_of_outputs(self):
         inputs = self.folder / "inputs.safetensors"
         support.save(inputs, {layer + ".input": support.narrow(self.inputs, "F32") for layer in LAYERS})
-        for name in ("block", "axis", "axis, rotated", "tensor", "fp16"):
+        for name in ("block", "axis", "axis, rotated", "tensor"):  # FP16 is written piece by piece, its outputs are not measured
             with self.subTest(name):
                 file, layers = self.report(*FORMATS[name], "--calibration-data", inputs)
                 for layer, figures in layers.items():
