@@ -2,14 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -131,12 +130,6 @@ class lora_merge {
     auto const used = slot_of(found->second);
     std::call_once(used->read, [&] { used->value.emplace(found->second); });
     return {used, &*used->value};
-  }
-
-  /// Returns what is added to a tensor as it was matched; empty where nothing is.
-  std::vector<delta_part> parts(std::string_view tensor) const {
-    auto const found = parts_.find(tensor);
-    return found == parts_.end() ? std::vector<delta_part>{} : found->second;
   }
 
   std::vector<matched_adapter> const& adapters() const { return matched_; }
