@@ -156,7 +156,7 @@ class lora_merge {
 
   /// Returns the slot of a tensor; the last few are kept, since the pieces of a tensor come one after the other.
   std::shared_ptr<slot> slot_of(std::vector<delta_part> const& parts) const {
-    constexpr std::size_t most = 8;
+    constexpr std::size_t most = 4;
     std::scoped_lock const lock(guard_);
     for (auto const& s : slots_)
       if (s->of == &parts) return s;
