@@ -173,6 +173,7 @@ TEST_F(LoraConversion, MakesTheCodesAndScalesOfAModelMergedBeforehand) {
         for (auto const& mine : found) {
           if (mine.layer != layer.layer) continue;
           EXPECT_EQ(mine.error.error_square, layer.error.error_square) << "measured against the merged " << layer.layer;
+          EXPECT_EQ(mine.error_steps, layer.error_steps) << layer.layer;
         }
       }
     }

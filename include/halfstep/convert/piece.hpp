@@ -37,28 +37,15 @@ class piece_worker {
     tile_rows_ = std::max(granule, (index_t{1} << 16) / std::max<index_t>(e.columns, 1) / granule * granule);
   }
 
-  /// Calls `f(first, source)` for every tile: its first row within the piece, and its rows as the codec reads them, merged
-  /// with adapters where there are any and rotated where the recipe rotates.
+  /// Calls `f(first, stored, rows)` for every tile: its first row within the piece, its rows in the file, and its rows as the
+  /// codec reads them, merged with adapters where there are any and rotated where the recipe rotates.
   template <class F>
   void for_each_tile(F const& f) const {
-    dtype const type = job_.input().type;
-    auto const element = static_cast<index_t>(bits_of(type) / 8);
-    index_t const columns = job_.extents().columns;
-    for (index_t first = 0; first < rows_; first += tile_rows_) {
-      extents2 const e{std::min(tile_rows_, rows_ - first), columns};
-      erased_rows const stored{input_.data() + first * columns * element, e, first_row_ + first};
-      if (as_stored()) {
-        f(first, stored, stored);
-        continue;
-      }
-      host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
-      detail::prepare_rows(type, stored, delta_.get(), job_.tensor().how.rotation_group, wide);
-      f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
-    }
+    for (index_t first = 0; first < rows_; first += tile_rows_) with_rows(first, std::min(tile_rows_, rows_ - first), f);
   }
 
   /// Returns the kernels for what `for_each_tile` hands out.
-  codec_kernels const& kernels() const { return job_.codec().kernels(as_stored() ? job_.input().type : dtype::f32); }
+  codec_kernels const& kernels() const { return job_.codec().kernels(type_of_rows()); }
 
   /// Raises the job's spanning ranges to those of this piece. Throws value_error at NaN or infinity.
   void range(quantize_job& job) const {
@@ -106,11 +93,8 @@ class piece_worker {
     extents2 const e{std::min(rows_, std::lcm(job_.group_rows(), residual_tile_rows)), job_.extents().columns};
     error_bins bins{};
     host_buffer<float> const exact(e.count()), decoded(e.count());
-    for_each_tile([&](index_t first, erased_rows, erased_rows rows) {
-      if (first != 0) return;
-      dtype const type =
-          job_.tensor().how.rotation_group == 0 && codec::reads(job_.input().type) ? job_.input().type : dtype::f32;
-      with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
+    with_rows(0, e.rows, [&](index_t, erased_rows, erased_rows rows) {
+      with_source_type(type_of_rows(), [&]<class Source>(std::type_identity<Source>) {
         widen(serial{}, host_view<Source const>(static_cast<Source const*>(rows.data), e), exact.view(e));
       });
       job_.codec().decode(codes.data(), groups.data(), e, decoded.data());
@@ -132,6 +116,20 @@ class piece_worker {
  private:
   /// Whether the codec reads the rows as they are in the file.
   bool as_stored() const { return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && codec::reads(job_.input().type); }
+
+  dtype type_of_rows() const { return as_stored() ? job_.input().type : dtype::f32; }
+
+  /// Calls `f(first, stored, rows)` for `count` rows of the piece.
+  template <class F>
+  void with_rows(index_t first, index_t count, F const& f) const {
+    extents2 const e{count, job_.extents().columns};
+    auto const row_bytes = static_cast<index_t>(bits_of(job_.input().type) / 8) * e.columns;
+    erased_rows const stored{input_.data() + first * row_bytes, e, first_row_ + first};
+    if (as_stored()) return f(first, stored, stored);
+    host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
+    detail::prepare_rows(job_.input().type, stored, delta_.get(), job_.tensor().how.rotation_group, wide);
+    f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
+  }
 
   index_t group_offset(index_t first) const {
     if (first == 0 || job_.spans() || job_.scales() == nullptr) return 0;
