@@ -69,14 +69,14 @@ void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
 }
 
 void set_optimizer(CLI::App& app, option_row const& row, options& o) {
-  std::vector<std::string> const planned{"gptq", "quip"};
+  std::vector<std::string> const planned{"quip"};
   set_choice(
       app, row,
       [&o, planned](std::string const& got) {
         if (std::find(planned.begin(), planned.end(), got) != planned.end())
           throw CLI::ValidationError("--optimizer", "'" + got +
                                                         "' is not built in this version, takes one of {auto, none, coordinate, "
-                                                        "original, adamw, radam, prodigy}");
+                                                        "original, adamw, radam, prodigy, gptq}");
         o.optimizer = got;
       },
       planned);
@@ -111,6 +111,17 @@ void set_threshold_mode(CLI::App& app, option_row const& row, options& o) {
   using halfstep::threshold_mode;
   set_choice(app, row, [&o](std::string const& got) {
     o.solve.rate_threshold_mode = got == "abs" ? threshold_mode::absolute : threshold_mode::relative;
+  });
+}
+
+template <halfstep::column_order Order>
+void set_order(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.solve.feedback.order = Order; });
+}
+
+void note_exact(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] {
+    o.notes.push_back("--gptq-fast and --gptq-turbo change nothing: every path of gptq is exact, and takes the fast way");
   });
 }
 
@@ -244,9 +255,11 @@ constexpr option_row table[] = {
      set_value<&options::convrot_group_size>},
     {main_page, "--simple", "", "off", "round to nearest on absmax scales: what other tools call RTN",
      set_switch<&options::simple>},
-    {main_page, "--optimizer", "{auto, none, coordinate, original, adamw, radam, prodigy}", "auto",
-     "auto and none round to nearest on searched scales; the others then move codes to keep the weight's leading directions, "
-     "which rarely helps the outputs",
+    {main_page, "--optimizer", "{auto, none, coordinate, original, adamw, radam, prodigy, gptq}", "auto",
+     "none rounds to nearest on searched scales; gptq rounds with error feedback where --calibration-data has inputs or "
+     "Hessians, "
+     "auto is gptq there and none elsewhere; the others move codes to keep the weight's leading directions, which rarely helps "
+     "the outputs",
      set_optimizer},
     {main_page, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed", set_word<&options::rounding>},
     {main_page, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
@@ -372,7 +385,11 @@ constexpr option_row table[] = {
     {experimental, "--calibration-lora", "FILE", "none", "LoRA directions inform the Hessian", nullptr},
     {experimental, "--smoothquant", "", "off", "move outliers from activations to weights", nullptr},
     {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant", nullptr},
-    {experimental, "--gptq-actorder,--no-gptq-actorder,--gptq-fast,--gptq-turbo", "", "", "settings of gptq", nullptr},
+    {experimental, "--gptq-actorder", "", "on", "gptq: columns with the largest inputs first",
+     set_order<halfstep::column_order::activations>},
+    {experimental, "--no-gptq-actorder", "", "off", "gptq: columns from the first to the last",
+     set_order<halfstep::column_order::stored>},
+    {experimental, "--gptq-fast,--gptq-turbo", "", "", "accepted; every path is exact, and the fast one", note_exact},
     {experimental,
      "--quip-actorder,--no-quip-actorder,--quip-hadamard,--no-quip-hadamard,--quip-store-transformed,"
      "--quip-no-store-transformed,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,--quip-checkpointed",

@@ -129,6 +129,8 @@ void settle_solver(options& o) {
   if (learned && o.rounding == "stochastic") contradict("--optimizer " + o.optimizer, "'--rounding stochastic'");
   if (o.input_scale && o.calibration_data.empty())
     contradict("--input_scale", "a run without '--calibration-data': activation scales come from measured inputs alone");
+  if (o.optimizer == "gptq" && o.calibration_data.empty())
+    o.notes.push_back("--optimizer gptq rounds to nearest here, on searched scales: it needs --calibration-data");
   if (o.calib_samples) o.notes.push_back("--calib_samples changes nothing: no method of this version uses synthetic inputs");
   if (o.fp16 && !o.calibration_data.empty())
     o.notes.push_back("--calibration-data changes nothing here: FP16 has no scales, and biases stay as they are");
@@ -150,6 +152,8 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
       if (!read && is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: " + who);
   };
   std::string const by = "--optimizer " + o.optimizer;
+  note("--gptq-actorder,--no-gptq-actorder", o.optimizer == "gptq" || (o.optimizer == "auto" && !o.calibration_data.empty()),
+       by + " has no order of columns");
   note("--top-p,--min-k,--max-k,--full-matrix,--sqnr-budget", learned, by + " has no such objective");
   note("--num-iter,--lr,--lr-schedule,--early-stop-loss,--early-stop-lr,--early-stop-stall", gradient,
        by + " takes no iterations");

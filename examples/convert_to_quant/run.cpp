@@ -50,9 +50,11 @@ recipe target_of(options const& o) {
                : o.scale_optimization == "bounded" ? scale_choice::bounded
                : o.scale_optimization == "mse"     ? scale_choice::mse
                                                    : scale_choice::automatic;
-    for (auto const solver :
-         {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam, solver_kind::prodigy})
+    for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
+                              solver_kind::prodigy, solver_kind::gptq})
       if (o.optimizer == name_of(solver)) r.solver = solver;
+    if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
+      r.solver = solver_kind::automatic;
   }
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
   return r;
@@ -108,7 +110,9 @@ std::string described(options const& o, std::uint64_t seed) {
   if (r.format == scheme::fp16) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);
-  if (r.solver != solver_kind::none)
+  if (r.solver == solver_kind::gptq || r.solver == solver_kind::automatic)
+    text += ", then gptq where the second moments of the inputs are known";
+  else if (r.solver != solver_kind::none)
     text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
   return text;
 }

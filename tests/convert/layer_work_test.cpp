@@ -16,6 +16,7 @@
 #include <halfstep/kernel/singular.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/solver/coordinate.hpp>
+#include <halfstep/solver/error_feedback.hpp>
 
 #include "scene.hpp"
 
@@ -35,13 +36,19 @@ halfstep::stage_table small_stages() {
   using namespace halfstep;
   return {
       make_grid_stages<127>(),
-      {{solver_kind::coordinate, [](layer_matrices const& layer, stage_context const& context) {
+      {{solver_kind::coordinate,
+        [](layer_matrices const& layer, stage_context const& context) {
           extents2 const e = layer.weight.extents();
           auto found = leading_singular_vectors(context.team, layer.weight, context.options.rank(e), context.random);
           index_t const k = found.rank();
           principal const objective(std::move(found.u), std::move(found.v), e.rows, e.columns, k);
           coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
           return coordinate(context.options.sqnr_budget_db).refine(context.team, layer.weight, codes, objective, context.watch);
+        }},
+       {solver_kind::gptq, [](layer_matrices const& layer, stage_context const& context) {
+          coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
+          return error_feedback<>({.factor = context.options.feedback})
+              .refine(context.team, layer.weight, codes, *context.moments, *context.factor, context.watch);
         }}}};
 }
 
@@ -108,6 +115,8 @@ std::vector<recipe> const recipes{
     {.format = scheme::int8_axis, .rounding = halfstep::rounding_kind::stochastic, .scales = scale_choice::automatic},
     {.format = scheme::int8_tensor, .scales = scale_choice::mse},
     {.format = scheme::int8_axis, .scales = scale_choice::automatic, .solver = solver_kind::coordinate},
+    {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic, .solver = solver_kind::automatic},
+    {.format = scheme::int8_tensor, .scales = scale_choice::automatic, .solver = solver_kind::gptq},
     {.format = scheme::int8_tensor, .scales = scale_choice::absmax, .solver = solver_kind::coordinate}};
 
 TEST_F(WholeLayers, GetTheSameBytesOnEveryExecutorWithAndWithoutKnownInputs) {
@@ -145,6 +154,30 @@ TEST_F(WholeLayers, AreBetterThanAbsmaxAndNeverMoreThanHalfAStepOff) {
     for (auto const n : searched[i].error_steps) all += n;
     EXPECT_EQ(all, searched[i].shape.count());
     for (std::size_t bin = 11; bin < 20; ++bin) EXPECT_EQ(searched[i].error_steps[bin], 0);
+  }
+}
+
+TEST_F(WholeLayers, AreRoundedWithTheSecondMomentsOfTheirInputsWhereTheseAreKnown) {
+  recipe how{.format = scheme::int8_axis, .scales = scale_choice::automatic};
+  auto const nearest = convert(halfstep::threads(2), folder.file("out"), how, {calibration});
+  for (auto const solver : {solver_kind::automatic, solver_kind::gptq}) {
+    how.solver = solver;
+    auto const fed_back = convert(halfstep::threads(2), folder.file("out"), how, {calibration});
+    for (std::size_t i = 0; i < fed_back.size(); ++i) {
+      if (fed_back[i].layer == "blocks.0.attn") {
+        EXPECT_EQ(fed_back[i].method, "scales weighted by the inputs, gptq");
+        EXPECT_EQ(fed_back[i].bias, halfstep::bias_state::corrected);
+        EXPECT_LT(*fed_back[i].output_error, 0.6 * *nearest[i].output_error);
+        ASSERT_TRUE(fed_back[i].solved);
+        EXPECT_LT(fed_back[i].solved->loss_after, 0.6 * fed_back[i].solved->loss_before);
+        EXPECT_EQ(fed_back[i].solved->damping, 0.05);
+      } else {
+        EXPECT_FALSE(fed_back[i].solved);
+        EXPECT_EQ(fed_back[i].sqnr(), nearest[i].sqnr());
+        EXPECT_EQ(fed_back[i].method,
+                  solver == solver_kind::gptq ? "bounded scales, no gptq: its inputs are not known" : "bounded scales");
+      }
+    }
   }
 }
 

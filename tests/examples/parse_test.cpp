@@ -111,7 +111,7 @@ TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
     ++known;
   }
   EXPECT_GT(known, 30);
-  EXPECT_THAT(refusal({"--optimizer", "gptq"}), HasSubstr("not built"));
+  EXPECT_THAT(refusal({"--optimizer", "quip"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--dry-run", "create-template"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));

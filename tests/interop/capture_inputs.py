@@ -157,14 +157,16 @@ def write(path, rows, aliases, *, statistics, inputs, count):
     support.save(path, tensors, {"aliases": json.dumps(aliases), "source": "captured"})
 
 
-def capture_files(calibration, held_out, *, inputs=None, count=800, rows=4096):
-    """Writes both files; returns how many tokens each half has."""
+def capture_files(calibration, held_out, *, inputs=None, with_rows=None, count=800, rows=4096):
+    """Writes both files, and the calibration with rows in BF16 as `with_rows` too; returns how many tokens each half has."""
     model, texts = support.find_model(), sentences(count)
     tokens = []
     for path, half, what in ((calibration, texts[::2], {"statistics": True, "inputs": inputs}),
                              (held_out, texts[1::2], {"statistics": False, "inputs": "F32"})):
         captured, aliases = capture(model, half)
         write(path, captured, aliases, count=rows, **what)
+        if with_rows and path == calibration:
+            write(with_rows, captured, aliases, count=rows, statistics=True, inputs="BF16")
         tokens.append(len(next(iter(captured.values()))))
     return tokens
 

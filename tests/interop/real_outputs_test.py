@@ -17,7 +17,8 @@ class RealOutputs(support.Test):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.calibration, held_out = f"{folder.name}/calibration.safetensors", f"{folder.name}/held_out.safetensors"
-        capture_inputs.capture_files(cls.calibration, held_out)
+        cls.rows = f"{folder.name}/rows.safetensors"
+        capture_inputs.capture_files(cls.calibration, held_out, with_rows=cls.rows)
         cls.inputs, cls.original = evaluate.held_out_inputs(held_out), support.File(MODEL)
 
     def figures(self, *options):
@@ -60,6 +61,42 @@ class RealOutputs(support.Test):
         median, worst, _ = self.compared((*AXIS, "--calibration-data", self.calibration), AXIS)
         self.assertGreaterEqual(median, 0.8)
         self.assertGreaterEqual(worst, 0.0)
+
+    def gains_with_rows(self, *options):
+        """(median gain over the data-free default, worst) of what `auto` does with rows of other sentences."""
+        free, known = self.figures(*options), self.figures(*options, "--calibration-data", self.rows)
+        print(f"{' '.join(options)}, rows known: {evaluate.summary(known, free)}")
+        gains = [free[layer].output - f.output for layer, f in known.items()]
+        return statistics.median(gains), min(gains)
+
+    def test_rows_of_codes_with_inputs_of_other_sentences(self):
+        for options in (AXIS, (*AXIS, "--convrot")):
+            median, worst = self.gains_with_rows(*options)
+            self.assertGreaterEqual(median, 3.8, options)
+            self.assertGreaterEqual(worst, 2.0, options)
+
+    def test_tensors_and_blocks_with_inputs_of_other_sentences(self):
+        for options in (("--comfy_quant", "--scaling_mode", "tensor"), ("--comfy_quant", "--scaling_mode", "block")):
+            median, worst = self.gains_with_rows(*options)
+            self.assertGreaterEqual(median, 3.0, options)
+            self.assertGreaterEqual(worst, 0.0, options)
+
+    def test_act_order_is_better_than_the_order_of_the_columns(self):
+        gptq = (*AXIS, "--calibration-data", self.rows, "--optimizer", "gptq")
+        free, ordered, stored = self.figures(*AXIS), self.figures(*gptq), self.figures(*gptq, "--no-gptq-actorder")
+
+        def median(figures):
+            return statistics.median(free[layer].output - f.output for layer, f in figures.items())
+        self.assertGreater(median(ordered), median(stored))
+        self.assertGreater(median(stored), 2.5)
+
+    def test_rows_give_the_same_file_for_every_number_of_threads(self):
+        made = []
+        for threads in ("1", "2", "5"):
+            target = self.folder / f"{threads}.safetensors"
+            support.convert(MODEL, target, *AXIS, "--convrot", "--calibration-data", self.rows, "--threads", threads)
+            made.append(target.read_bytes())
+        self.assertTrue(made[0] == made[1] == made[2])
 
     def test_a_bias_without_statistics_keeps_its_bytes(self):
         target = self.folder / "out.safetensors"

@@ -95,8 +95,8 @@ unbuilt() {  # FLAG [VALUE]
 }
 unbuilt_flags() {
   local flag
-  for flag in --fp8 --requantize --resume --fullmatch --smoothquant --gptq-actorder \
-    --no-gptq-actorder --gptq-fast --gptq-turbo --quip-actorder --no-quip-actorder --quip-hadamard --no-quip-hadamard \
+  for flag in --fp8 --requantize --resume --fullmatch --smoothquant --quip-actorder \
+    --no-quip-actorder --quip-hadamard --no-quip-hadamard \
     --quip-store-transformed --quip-checkpointed --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
     unbuilt $flag
@@ -106,7 +106,7 @@ unbuilt_flags() {
   unbuilt --custom-layers 'attn' --custom-type fp16
   unbuilt --fallback fp16
   unbuilt --log file.log
-  unbuilt --optimizer gptq
+  unbuilt --optimizer quip
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --dry-run create-template

@@ -11,11 +11,13 @@ namespace convert_to_quant {
 halfstep::grid_stages int8_stages();
 std::vector<halfstep::solver_stage> coordinate_solvers();
 std::vector<halfstep::solver_stage> gradient_solvers();
+std::vector<halfstep::solver_stage> feedback_solvers();
 
 /// Returns every stage this program was built with.
 inline halfstep::stage_table all_stages() {
   auto solvers = coordinate_solvers();
   for (auto const& row : gradient_solvers()) solvers.push_back(row);
+  for (auto const& row : feedback_solvers()) solvers.push_back(row);
   return {int8_stages(), std::move(solvers)};
 }
 

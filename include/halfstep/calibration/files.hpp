@@ -20,6 +20,7 @@
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/calibration/json_statistics.hpp>
 #include <halfstep/calibration/known_inputs.hpp>
+#include <halfstep/calibration/layer_hessian.hpp>
 #include <halfstep/calibration/statistics.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -113,6 +114,35 @@ class calibration_files {
       s.samples = std::max(s.samples, count);
     }
     return s;
+  }
+
+  /// Returns the name of the tensor that a layer's Hessian comes from, the same for layers that share it; nothing where no file
+  /// has any. Synthetic inputs give none.
+  std::optional<std::string> hessian_owner(std::string_view layer) const {
+    auto const all = entries_.chain(layer);
+    for (auto const what : {statistic::input, statistic::hessian})
+      if (auto const* item = pick(all, what, statistics_source::captured)) return item->path + ":" + item->name;
+    return std::nullopt;
+  }
+
+  /// Returns H = E[(x - c)(x - c)^T] of the inputs x of a layer of `columns` inputs, in the basis in which groups of
+  /// `rotation_group` columns are rotated (0: none), about `center` in that basis, or about zero where that is empty; nothing
+  /// where no file has any.
+  ///
+  /// From rows where there are some, else from a stored Hessian. Rows are streamed; a stored Hessian that is rotated takes its
+  /// size twice. On one machine the same bits for every number of threads. Throws format_error, value_error and io_error.
+  template <host_executor Executor>
+  std::optional<layer_hessian> find_hessian(Executor const& ex, std::string_view layer, index_t columns, int rotation_group,
+                                            std::span<float const> center = {}) const {
+    auto const all = entries_.chain(layer);
+    if (auto const* rows = pick(all, statistic::input, statistics_source::captured)) {
+      require_sound(statistic::input, *rows, columns);
+      return moments_of(ex, input_rows(rows->file, *rows->tensor, rows->from, rotation_group), center);
+    }
+    auto const* const stored = pick(all, statistic::hessian, statistics_source::captured);
+    if (stored == nullptr) return std::nullopt;
+    require_sound(statistic::hessian, *stored, columns);
+    return moments_of(ex, *stored, count_of(all, *stored), rotation_group, center);
   }
 
   /// Returns what the files hold and none of `layers` uses: names of layers, and of tensors that are no statistic. Sorted.

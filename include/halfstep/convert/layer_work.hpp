@@ -19,6 +19,7 @@
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/shared_hessian.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
@@ -35,11 +36,12 @@
 
 namespace halfstep {
 
-/// Memory that one layer after the other works in; it grows to the largest and stays.
+/// What one layer after the other works in: memory that grows to the largest and stays, and the Hessian of the last inputs.
 struct layer_memory {
   host_buffer<float> weight;
   host_buffer<std::int8_t> codes;
   host_buffer<float> scales;
+  shared_hessian shared;
 
   void grow(index_t elements, index_t groups) {
     if (weight.size() < elements) {
@@ -163,10 +165,16 @@ class layer_work {
     add_method(mse && known ? "scales weighted by the inputs" : mse ? "scales of least squares" : "bounded scales");
   }
 
+  /// Returns the mean input where the bias takes what rounding does to it, so that errors count about it; else nothing.
+  std::span<float const> center() const {
+    if (!job_.tensor().added.bias || !inputs_) return {};
+    return inputs_->channel_mean;
+  }
+
   /// Returns E[x_j^2], or the variance of x_j where the bias takes what rounding does to the mean.
   std::vector<float> input_weights() const {
     std::vector<float> weights = inputs_->channel_sq;
-    if (!job_.tensor().added.bias || inputs_->channel_mean.empty()) return weights;
+    if (center().empty()) return weights;
     for (std::size_t j = 0; j < weights.size(); ++j) {
       float const mean = inputs_->channel_mean[j];
       weights[j] = std::max(weights[j] - settled(mean * mean), 0.0f);
@@ -182,13 +190,32 @@ class layer_work {
   }
 
   void solve() {
-    if (recipe_of_job().solver == solver_kind::none) return;
-    stage_context const context{team_, how_.options, philox(job_.key()), [this](int, double) {
-                                  require_going();
-                                  return true;
-                                }};
-    job_.found().solved = how_.stages.at(recipe_of_job().solver).refine(matrices(), context);
-    add_method(std::string(name_of(recipe_of_job().solver)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
+    auto const wanted = recipe_of_job().solver;
+    if (wanted == solver_kind::none || (wanted == solver_kind::automatic && !how_.stages.has(solver_kind::gptq))) return;
+    stage_context context{team_, how_.options, philox(job_.key()), [this](int, double) {
+                            require_going();
+                            return true;
+                          }};
+    if (wanted != solver_kind::gptq && wanted != solver_kind::automatic) {
+      job_.found().solved = how_.stages.at(wanted).refine(matrices(), context);
+      add_method(std::string(name_of(wanted)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
+      return;
+    }
+    auto const* const known =
+        how_.inputs == nullptr ? nullptr
+                               : memory_.shared.find(team_, *how_.inputs, job_.found().layer, job_.extents().columns,
+                                              recipe_of_job().rotation_group, center(), how_.options.feedback);
+    if (known == nullptr) {
+      if (wanted == solver_kind::gptq) add_method("no gptq: its inputs are not known");
+      return;
+    }
+    context.moments = &known->moments;
+    context.factor = &known->factor;
+    job_.found().solved = how_.stages.at(solver_kind::gptq).refine(matrices(), context);
+    is_fed_back_ = true;
+    add_method("gptq");
+    if (known->factor.damping() > how_.options.feedback.damping)
+      add_method("damped by " + std::to_string(known->factor.damping()) + " of its mean diagonal");
   }
 
   /// Gives the bias what rounding takes from the mean of the outputs; a layer without one moves codes for it.
@@ -199,7 +226,7 @@ class layer_work {
       shift_ = how_.stages.grid().residual_mean(team_, matrices(), inputs_->channel_mean);
       job_.found().bias = bias_state::corrected;
     } else if (job_.found().bias == bias_state::none && recipe_of_job().scales != scale_choice::absmax &&
-               recipe_of_job().rounding == rounding_kind::nearest) {
+               recipe_of_job().rounding == rounding_kind::nearest && !is_fed_back_) {
       if (how_.stages.grid().flip_means(team_, matrices(), inputs_->channel_mean).moved > 0) add_method("mean kept by flips");
     }
   }
@@ -290,6 +317,7 @@ class layer_work {
   layer_memory& memory_;
   std::optional<input_statistics> inputs_;
   std::vector<double> shift_;
+  bool is_fed_back_ = false;  ///< the codes keep second moments, and the mean with them
 };
 
 }  // namespace halfstep

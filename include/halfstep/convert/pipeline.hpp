@@ -114,8 +114,9 @@ class conversion {
   /// Whether a layer is held in memory as a whole.
   bool is_whole(planned_tensor const& t) const {
     if (t.how.format == scheme::fp16) return false;
-    if (t.how.solver != solver_kind::none) static_cast<void>(better_.stages.at(t.how.solver));
-    return t.how.solver != solver_kind::none || t.how.scales != scale_choice::absmax ||
+    bool const is_solved = t.how.solver != solver_kind::none && t.how.solver != solver_kind::automatic;
+    if (is_solved) static_cast<void>(better_.stages.at(t.how.solver));
+    return is_solved || t.how.scales != scale_choice::absmax ||
            (better_.inputs != nullptr && better_.inputs->any());
   }
 

@@ -25,11 +25,21 @@ enum class scale_choice : std::uint8_t {
 };
 
 /// Who chooses codes after rounding to nearest.
-enum class solver_kind : std::uint8_t { none, coordinate, original, adamw, radam, prodigy };
+enum class solver_kind : std::uint8_t {
+  none,
+  coordinate,
+  original,
+  adamw,
+  radam,
+  prodigy,
+  gptq,      ///< where a Hessian of the layer's inputs is known, else none
+  automatic  ///< gptq where the program has it, else none
+};
 
 /// Returns the name that the command line has for a solver.
 constexpr std::string_view name_of(solver_kind solver) {
-  constexpr std::string_view names[] = {"none", "coordinate", "original", "adamw", "radam", "prodigy"};
+  constexpr std::string_view names[] = {"none",  "coordinate", "original", "adamw",
+                                        "radam", "prodigy",    "gptq",     "auto"};
   return names[static_cast<std::size_t>(solver)];
 }
 

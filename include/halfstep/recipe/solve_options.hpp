@@ -7,6 +7,7 @@
 #include <optional>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/objective/hessian_factor.hpp>
 #include <halfstep/optimizer/adaptive_rate.hpp>
 #include <halfstep/optimizer/plateau_rate.hpp>
 
@@ -43,6 +44,7 @@ struct solve_options {
   double stop_loss = 1e-8;
   double stop_rate = 1e-10;
   int stop_stall = 1000;
+  factor_settings feedback{.damping = 0.05};  ///< of gptq; sampled inputs want more damping than known ones
 
   /// Returns how many directions the objective has for a weight of shape `e`.
   index_t rank(extents2 e) const {

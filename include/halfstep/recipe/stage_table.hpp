@@ -1,6 +1,7 @@
 // What can be done to a layer after rounding to nearest, by runtime names.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,8 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/layout/group_geometry.hpp>
+#include <halfstep/objective/hessian.hpp>
+#include <halfstep/objective/hessian_factor.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/solver/concept.hpp>
@@ -37,6 +40,8 @@ struct stage_context {
   solve_options const& options;
   philox random;                           ///< of the layer
   std::function<bool(int, double)> watch;  ///< called with iteration and loss; returns whether to go on, may throw
+  hessian const* moments = nullptr;        ///< of the inputs, for solvers that want them
+  hessian_factor<float> const* factor = nullptr;
 };
 
 /// A solver under its runtime name.
@@ -76,6 +81,11 @@ class stage_table {
   stage_table(grid_stages grid, std::vector<solver_stage> solvers) : grid_(grid), solvers_(std::move(solvers)) {}
 
   grid_stages const& grid() const { return grid_; }
+
+  /// Returns whether there is a solver of that name.
+  bool has(solver_kind solver) const {
+    return std::any_of(solvers_.begin(), solvers_.end(), [=](solver_stage const& row) { return row.solver == solver; });
+  }
 
   /// Returns the solver of that name. Throws unknown_option with all names where there is none.
   solver_stage const& at(solver_kind solver) const {
