@@ -1,6 +1,7 @@
 // Shapes and the checked products they need.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,6 +28,12 @@ struct extents2 {
 
   HALFSTEP_HD friend constexpr bool operator==(extents2 a, extents2 b) { return a.rows == b.rows && a.columns == b.columns; }
 };
+
+/// Returns the shape with both extents, which are positive, raised to powers of two.
+constexpr extents2 padded_to_powers_of_two(extents2 e) {
+  return {static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(e.rows))),
+          static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(e.columns)))};
+}
 
 /// Returns a * b, or nothing where 64 bits cannot hold it.
 constexpr std::optional<std::uint64_t> checked_product(std::uint64_t a, std::uint64_t b) {

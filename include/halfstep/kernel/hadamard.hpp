@@ -1,6 +1,7 @@
 // Hadamard transforms of a matrix's rows on the host. The device overloads are in hadamard.cuh.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -119,6 +120,36 @@ void hadamard(Executor const& ex, host_view<float> x, int group) {
       for (index_t stride = 1; stride < group; stride *= 2) detail::butterfly_stage(y + i, group, stride);
       for (index_t k = i; k < i + group; ++k) y[k] *= scale;
     }
+  });
+}
+
+/// Multiplies, in place, every column by the Sylvester Hadamard matrix over sqrt(rows): `hadamard` of the transpose.
+///
+/// The rows are a power of two, else shape_error. FP32, in the order of stride 1, 2, 4, .., then one multiplication: the same
+/// bits on every machine.
+template <host_executor Executor>
+void hadamard_columns(Executor const& ex, host_view<float> x) {
+  index_t const rows = x.rows();
+  if (rows <= 0 || (rows & (rows - 1)) != 0)
+    throw shape_error("halfstep: a Hadamard transform of columns of " + std::to_string(rows) + " rows: expected a power of two");
+  float const scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(rows)));
+  constexpr index_t side = 64;
+  ex.for_each((x.columns() + side - 1) / side, [&](index_t tile) {
+    index_t const first = tile * side;
+    index_t const last = std::min(x.columns(), first + side);
+    for (index_t stride = 1; stride < rows; stride *= 2)
+      for (index_t base = 0; base < rows; base += 2 * stride)
+        for (index_t row = base; row < base + stride; ++row) {
+          float* const low = x.row(row);
+          float* const high = x.row(row + stride);
+          for (index_t k = first; k < last; ++k) {
+            float const a = low[k], b = high[k];
+            low[k] = a + b;
+            high[k] = a - b;
+          }
+        }
+    for (index_t row = 0; row < rows; ++row)
+      for (index_t k = first; k < last; ++k) x(row, k) *= scale;
   });
 }
 
