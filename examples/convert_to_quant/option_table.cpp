@@ -68,18 +68,14 @@ void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
   set_choice(app, row, [&o](std::string const& got) { o.scaling_mode = got == "row" ? "axis" : got; }, {"row"});
 }
 
-void set_optimizer(CLI::App& app, option_row const& row, options& o) {
-  std::vector<std::string> const planned{"quip"};
-  set_choice(
-      app, row,
-      [&o, planned](std::string const& got) {
-        if (std::find(planned.begin(), planned.end(), got) != planned.end())
-          throw CLI::ValidationError("--optimizer", "'" + got +
-                                                        "' is not built in this version, takes one of {auto, none, coordinate, "
-                                                        "original, adamw, radam, prodigy, gptq}");
-        o.optimizer = got;
-      },
-      planned);
+template <auto Member>
+void set_off(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.*Member = false; });
+}
+
+template <halfstep::column_order Order>
+void set_quip_order(CLI::App& app, option_row const& row, options& o) {
+  app.add_flag_callback(registered(row), [&o] { o.quip_order = Order; });
 }
 
 template <auto Member>
@@ -255,12 +251,12 @@ constexpr option_row table[] = {
      set_value<&options::convrot_group_size>},
     {main_page, "--simple", "", "off", "round to nearest on absmax scales: what other tools call RTN",
      set_switch<&options::simple>},
-    {main_page, "--optimizer", "{auto, none, coordinate, original, adamw, radam, prodigy, gptq}", "auto",
+    {main_page, "--optimizer", "{auto, none, coordinate, original, adamw, radam, prodigy, gptq, quip}", "auto",
      "none rounds to nearest on searched scales; gptq rounds with error feedback where --calibration-data has inputs or "
-     "Hessians, "
-     "auto is gptq there and none elsewhere; the others move codes to keep the weight's leading directions, which rarely helps "
-     "the outputs",
-     set_optimizer},
+     "Hessians; "
+     "auto is gptq there and none elsewhere; quip is gptq with a choice of storage; the others move codes to keep the weight's "
+     "leading directions, which rarely helps the outputs",
+     set_word<&options::optimizer>},
     {main_page, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed", set_word<&options::rounding>},
     {main_page, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
     {main_page, "--threads", "N", "all cores", "threads that read, compute and write", set_value<&options::threads>},
@@ -383,19 +379,43 @@ constexpr option_row table[] = {
     {experimental, "--calib_samples", "N", "6144", "synthetic samples where a method needs them; none does in this version",
      set_value<&options::calib_samples>},
     {experimental, "--calibration-lora", "FILE", "none", "LoRA directions inform the Hessian", nullptr},
-    {experimental, "--smoothquant", "", "off", "move outliers from activations to weights", nullptr},
-    {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant", nullptr},
+    {experimental, "--smoothquant", "", "off",
+     "move outliers from activations to weights by stored factors; needs --calibration-data, and --comfy_target fork or no "
+     "markers",
+     set_switch<&options::smoothquant>},
+    {experimental, "--smoothquant-alpha", "X", "0.5", "with --smoothquant: 0 evens out the weight's columns, 1 the inputs'",
+     set_value<&options::smoothquant_alpha>},
     {experimental, "--gptq-actorder", "", "on", "gptq: columns with the largest inputs first",
      set_order<halfstep::column_order::activations>},
     {experimental, "--no-gptq-actorder", "", "off", "gptq: columns from the first to the last",
      set_order<halfstep::column_order::stored>},
     {experimental, "--gptq-fast,--gptq-turbo", "", "", "accepted; every path is exact, and the fast one", note_exact},
-    {experimental,
-     "--quip-actorder,--no-quip-actorder,--quip-hadamard,--no-quip-hadamard,--quip-store-transformed,"
-     "--quip-no-store-transformed,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,--quip-checkpointed",
-     "", "", "settings of quip", nullptr},
-    {experimental, "--quip-seed,--quip-requant-scheme,--quip-checkpoint-threshold,--quip-checkpoint-segments", "X", "",
-     "settings of quip", nullptr},
+    {experimental, "--quip-actorder", "", "on", "quip: columns with the largest inputs first",
+     set_quip_order<halfstep::column_order::activations>},
+    {experimental, "--no-quip-actorder", "", "off", "quip: columns from the first to the last",
+     set_quip_order<halfstep::column_order::stored>},
+    {experimental, "--quip-store-transformed", "", "off",
+     "quip: store codes of the weight padded, rotated and with random signs, for engines that undo it",
+     set_switch<&options::quip_store_transformed>},
+    {experimental, "--quip-no-store-transformed", "", "on", "quip: solve and store in the original basis",
+     set_off<&options::quip_store_transformed>},
+    {experimental, "--quip-hadamard", "", "on", "quip: rotate by Hadamard matrices where codes are stored transformed",
+     set_switch<&options::quip_hadamard>},
+    {experimental, "--no-quip-hadamard", "", "off", "quip: dense random rotations, which are never stored",
+     set_off<&options::quip_hadamard>},
+    {experimental, "--quip-seed", "N", "--manual_seed", "quip: seed of the signs", set_value<&options::quip_seed>},
+    {experimental, "--quip-requant-scheme", "{tensor, block}", "tensor", "quip: scales where no --scaling_mode is given",
+     set_word<&options::quip_requant_scheme>},
+    {experimental, "--quip-requant-tensor-per-row", "", "on", "quip: with tensor, a scale a row",
+     set_switch<&options::quip_requant_per_row>},
+    {experimental, "--no-quip-requant-tensor-per-row", "", "off", "quip: with tensor, one scale",
+     set_off<&options::quip_requant_per_row>},
+    {experimental, "--quip-checkpointed", "", "off", "accepted: rows are always worked on in chunks, which is exact",
+     set_switch<&options::quip_checkpointed>},
+    {experimental, "--quip-checkpoint-threshold", "N", "8192", "accepted with --quip-checkpointed",
+     set_value<&options::quip_checkpoint_threshold>},
+    {experimental, "--quip-checkpoint-segments", "N", "4", "accepted with --quip-checkpointed",
+     set_value<&options::quip_checkpoint_segments>},
     {experimental, "--merge-lora", "FILE[:strength]", "none", "merge a LoRA into the weights before they are quantized",
      set_value<&options::merge_lora>},
     {experimental, "--merge-loras", "FILES..", "none", "merge several, each with its own strength behind a colon",

@@ -43,7 +43,18 @@ struct options {
   bool merge_lora_lenient = false;
   bool merge_lora_dampen = true;
   std::vector<halfstep::lora_request> loras;  ///< both, in the order in which they are merged
-  bool input_scale = false;                   ///< --input_scale or --static-activations
+  halfstep::column_order quip_order = halfstep::column_order::activations;
+  bool quip_hadamard = true;
+  bool quip_store_transformed = false;
+  std::optional<std::string> quip_requant_scheme;  ///< tensor or block
+  bool quip_requant_per_row = true;
+  std::optional<std::int64_t> quip_seed;
+  bool quip_checkpointed = false;
+  std::int64_t quip_checkpoint_threshold = 8192;
+  std::int64_t quip_checkpoint_segments = 4;
+  bool smoothquant = false;
+  std::optional<double> smoothquant_alpha;
+  bool input_scale = false;  ///< --input_scale or --static-activations
   std::string device = "auto";
   std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;

@@ -131,9 +131,31 @@ void settle_solver(options& o) {
     contradict("--input_scale", "a run without '--calibration-data': activation scales come from measured inputs alone");
   if (o.optimizer == "gptq" && o.calibration_data.empty())
     o.notes.push_back("--optimizer gptq rounds to nearest here, on searched scales: it needs --calibration-data");
+  double const alpha = o.smoothquant_alpha.value_or(0.5);
+  require(alpha >= 0.0 && alpha <= 1.0, "--smoothquant-alpha", alpha, "0 to 1");
+  if (o.fp16 && o.smoothquant) contradict("--smoothquant", "'--fp16': FP16 is not smoothed");
+  if (o.smoothquant && o.comfy_quant && o.comfy_target != "fork")
+    throw halfstep::usage_error(
+        "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "
+        "fork, or write no markers with --recipe engine");
+  if (o.smoothquant_alpha && !o.smoothquant) o.notes.push_back("--smoothquant-alpha changes nothing without --smoothquant");
   if (o.calib_samples) o.notes.push_back("--calib_samples changes nothing: no method of this version uses synthetic inputs");
   if (o.fp16 && !o.calibration_data.empty())
     o.notes.push_back("--calibration-data changes nothing here: FP16 has no scales, and biases stay as they are");
+}
+
+/// Refuses what QuIP cannot do, and says what its flags do not change.
+void settle_quip(options& o) {
+  require(o.quip_seed.value_or(0) >= 0, "--quip-seed", o.quip_seed.value_or(0), "0 or more");
+  require(o.quip_checkpoint_threshold >= 1, "--quip-checkpoint-threshold", o.quip_checkpoint_threshold, "1 or more");
+  require(o.quip_checkpoint_segments >= 1, "--quip-checkpoint-segments", o.quip_checkpoint_segments, "1 or more");
+  if (o.optimizer != "quip") return;
+  if (o.quip_store_transformed && !o.quip_hadamard)
+    contradict("--no-quip-hadamard", "'--quip-store-transformed': a dense rotation takes more room than the codes");
+  if (o.quip_store_transformed && o.convrot) contradict("--convrot", "'--quip-store-transformed': that rotates all columns");
+  if (o.calibration_data.empty())
+    o.notes.push_back("--optimizer quip rounds to nearest here, on searched scales: it needs --calibration-data for more");
+  o.solve.feedback.order = o.quip_order;
 }
 
 /// Returns whether a flag, in its canonical spelling, was given.
@@ -154,6 +176,18 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
   std::string const by = "--optimizer " + o.optimizer;
   note("--gptq-actorder,--no-gptq-actorder", o.optimizer == "gptq" || (o.optimizer == "auto" && !o.calibration_data.empty()),
        by + " has no order of columns");
+  bool const is_quip = o.optimizer == "quip";
+  note(
+      "--quip-actorder,--no-quip-actorder,--quip-store-transformed,--quip-no-store-transformed,--quip-hadamard,"
+      "--no-quip-hadamard,--quip-seed,--quip-requant-scheme,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row,"
+      "--quip-checkpointed,--quip-checkpoint-threshold,--quip-checkpoint-segments",
+      is_quip, by + " is not quip");
+  note("--quip-hadamard,--no-quip-hadamard,--quip-seed", !is_quip || o.quip_store_transformed,
+       "codes that are stored in the original basis are solved there, without a rotation");
+  note("--quip-requant-scheme,--quip-requant-tensor-per-row,--no-quip-requant-tensor-per-row",
+       !is_quip || !is_given(arguments, "--scaling-mode"), "--scaling_mode says how codes are scaled");
+  note("--quip-checkpointed,--quip-checkpoint-threshold,--quip-checkpoint-segments", !is_quip,
+       "rows are always worked on in chunks, which changes no code");
   note("--top-p,--min-k,--max-k,--full-matrix,--sqnr-budget", learned, by + " has no such objective");
   note("--num-iter,--lr,--lr-schedule,--early-stop-loss,--early-stop-lr,--early-stop-stall", gradient,
        by + " takes no iterations");
@@ -191,12 +225,15 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle(options& o) {
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
+  if (o.optimizer == "quip" && !o.scaling_mode && !o.fp16)
+    o.scaling_mode = o.quip_requant_scheme == "block" ? "block" : o.quip_requant_per_row ? "axis" : "tensor";
   if (o.recipe == "comfyui" || o.recipe == "fork") {
     o.comfy_quant = true;
     if (o.recipe == "fork" && !o.comfy_target) o.comfy_target = "fork";
     if (o.recipe == "comfyui" && !o.fp16) {
       if (!o.scaling_mode && !o.block_size) o.scaling_mode = "axis";
-      if (o.scaling_mode == "axis") o.convrot = true;
+      bool const rotates = o.optimizer == "quip" && o.quip_store_transformed;
+      if (o.scaling_mode == "axis" && !rotates) o.convrot = true;
     }
   }
   std::string const mode = o.scaling_mode.value_or("block");
@@ -214,6 +251,7 @@ void settle(options& o) {
   if (o.preset && !o.families.empty())
     contradict("--preset " + *o.preset, "'--" + o.families.front() + "': both choose the family");
   settle_solver(o);
+  settle_quip(o);
   if (o.threads && *o.threads < 1)
     throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
   if (o.manual_seed < -1)

@@ -51,11 +51,13 @@ recipe target_of(options const& o) {
                : o.scale_optimization == "mse"     ? scale_choice::mse
                                                    : scale_choice::automatic;
     for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
-                              solver_kind::prodigy, solver_kind::gptq})
+                              solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
       if (o.optimizer == name_of(solver)) r.solver = solver;
     if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
       r.solver = solver_kind::automatic;
   }
+  if (o.optimizer == "quip" && o.quip_store_transformed) r.basis = storage_basis::incoherent;
+  if (o.smoothquant) r.smoothing = o.smoothquant_alpha.value_or(0.5);
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
   return r;
 }
@@ -110,8 +112,9 @@ std::string described(options const& o, std::uint64_t seed) {
   if (r.format == scheme::fp16) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);
-  if (r.solver == solver_kind::gptq || r.solver == solver_kind::automatic)
-    text += ", then gptq where the second moments of the inputs are known";
+  if (stage_of(r.solver) == solver_kind::gptq)
+    text += ", then " + std::string(name_of(r.solver == solver_kind::quip ? r.solver : solver_kind::gptq)) +
+            " where the second moments of the inputs are known";
   else if (r.solver != solver_kind::none)
     text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
   return text;
@@ -236,7 +239,10 @@ void start(threads const& team) {
 
 /// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
 plan plan_with_inputs(options const& o, safetensors::reader const& input, calibration_files const& known, plan_options& wanted) {
+  auto const smoothing = wanted.target.smoothing;
+  if (known.any()) wanted.target.smoothing.reset();  // decided when it is known which layers' inputs are
   plan p = make_plan(input.head(), wanted);
+  wanted.target.smoothing = smoothing;
   if (o.scale_optimization == "mse" && !known.any())
     p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
   if (!known.any() || o.fp16) return p;
@@ -284,8 +290,9 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
 
   safetensors::reader const input(o.input);
   plan_options wanted = plan_options_of(o);
-  if (o.manual_seed < 0 && wanted.target.rounding == rounding_kind::stochastic)
-    wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
+  bool const is_random =
+      wanted.target.rounding == rounding_kind::stochastic || (wanted.target.basis == storage_basis::incoherent && !o.quip_seed);
+  if (o.manual_seed < 0 && is_random) wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
   calibration_files const known(o.calibration_data);
   std::optional<lora_merge> loras;
   if (!o.loras.empty()) loras.emplace(o.loras, lora_options_of(o), input.head());
@@ -327,7 +334,9 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   progress shown(settled(o.progress, o.level), p);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   codec_table const codecs = all_codecs();
-  conversion job(input, p, codecs, output, settings, watcher, {all_stages(), o.solve, &known, merge});
+  solve_options solving = o.solve;
+  solving.quip_seed = o.quip_seed ? static_cast<std::uint64_t>(*o.quip_seed) : seed;
+  conversion job(input, p, codecs, output, settings, watcher, {all_stages(), solving, &known, merge});
   try {
     job.run(ex);
   } catch (...) {

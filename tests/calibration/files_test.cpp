@@ -370,13 +370,67 @@ TEST_F(CalibrationFiles, KnowBeforehandWhatTheyWillGive) {
     for (int const group : {0, 16}) {
       auto const s = stated(files, layer, 16, group);
       EXPECT_EQ(known.mean, s && !s->channel_mean.empty()) << layer;
-      bool const scale = known.range == known_range::any || (known.range == known_range::unrotated && group == 0);
+      bool const stated = known.range == known_range::unrotated || known.range == known_range::stated;
+      bool const scale = known.range == known_range::any || (stated && group == 0);
       EXPECT_EQ(scale, s && s->input_scale) << layer << group;
       if (scale) {
         EXPECT_GT(*s->input_scale, 0.0f) << layer;
       }
     }
   }
+}
+
+TEST_F(CalibrationFiles, DivideEverythingByTheSmoothingOfALayer) {
+  extents2 const e{40, 32};
+  auto const rows = some_rows(e);
+  std::vector<float> factors;
+  for (int j = 0; j < 32; ++j) factors.push_back(0.5f + 0.25f * static_cast<float>(j % 5));
+  auto divided = rows;
+  for (std::size_t i = 0; i < divided.size(); ++i) divided[i] /= factors[i % 32];
+  auto const row_of = [](halfstep::input_statistics const& s) {
+    std::vector<float> row(32);
+    s.rows->read(serial{}, 7, host_view<float>(row.data(), {1, 32}));
+    return row;
+  };
+  for (int const group : {0, 16}) {
+    auto const expected = stated(open(with_rows(divided, e)), "p", 32, group);
+    auto const expected_row = row_of(*expected);
+    auto const files = open(with_rows(rows, e));  // in the place of the other
+    auto const s = files.find(serial{}, "p", 32, group, factors);
+    EXPECT_EQ(s->channel_max, expected->channel_max);
+    EXPECT_EQ(s->channel_mean, expected->channel_mean);
+    EXPECT_EQ(s->channel_sq, expected->channel_sq);
+    EXPECT_EQ(s->input_scale, expected->input_scale);
+    EXPECT_EQ(row_of(*s), expected_row);
+  }
+}
+
+TEST_F(CalibrationFiles, DivideStatedFiguresByTheSmoothingOfALayer) {
+  auto const files = open(made_file()
+                              .add("p.channel_max", {2, 9})
+                              .add("p.channel_mean", {1, -3})
+                              .add("p.channel_sq", {1, 18})
+                              .add_scalar("p.input_scale", 5.0f)
+                              .add("q.channel_mean", {1, 2})
+                              .add_scalar("q.input_scale", 5.0f));
+  std::vector<float> const factors{2.0f, 3.0f};
+  auto const s = files.find(halfstep::serial{}, "p", 2, 0, factors);
+  EXPECT_THAT(s->channel_max, ElementsAre(1, 3));
+  EXPECT_THAT(s->channel_mean, ElementsAre(0.5f, -1));
+  EXPECT_THAT(s->channel_sq, ElementsAre(0.25f, 2));
+  EXPECT_EQ(s->input_scale, 3.0f / 127.0f);  // not the stated one, which is of other inputs
+  EXPECT_FALSE(files.find(halfstep::serial{}, "q", 2, 0, factors)->input_scale);
+  EXPECT_EQ(files.known("q", 2).range, known_range::stated);
+  EXPECT_EQ(files.known("q", 2).maxima, halfstep::channel_maxima::unknown);
+  EXPECT_EQ(files.known("p", 2).maxima, halfstep::channel_maxima::known);
+}
+
+TEST_F(CalibrationFiles, DivideAHessianByTheSmoothingOfALayer) {
+  made_file made;
+  made.add<float>("p.hessian", dtype::f32, {2, 2}, {8, 4, 4, 18}).add<std::int64_t>("p.count", dtype::i64, {}, {2});
+  auto const files = open(made);
+  std::vector<float> const factors{2.0f, 3.0f};
+  EXPECT_THAT(files.find(halfstep::serial{}, "p", 2, 0, factors)->channel_sq, ElementsAre(1, 1));
 }
 
 TEST_F(CalibrationFiles, ReadRowsOfHalfTheWidth) {

@@ -110,8 +110,7 @@ TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
     EXPECT_THAT(refusal({first}), HasSubstr("'" + first + "' is not built in this version")) << first;
     ++known;
   }
-  EXPECT_GT(known, 30);
-  EXPECT_THAT(refusal({"--optimizer", "quip"}), HasSubstr("not built"));
+  EXPECT_GT(known, 20);
   EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--dry-run", "create-template"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));
@@ -144,6 +143,50 @@ TEST(CommandLine, FindsContradictionsBeforeAnyWork) {
   EXPECT_THAT(refusal({"--int8", "--fp16"}), HasSubstr("contradicts"));
   EXPECT_THAT(refusal({"--comfy_target", "fork"}), HasSubstr("--comfy_quant"));
   EXPECT_THAT(refusal({"--preset", "wan", "--flux2"}), HasSubstr("both choose the family"));
+}
+
+TEST(CommandLine, SmoothsOnlyForWhoUndoesIt) {
+  EXPECT_TRUE(parsed({"--smoothquant", "--recipe", "fork"}).smoothquant);
+  EXPECT_EQ(parsed({"--smoothquant", "--smoothquant-alpha", "0.75", "--int8"}).smoothquant_alpha, 0.75);
+  EXPECT_THAT(refusal({"--smoothquant"}), HasSubstr("stock ComfyUI drops the smoothing factors"));
+  EXPECT_THAT(refusal({"--smoothquant", "--comfy_quant"}), HasSubstr("--comfy_target fork"));
+  EXPECT_THAT(refusal({"--smoothquant", "--fp16"}), HasSubstr("contradicts"));
+  EXPECT_THAT(refusal({"--smoothquant", "--recipe", "engine", "--smoothquant-alpha", "1.5"}), HasSubstr("0 to 1"));
+  EXPECT_THAT(parsed({"--smoothquant-alpha", "0.3"}).notes, testing::ElementsAre(HasSubstr("--smoothquant-alpha")));
+}
+
+TEST(CommandLine, ChoosesTheScalesOfQuip) {
+  EXPECT_EQ(parsed({"--optimizer", "quip", "--comfy_quant"}).scaling_mode, "axis");
+  EXPECT_FALSE(parsed({"--optimizer", "quip", "--comfy_quant"}).convrot);
+  EXPECT_TRUE(parsed({"--optimizer", "quip"}).convrot);  // --recipe comfyui
+  EXPECT_EQ(parsed({"--optimizer", "quip", "--no-quip-requant-tensor-per-row"}).scaling_mode, "tensor");
+  EXPECT_EQ(parsed({"--optimizer", "quip", "--quip-requant-scheme", "block"}).scaling_mode, "block");
+  auto const o = parsed({"--optimizer", "quip", "--quip-requant-scheme", "block", "--scaling_mode", "tensor"});
+  EXPECT_EQ(o.scaling_mode, "tensor");
+  EXPECT_THAT(o.notes, testing::Contains(HasSubstr("--quip-requant-scheme changes nothing here: --scaling_mode")));
+}
+
+TEST(CommandLine, StoresWhatQuipTransforms) {
+  auto const o = parsed({"--optimizer", "quip", "--quip-store-transformed", "--quip-seed", "7"});
+  EXPECT_TRUE(o.quip_store_transformed);
+  EXPECT_FALSE(o.convrot);
+  EXPECT_EQ(o.quip_seed, 7);
+  EXPECT_FALSE(parsed({"--optimizer", "quip", "--quip-store-transformed", "--quip-no-store-transformed"}).quip_store_transformed);
+  EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--no-quip-hadamard"}), HasSubstr("dense rotation"));
+  EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--convrot", "--scaling_mode", "axis"}),
+              HasSubstr("contradicts"));
+  EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-seed", "-3"}), HasSubstr("0 or more"));
+}
+
+TEST(CommandLine, SaysWhatTheFlagsOfQuipDoNotChange) {
+  EXPECT_THAT(parsed({"--quip-seed", "3"}).notes, testing::Contains(HasSubstr("--quip-seed changes nothing here")));
+  EXPECT_THAT(parsed({"--optimizer", "quip", "--no-quip-hadamard"}).notes,
+              testing::Contains(HasSubstr("--no-quip-hadamard changes nothing here")));
+  EXPECT_THAT(parsed({"--optimizer", "quip", "--quip-checkpointed", "--quip-checkpoint-threshold", "4096"}).notes,
+              testing::Contains(HasSubstr("--quip-checkpointed changes nothing here")));
+  EXPECT_THAT(parsed({"--optimizer", "quip"}).notes, testing::Contains(HasSubstr("--calibration-data")));
+  EXPECT_EQ(parsed({"--optimizer", "quip", "--no-quip-actorder"}).solve.feedback.order, halfstep::column_order::stored);
+  EXPECT_EQ(parsed({"--optimizer", "gptq", "--no-quip-actorder"}).solve.feedback.order, halfstep::column_order::activations);
 }
 
 TEST(CommandLine, NotesAFlagThatChangesNothing) {

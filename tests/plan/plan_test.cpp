@@ -352,4 +352,64 @@ TEST(Plan, StoresScalesOfActivationsWhereTheRangeIsKnownInTheBasisOfTheWeight) {
   EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("cannot give 1 layer a static activation scale: 'a.0'")));
 }
 
+TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
+  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}, .markers = marker_style::fork};
+  options.inputs = {{"a.0", {.maxima = halfstep::channel_maxima::known}}};
+  auto const p = make_plan(biased(), options);
+  auto const* const factors = p.output.find("a.0.smooth_factors");
+  ASSERT_NE(factors, nullptr);
+  EXPECT_EQ(factors->type, dtype::f32);
+  EXPECT_EQ(factors->shape, std::vector{of(p, "a.0.weight").input.shape[1]});
+  EXPECT_EQ(p.output.find("a.1.smooth_factors"), nullptr);
+  EXPECT_FALSE(of(p, "a.1.weight").how.smoothing);
+  EXPECT_THAT(p.warnings,
+              ElementsAre(AllOf(HasSubstr("--smoothquant leaves out 2 layers whose largest inputs are unknown: 'a.1'"),
+                                HasSubstr("--calibration-data"))));
+  EXPECT_EQ(to_string(of(p, "a.0.weight").how), "int8_axiswise + smoothquant");
+}
+
+TEST(Plan, PadsWhatQuipTransforms) {
+  plan_options options{.target = {.format = scheme::int8_axis,
+                                  .solver = halfstep::solver_kind::quip,
+                                  .basis = halfstep::storage_basis::incoherent}};
+  auto const p = make_plan(biased(), options);
+  auto const shape_of = [&](std::string const& name) {
+    auto const* const t = p.output.find(name);
+    return t == nullptr ? std::vector<std::uint64_t>{404} : t->shape;
+  };
+  EXPECT_EQ(shape_of("a.1.weight"), (std::vector<std::uint64_t>{512, 512}));  // [512, 264] in the input
+  EXPECT_EQ(shape_of("a.1.weight_scale"), (std::vector<std::uint64_t>{512, 1}));
+  EXPECT_EQ(shape_of("a.1.sign_row"), (std::vector<std::uint64_t>{512}));
+  EXPECT_EQ(shape_of("a.1.sign_col"), (std::vector<std::uint64_t>{512}));
+  for (std::string const ending : {".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in"})
+    EXPECT_THAT(shape_of("a.1" + ending), IsEmpty());
+  EXPECT_EQ(p.needs, halfstep::loader::quip_engine);
+  EXPECT_THAT(p.notes, testing::Contains(HasSubstr("QuIP's transform pads")));
+  options.target.rotation_group = 256;
+  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out --convrot")));
+}
+
+TEST(Plan, RefusesSmoothingForStockComfyui) {
+  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}};
+  EXPECT_THAT([&] { make_plan(biased(), options); },
+              ThrowsMessage<halfstep::usage_error>(HasSubstr("stock ComfyUI drops the smoothing factors")));
+  options.markers = marker_style::none;
+  EXPECT_NO_THROW(make_plan(biased(), options));
+  options.target.smoothing = 1.5;
+  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("--smoothquant-alpha")));
+}
+
+TEST(Plan, StoresNoStatedScaleOfActivationsForASmoothedLayer) {
+  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}, .markers = marker_style::fork};
+  auto const maxima = halfstep::channel_maxima::known;
+  options.inputs = {{"a.0", {.range = halfstep::known_range::stated, .maxima = maxima}},
+                    {"a.1", {.range = halfstep::known_range::unrotated, .maxima = maxima}},
+                    {"a.2", {.range = halfstep::known_range::stated}}};
+  options.static_activations = halfstep::activation_scales::store;
+  auto const p = make_plan(biased(), options);
+  EXPECT_EQ(p.output.find("a.0.input_scale"), nullptr);
+  EXPECT_NE(p.output.find("a.1.input_scale"), nullptr);
+  EXPECT_NE(p.output.find("a.2.input_scale"), nullptr);
+}
+
 }  // namespace

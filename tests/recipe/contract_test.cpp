@@ -68,7 +68,7 @@ struct sound_file {
     bytes.metadata = expected.metadata;
     bytes.set("p.bias", dtype::bf16, {256});
     for (auto const& a : artifacts_of("p", {256, 512}, how, style)) {
-      if (a.role == halfstep::artifact_role::scales)
+      if (a.role == halfstep::artifact_role::scales || a.role == halfstep::artifact_role::smooth_factors)
         bytes.set_scales(a.spec.name, a.spec.shape);
       else
         bytes.set(a.spec.name, a.spec.type, a.spec.shape,
@@ -263,6 +263,54 @@ TEST(Contract, RefusesAScaleOfActivationsThatIsMissingOrNoPositiveScalar) {
   f.expect_fault("layer 'p': `p.input_scale` is F16, not F32");
   f.bytes.tensors.erase("p.input_scale");
   f.expect_fault("layer 'p': it has no tensor `p.input_scale`");
+}
+
+TEST(Contract, RefusesSmoothingFactorsThatAreMissingOrNoPositiveNumbers) {
+  recipe const smoothed{.format = scheme::int8_axis, .smoothing = 0.5};
+  sound_file const sound(smoothed, marker_style::fork);
+  EXPECT_NO_THROW(sound.bytes.check(sound.expected));
+  sound_file lost = sound;
+  lost.bytes.tensors.erase("p.smooth_factors");
+  lost.expect_fault("layer 'p': it has no tensor `p.smooth_factors`");
+  for (float const factor : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    sound_file f = sound;
+    f.bytes.set_scales("p.smooth_factors", {512}, factor);
+    f.expect_fault("`p.smooth_factors` holds the scale");
+  }
+  sound_file narrow = sound;
+  narrow.bytes.set_scales("p.smooth_factors", {256});
+  narrow.expect_fault("`p.smooth_factors` has the shape [256], not [512]");
+  sound_file stale(axis, marker_style::fork);
+  stale.bytes.set_scales("p.smooth_factors", {512});
+  stale.expect_fault("belongs to no layer");
+}
+
+TEST(Contract, RefusesTransformedCodesWithoutWhatUndoesThem) {
+  recipe const turned{.format = scheme::int8_axis, .basis = halfstep::storage_basis::incoherent};
+  for (auto const style : {marker_style::none, marker_style::comfyui, marker_style::fork}) {
+    sound_file sound(turned, style);
+    auto const number = [](auto value) { return std::string(reinterpret_cast<char const*>(&value), sizeof(value)); };
+    sound.bytes.set("p.hadamard_quip", dtype::i8, {}, number(std::int8_t{1}));
+    sound.bytes.set("p.hadamard_size_out", dtype::i32, {}, number(std::int32_t{256}));
+    sound.bytes.set("p.hadamard_size_in", dtype::i32, {}, number(std::int32_t{512}));
+    sound.bytes.set_scales("p.sign_row", {256}, 1.0f);
+    sound.bytes.set_scales("p.sign_col", {512}, -1.0f);
+    EXPECT_NO_THROW(sound.bytes.check(sound.expected));
+    for (std::string const ending : {".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in", ".sign_row", ".sign_col"}) {
+      sound_file f = sound;
+      f.bytes.tensors.erase("p" + ending);
+      f.expect_fault("it has no tensor `p" + ending + "`");
+    }
+    sound_file f = sound;
+    f.bytes.set("p.hadamard_quip", dtype::i8, {}, number(std::int8_t{0}));
+    f.expect_fault("`p.hadamard_quip` is 0, not 1");
+    f = sound;
+    f.bytes.set("p.hadamard_size_in", dtype::i32, {}, number(std::int32_t{256}));
+    f.expect_fault("`p.hadamard_size_in` is 256, not 512");
+    f = sound;
+    f.bytes.set_scales("p.sign_col", {512}, 0.5f);
+    f.expect_fault("`p.sign_col` holds the sign 0.5");
+  }
 }
 
 TEST(Contract, RefusesLostAndStaleMetadata) {

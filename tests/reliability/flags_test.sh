@@ -85,6 +85,9 @@ contradictions() {
   refuses 2 "--simple with searched scales" "${usual[@]}" --simple --scale_optimization mse
   refuses 2 "--fp16 with a solver" "${usual[@]}" --fp16 --optimizer adamw
   refuses 2 "a solver with stochastic rounding" "${usual[@]}" --optimizer coordinate --rounding stochastic
+  refuses 2 "--smoothquant for stock ComfyUI" "${usual[@]}" --smoothquant --comfy_quant
+  says "--smoothquant for stock ComfyUI: the reason" 'drops the smoothing factors'
+  refuses 2 "dense rotations that are stored" "${usual[@]}" --optimizer quip --quip-store-transformed --no-quip-hadamard
   refuses 2 "--static-activations without calibration data" "${usual[@]}" --static-activations
   says "--static-activations without calibration data: what is missing" 'calibration-data'
 }
@@ -95,9 +98,7 @@ unbuilt() {  # FLAG [VALUE]
 }
 unbuilt_flags() {
   local flag
-  for flag in --fp8 --requantize --resume --fullmatch --smoothquant --quip-actorder \
-    --no-quip-actorder --quip-hadamard --no-quip-hadamard \
-    --quip-store-transformed --quip-checkpointed --streaming --streaming-aggressive \
+  for flag in --fp8 --requantize --resume --fullmatch --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
     unbuilt $flag
   done
@@ -106,7 +107,6 @@ unbuilt_flags() {
   unbuilt --custom-layers 'attn' --custom-type fp16
   unbuilt --fallback fp16
   unbuilt --log file.log
-  unbuilt --optimizer quip
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --dry-run create-template

@@ -74,42 +74,49 @@ class calibration_files {
     known_inputs k;
     bool const rows = pick(all, statistic::input, statistics_source::captured) != nullptr;
     k.mean = rows || pick(all, statistic::channel_mean, statistics_source::captured) != nullptr;
+    if (pick(all, statistic::channel_max, statistics_source::synthetic) != nullptr ||
+        pick(all, statistic::input, statistics_source::synthetic) != nullptr)
+      k.maxima = channel_maxima::known;
     if (rows)
       k.range = known_range::any;
-    else if (pick(all, statistic::input_scale, statistics_source::captured) != nullptr ||
-             pick(all, statistic::channel_max, statistics_source::captured) != nullptr)
+    else if (pick(all, statistic::channel_max, statistics_source::captured) != nullptr)
       k.range = known_range::unrotated;
+    else if (pick(all, statistic::input_scale, statistics_source::captured) != nullptr)
+      k.range = known_range::stated;
     return k;
   }
 
-  /// Returns the statistics of a layer of `columns` inputs, in the basis in which groups of `rotation_group` columns are rotated
-  /// (0: none); nothing where no file has any.
+  /// Returns the statistics of a layer of `columns` inputs, in the basis in which columns are divided by `smoothing` (empty: they
+  /// are not) and groups of `rotation_group` of them are rotated then (0: none); nothing where no file has any.
   ///
-  /// What the file states wins over what follows from rows. Rows give everything, rotated before they are summed; a Hessian
-  /// gives `channel_sq`. A stated mean is rotated itself; stated `channel_sq`, `channel_max` and `input_scale` cannot be, and
-  /// are left out where the layer is rotated. Reads all rows once. The same bits on every executor. Throws as `known` does.
+  /// What the file states wins over what follows from rows. Rows give everything, divided and rotated before they are summed; a
+  /// Hessian gives `channel_sq`. A stated mean is divided and rotated itself; stated `channel_sq` and `channel_max` are divided,
+  /// but cannot be rotated and are left out where the layer is; so is a stated `input_scale`, which cannot be divided either.
+  /// Reads all rows once. The same bits on every executor. Throws as `known` does.
   template <host_executor Executor>
-  std::optional<input_statistics> find(Executor const& ex, std::string_view layer, index_t columns, int rotation_group) const {
+  std::optional<input_statistics> find(Executor const& ex, std::string_view layer, index_t columns, int rotation_group,
+                                       std::span<float const> smoothing = {}) const {
     auto const all = entries_.chain(layer);
     if (all.empty()) return std::nullopt;
     static_cast<void>(known(layer, columns));
     input_statistics s;
     if (auto const* mean = pick(all, statistic::channel_mean, statistics_source::captured)) {
       s.channel_mean = values_of(*mean);
+      for (std::size_t j = 0; j < smoothing.size(); ++j) s.channel_mean[j] /= smoothing[j];
       if (rotation_group != 0) {
         host_view<float> const row(s.channel_mean.data(), {1, columns});
         hadamard_regular(serial{}, host_view<float const>(row), row, rotation_group);
       }
     }
-    if (rotation_group == 0) take_stated(all, s);
+    if (rotation_group == 0) take_stated(all, s, smoothing);
     if (auto const* rows = pick(all, statistic::input, statistics_source::synthetic)) {
-      s.rows.emplace(rows->file, *rows->tensor, rows->from, rotation_group);
+      s.rows.emplace(rows->file, *rows->tensor, rows->from, rotation_group, smoothing);
       s.samples = s.rows->extents().rows;
       derive(ex, s);
     }
     if (auto const* hessian = pick(all, statistic::hessian, statistics_source::captured); hessian && s.channel_sq.empty()) {
       auto const count = count_of(all, *hessian);
-      s.channel_sq = hessian_diagonal(*hessian, rotation_group);
+      s.channel_sq = hessian_diagonal(*hessian, rotation_group, smoothing);
       for (float& x : s.channel_sq) x /= static_cast<float>(count);
       s.samples = std::max(s.samples, count);
     }
@@ -126,23 +133,23 @@ class calibration_files {
   }
 
   /// Returns H = E[(x - c)(x - c)^T] of the inputs x of a layer of `columns` inputs, in the basis in which groups of
-  /// `rotation_group` columns are rotated (0: none), about `center` in that basis, or about zero where that is empty; nothing
-  /// where no file has any.
+  /// `rotation_group` columns are rotated (0: none) after they were divided by `smoothing` (empty: they were not), about `center`
+  /// in that basis, or about zero where that is empty; nothing where no file has any.
   ///
   /// From rows where there are some, else from a stored Hessian. Rows are streamed; a stored Hessian that is rotated takes its
   /// size twice. On one machine the same bits for every number of threads. Throws format_error, value_error and io_error.
   template <host_executor Executor>
   std::optional<layer_hessian> find_hessian(Executor const& ex, std::string_view layer, index_t columns, int rotation_group,
-                                            std::span<float const> center = {}) const {
+                                            std::span<float const> center = {}, std::span<float const> smoothing = {}) const {
     auto const all = entries_.chain(layer);
     if (auto const* rows = pick(all, statistic::input, statistics_source::captured)) {
       require_sound(statistic::input, *rows, columns);
-      return moments_of(ex, input_rows(rows->file, *rows->tensor, rows->from, rotation_group), center);
+      return moments_of(ex, input_rows(rows->file, *rows->tensor, rows->from, rotation_group, smoothing), center);
     }
     auto const* const stored = pick(all, statistic::hessian, statistics_source::captured);
     if (stored == nullptr) return std::nullopt;
     require_sound(statistic::hessian, *stored, columns);
-    return moments_of(ex, *stored, count_of(all, *stored), rotation_group, center);
+    return moments_of(ex, *stored, count_of(all, *stored), rotation_group, center, smoothing);
   }
 
   /// Returns what the files hold and none of `layers` uses: names of layers, and of tensors that are no statistic. Sorted.
@@ -298,14 +305,22 @@ class calibration_files {
     return count;
   }
 
-  static void take_stated(chain const& all, input_statistics& s) {
+  static void take_stated(chain const& all, input_statistics& s, std::span<float const> smoothing) {
     if (auto const* sq = pick(all, statistic::channel_sq, statistics_source::captured)) s.channel_sq = values_of(*sq);
     if (auto const* max = pick(all, statistic::channel_max, statistics_source::synthetic)) s.channel_max = values_of(*max);
-    if (auto const* scale = pick(all, statistic::input_scale, statistics_source::captured)) {
+    for (std::size_t j = 0; j < smoothing.size(); ++j) {
+      if (!s.channel_sq.empty()) s.channel_sq[j] /= smoothing[j] * smoothing[j];
+      if (!s.channel_max.empty()) s.channel_max[j] /= smoothing[j];
+    }
+    auto const* scale = pick(all, statistic::input_scale, statistics_source::captured);
+    if (scale != nullptr && smoothing.empty()) {
       s.input_scale = values_of(*scale)[0];
     } else if (pick(all, statistic::input, statistics_source::captured) == nullptr) {
-      if (auto const* max = pick(all, statistic::channel_max, statistics_source::captured))
-        s.input_scale = scale_of(values_of(*max));
+      if (auto const* max = pick(all, statistic::channel_max, statistics_source::captured)) {
+        auto values = values_of(*max);
+        for (std::size_t j = 0; j < smoothing.size(); ++j) values[j] /= smoothing[j];
+        s.input_scale = scale_of(values);
+      }
     }
   }
 

@@ -14,11 +14,13 @@
 
 namespace halfstep {
 
-/// Returns the diagonal of R^T H R, where R rotates groups of `rotation_group` columns (0: R is the identity).
+/// Returns the diagonal of R^T S^-1 H S^-1 R, where S = diag(`smoothing`) (empty: the identity) and R rotates groups of
+/// `rotation_group` columns (0: the identity).
 ///
 /// H [N, N] is F32 and symmetric. Reads the blocks on its diagonal and nothing else. Throws value_error naming the tensor where
 /// such a block holds NaN or infinity, or where the diagonal is negative by more than rounding; io_error.
-inline std::vector<float> hessian_diagonal(calibration_item const& hessian, int rotation_group) {
+inline std::vector<float> hessian_diagonal(calibration_item const& hessian, int rotation_group,
+                                           std::span<float const> smoothing = {}) {
   auto const columns = static_cast<index_t>(hessian.tensor->shape[0]);
   index_t const side = rotation_group == 0 ? 1 : rotation_group;
   if (columns % side != 0) throw shape_error("halfstep: rotation groups that do not divide a Hessian");
@@ -32,9 +34,12 @@ inline std::vector<float> hessian_diagonal(calibration_item const& hessian, int 
       std::span const row(block.row(i), static_cast<std::size_t>(side));
       auto const offset = static_cast<std::uint64_t>((first + i) * columns + first) * sizeof(float);
       hessian.file->read(*hessian.tensor, offset, std::as_writable_bytes(row));
-      for (float const x : row) {
+      for (index_t j = 0; j < side; ++j) {
+        float& x = block(i, j);
         if (!std::isfinite(x))
           throw value_error(hessian.described() + " holds NaN or infinity in row " + std::to_string(first + i));
+        if (!smoothing.empty())
+          x = x / smoothing[static_cast<std::size_t>(first + i)] / smoothing[static_cast<std::size_t>(first + j)];
         largest = std::fmax(largest, std::fabs(x));
       }
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
@@ -28,10 +29,15 @@ enum class statistics_source : std::uint8_t {
 /// Rows [n, N] of a layer's inputs in a file, as FP32 in the basis of the stored weight.
 class input_rows {
  public:
-  /// Reads from `rows`, a tensor [n, N] in F32, F16 or BF16 of `file`. Groups of `rotation_group` columns are rotated, 0: none.
+  /// Reads from `rows`, a tensor [n, N] in F32, F16 or BF16 of `file`. Columns are divided by `smoothing` [N] where that is not
+  /// empty, then groups of `rotation_group` columns are rotated, 0: none.
   input_rows(std::shared_ptr<safetensors::reader const> file, safetensors::tensor const& rows, statistics_source from,
-             int rotation_group)
-      : file_(std::move(file)), rows_(&rows), from_(from), rotation_group_(rotation_group) {}
+             int rotation_group, std::span<float const> smoothing = {})
+      : file_(std::move(file)),
+        rows_(&rows),
+        from_(from),
+        rotation_group_(rotation_group),
+        smoothing_(smoothing.begin(), smoothing.end()) {}
 
   extents2 extents() const { return {static_cast<index_t>(rows_->shape[0]), static_cast<index_t>(rows_->shape[1])}; }
   statistics_source source() const { return from_; }
@@ -46,10 +52,13 @@ class input_rows {
       auto const offset = static_cast<std::uint64_t>(first) * rows_->shape[1] * sizeof(Source);
       file_->read(*rows_, offset, std::as_writable_bytes(std::span(stored.data(), static_cast<std::size_t>(stored.size()))));
       host_view<Source const> const from = stored.view(into.extents());
-      if (rotation_group_ != 0)
-        hadamard_regular(ex, from, into, rotation_group_);
-      else
-        widen(ex, from, into);
+      if (rotation_group_ != 0 && smoothing_.empty()) return hadamard_regular(ex, from, into, rotation_group_);
+      widen(ex, from, into);
+      if (smoothing_.empty()) return;
+      ex.for_each(into.rows(), [&](index_t row) {
+        for (index_t j = 0; j < into.columns(); ++j) into(row, j) /= smoothing_[static_cast<std::size_t>(j)];
+      });
+      if (rotation_group_ != 0) hadamard_regular(ex, host_view<float const>(into), into, rotation_group_);
     });
   }
 
@@ -58,6 +67,7 @@ class input_rows {
   safetensors::tensor const* rows_;
   statistics_source from_;
   int rotation_group_;
+  std::vector<float> smoothing_;
 };
 
 }  // namespace halfstep

@@ -58,13 +58,14 @@ layer_hessian moments_of(Executor const& ex, input_rows const& rows, std::span<f
   return found;
 }
 
-/// Returns R^T X R / `count` - c c^T for a stored X = sum of x x^T, where R rotates groups of `rotation_group` columns (0: it is
-/// the identity) and c is `center` [N] in the rotated basis, or zero where that is empty.
+/// Returns R^T S^-1 X S^-1 R / `count` - c c^T for a stored X = sum of x x^T, where S = diag(`smoothing`) (empty: the identity),
+/// R rotates groups of `rotation_group` columns (0: the identity) and c is `center` [N] in that basis, or zero where that is
+/// empty.
 ///
 /// Throws value_error naming the tensor where it holds NaN or infinity, and io_error.
 template <host_executor Executor>
 layer_hessian moments_of(Executor const& ex, calibration_item const& stored, index_t count, int rotation_group,
-                         std::span<float const> center) {
+                         std::span<float const> center, std::span<float const> smoothing = {}) {
   auto const n = static_cast<index_t>(stored.tensor->shape[0]);
   extents2 const square{n, n};
   layer_hessian found{host_buffer<float>(square.count()), count};
@@ -75,6 +76,11 @@ layer_hessian moments_of(Executor const& ex, calibration_item const& stored, ind
       if (!std::isfinite(h(i, j))) throw value_error(stored.described() + " holds NaN or infinity in row " + std::to_string(i));
   });
   mirror_lower(ex, h);
+  if (!smoothing.empty())
+    ex.for_each(n, [&](index_t i) {
+      for (index_t j = 0; j < n; ++j)
+        h(i, j) = h(i, j) / smoothing[static_cast<std::size_t>(i)] / smoothing[static_cast<std::size_t>(j)];
+    });
   if (rotation_group != 0) {
     // Symmetric, so that turning rows and then columns needs one transpose in between and none behind it.
     host_buffer<float> const memory(square.count());

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <halfstep/convert/layer_quality.hpp>
@@ -18,6 +19,7 @@
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/transform/smoothing.hpp>
 
 namespace halfstep {
 
@@ -37,14 +39,16 @@ class quantize_job {
       : tensor_(&tensor),
         merge_(merge),
         codec_(&how),
-        extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
+        weight_extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
+        extents_(stored_extents(tensor.how, weight_extents_)),
         key_(random_key(settings.seed, tensor.input.name)) {
     found_.layer = layer_of(tensor.input.name);
     found_.how = tensor.how;
-    found_.shape = extents_;
+    found_.shape = weight_extents_;
     for (auto const& made : tensor.outputs) {
       if (made.role == artifact_role::codes) codes_ = output.find(made.spec.name);
       if (made.role == artifact_role::scales) scales_ = output.find(made.spec.name);
+      if (made.role == artifact_role::smooth_factors) smooth_factors_ = output.find(made.spec.name);
     }
     group_rows_ = spans() ? 1 : codec_->group_rows(extents_);
     index_t const granule = std::lcm(group_rows_, residual_tile_rows);
@@ -53,6 +57,7 @@ class quantize_job {
     piece_rows_ = std::max(rows, granule);
     results_.resize(static_cast<std::size_t>(pieces()));
     error_.resize(static_cast<std::size_t>((extents_.rows + residual_tile_rows - 1) / residual_tile_rows));
+    if (tensor.how.basis == storage_basis::incoherent) digests_.resize(error_.size() + 1);
     if (spans()) {
       ranges_ = std::vector<std::atomic<std::int32_t>>(static_cast<std::size_t>(codec_->groups(extents_).count()));
       ranges_left_ = pieces();
@@ -62,9 +67,11 @@ class quantize_job {
   planned_tensor const& tensor() const { return *tensor_; }
   safetensors::tensor const& input() const { return tensor_->input; }
   safetensors::tensor const& codes() const { return *codes_; }
-  safetensors::tensor const* scales() const { return scales_; }  ///< null where the layout stores none
+  safetensors::tensor const* scales() const { return scales_; }                  ///< null where the layout stores none
+  safetensors::tensor const* smooth_factors() const { return smooth_factors_; }  ///< null where columns are not smoothed
   halfstep::codec const& codec() const { return *codec_; }
-  extents2 extents() const { return extents_; }
+  extents2 extents() const { return extents_; }                ///< of the codes
+  extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
   std::uint64_t key() const { return key_; }
 
   /// Returns what adapters add to the weight, null where there are none.
@@ -117,6 +124,14 @@ class quantize_job {
     return all;
   }
 
+  /// Says by what the columns are multiplied before anything else, where the plan smooths them.
+  void smooth(halfstep::smoothing factors) { smoothing_ = std::move(factors); }
+  halfstep::smoothing const& smoothing() const { return smoothing_; }
+
+  /// Returns a digest of the stored rows of codes of each `residual_tile_rows` rows, and one of the scales, for layers
+  /// whose rows are transformed together, so that no few of them can be measured again.
+  std::vector<std::uint64_t>& digests() { return digests_; }
+
   /// Returns what is found out about the layer beside its errors and scales.
   layer_quality& found() { return found_; }
 
@@ -145,6 +160,8 @@ class quantize_job {
   halfstep::codec const* codec_;
   safetensors::tensor const* codes_ = nullptr;
   safetensors::tensor const* scales_ = nullptr;
+  safetensors::tensor const* smooth_factors_ = nullptr;
+  extents2 weight_extents_;
   extents2 extents_;
   std::uint64_t key_;
   index_t group_rows_ = 1;
@@ -153,7 +170,9 @@ class quantize_job {
   std::vector<residual_statistics> error_;
   std::vector<std::atomic<std::int32_t>> ranges_;
   std::atomic<index_t> ranges_left_{0};
+  std::vector<std::uint64_t> digests_;
   layer_quality found_;
+  halfstep::smoothing smoothing_;
 };
 
 }  // namespace halfstep

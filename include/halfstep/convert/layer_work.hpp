@@ -11,10 +11,14 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <halfstep/calibration/statistics.hpp>
+#include <halfstep/convert/incoherent_layer.hpp>
 #include <halfstep/convert/job.hpp>
+#include <halfstep/convert/layer_memory.hpp>
+#include <halfstep/convert/layer_store.hpp>
 #include <halfstep/convert/output_error.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
@@ -29,30 +33,15 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/kernel/column_energy.hpp>
+#include <halfstep/kernel/column_max.hpp>
 #include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
+#include <halfstep/transform/smoothing.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
-
-/// What one layer after the other works in: memory that grows to the largest and stays, and the Hessian of the last inputs.
-struct layer_memory {
-  host_buffer<float> weight;
-  host_buffer<std::int8_t> codes;
-  host_buffer<float> scales;
-  shared_hessian shared;
-
-  void grow(index_t elements, index_t groups) {
-    if (weight.size() < elements) {
-      weight = {};
-      codes = {};
-      weight = host_buffer<float>(elements);
-      codes = host_buffer<std::int8_t>(elements);
-    }
-    if (scales.size() < groups) scales = host_buffer<float>(groups);
-  }
-};
 
 /// A layer in memory: its weight in FP32 in the basis that is quantized, codes and scales. All threads work on it together.
 ///
@@ -70,16 +59,21 @@ class layer_work {
   /// Does all of it. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
   void operator()() {
     auto const start = std::chrono::steady_clock::now();
-    if (how_.inputs != nullptr)
-      inputs_ = how_.inputs->find(team_, job_.found().layer, job_.extents().columns, recipe_of_job().rotation_group);
     load();
+    smooth();
+    turn();
+    if (how_.inputs != nullptr)
+      inputs_ = how_.inputs->find(team_, job_.found().layer, job_.weight_extents().columns, recipe_of_job().rotation_group,
+                                  job_.smoothing().factors());
+    find_turned_moments();
     fit();
     search_scales();
     encode();
     solve();
     correct_means();
     measure();
-    store();
+    layer_store(job_, how_, input_, output_)(memory_, inputs_ ? inputs_->input_scale : std::nullopt, shift_,
+                                             basis_ ? &*basis_ : nullptr);
     job_.result(0).seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
@@ -101,7 +95,12 @@ class layer_work {
   /// Calls `f(first row, rows)` for tiles of rows that share no group, or that are measured together.
   template <class F>
   void for_each_tile(F const& f) const {
-    row_tiles const tiles(job_.extents(), std::lcm(job_.group_rows(), residual_tile_rows));
+    for_each_tile(job_.extents(), f);
+  }
+
+  template <class F>
+  void for_each_tile(extents2 e, F const& f) const {
+    row_tiles const tiles(e, std::lcm(job_.group_rows(), residual_tile_rows));
     team_.for_each(tiles.count(), [&](index_t i) {
       require_going();
       f(tiles.first(i), tiles.rows(i));
@@ -115,21 +114,58 @@ class layer_work {
 
   std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(memory_.scales.data()) + job_.group_offset(row); }
 
-  /// Reads the weight, widened, merged with adapters and rotated.
+  /// Reads the weight, widened, merged with adapters, and rotated unless it is smoothed before.
   void load() {
     auto const& tensor = job_.input();
     auto const delta = job_.delta();
-    for_each_tile([&](index_t first, index_t rows) {
-      extents2 const e{rows, job_.extents().columns};
+    int const group = recipe_of_job().smoothing ? 0 : recipe_of_job().rotation_group;
+    for_each_tile(job_.weight_extents(), [&](index_t first, index_t rows) {
+      extents2 const e{rows, job_.weight_extents().columns};
       auto const lease = pool_.take();
       auto const row_bytes = static_cast<index_t>(bits_of(tensor.type) / 8) * e.columns;
       auto const bytes = (*lease).input(rows * row_bytes);
       input_.read(tensor, static_cast<std::uint64_t>(first * row_bytes), bytes);
       host_view<float> const to(memory_.weight.data() + first * e.columns, e, first);
-      detail::prepare_rows(tensor.type, {bytes.data(), e, first}, delta.get(), recipe_of_job().rotation_group, to);
+      detail::prepare_rows(tensor.type, {bytes.data(), e, first}, delta.get(), group, to);
       if (is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) return;
       detail::refuse_prepared(tensor, {bytes.data(), e, first}, delta.get());
     });
+  }
+
+  /// Multiplies the columns of a smoothed layer by their factors, and rotates it then.
+  void smooth() {
+    if (!recipe_of_job().smoothing) return;
+    auto const columns = job_.weight_extents().columns;
+    auto const plain = how_.inputs == nullptr ? std::nullopt : how_.inputs->find(team_, job_.found().layer, columns, 0);
+    if (!plain || plain->channel_max.empty())
+      throw value_error("the largest inputs of '" + job_.found().layer + "' are unknown: it cannot be smoothed");
+    auto const in_weight = column_max(team_, host_view<float const>(memory_.weight.data(), job_.weight_extents()));
+    job_.smooth(smoothing(smoothing_factors(plain->channel_max, in_weight, *recipe_of_job().smoothing)));
+    for_each_tile(job_.weight_extents(), [&](index_t first, index_t rows) {
+      host_view<float> const part(memory_.weight.data() + first * columns, {rows, columns}, first);
+      detail::smooth_rows(job_.smoothing(), recipe_of_job().rotation_group, part);
+      if (is_finite(matrix_range(serial{}, host_view<float const>(part)).amax)) return;
+      throw value_error("cannot quantize '" + job_.input().name + "': its smoothed weights exceed FP32; leave out --smoothquant");
+    });
+    add_method("smoothed by the inputs");
+  }
+
+  /// Pads and rotates a layer that is stored transformed.
+  void turn() {
+    if (recipe_of_job().basis != storage_basis::incoherent) return;
+    basis_.emplace(philox(random_key(how_.options.quip_seed, job_.input().name)), job_.weight_extents());
+    detail::turn(team_, *basis_, memory_.weight.data());
+    if (!is_finite(matrix_range(team_, weight()).amax))
+      throw value_error("cannot quantize '" + job_.input().name +
+                        "': its rotated weights exceed FP32; convert it without --quip-store-transformed");
+  }
+
+  /// Finds the second moments of the inputs of a transformed layer, in its basis.
+  void find_turned_moments() {
+    if (!basis_ || how_.inputs == nullptr) return;
+    auto const plain = how_.inputs->find_hessian(team_, job_.found().layer, job_.weight_extents().columns, 0, center(),
+                                                 job_.smoothing().factors());
+    if (plain) turned_.emplace(team_, detail::turned_moments(team_, *basis_, *plain), job_.extents().columns);
   }
 
   /// Fits every scale to its group's largest magnitude.
@@ -156,7 +192,7 @@ class layer_work {
   void search_scales() {
     auto const choice = recipe_of_job().scales;
     if (choice == scale_choice::absmax) return;
-    bool const known = inputs_ && !inputs_->channel_sq.empty();
+    bool const known = basis_ ? turned_.has_value() : inputs_ && !inputs_->channel_sq.empty();
     bool const mse = choice == scale_choice::mse || (choice == scale_choice::automatic && known);
     std::vector<float> const weights = mse && known ? input_weights()
                                        : mse        ? std::vector<float>(static_cast<std::size_t>(job_.extents().columns), 1.0f)
@@ -173,6 +209,7 @@ class layer_work {
 
   /// Returns E[x_j^2], or the variance of x_j where the bias takes what rounding does to the mean.
   std::vector<float> input_weights() const {
+    if (turned_) return turned_->diagonal();
     std::vector<float> weights = inputs_->channel_sq;
     if (center().empty()) return weights;
     for (std::size_t j = 0; j < weights.size(); ++j) {
@@ -196,32 +233,39 @@ class layer_work {
                             require_going();
                             return true;
                           }};
-    if (wanted != solver_kind::gptq && wanted != solver_kind::automatic) {
+    if (stage_of(wanted) != solver_kind::gptq) {
       job_.found().solved = how_.stages.at(wanted).refine(matrices(), context);
       add_method(std::string(name_of(wanted)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
       return;
     }
-    auto const* const known =
-        how_.inputs == nullptr ? nullptr
-                               : memory_.shared.find(team_, *how_.inputs, job_.found().layer, job_.extents().columns,
-                                              recipe_of_job().rotation_group, center(), how_.options.feedback);
-    if (known == nullptr) {
-      if (wanted == solver_kind::gptq) add_method("no gptq: its inputs are not known");
+    std::optional<hessian_factor<float>> turned_factor;
+    if (turned_) {
+      context.moments = &*turned_;
+      context.factor = &turned_factor.emplace(team_, *turned_, how_.options.feedback);
+    } else if (how_.inputs != nullptr && !basis_) {
+      auto const* const known =
+          memory_.shared.find(team_, *how_.inputs, job_.found().layer, job_.extents().columns, recipe_of_job().rotation_group,
+                              center(), how_.options.feedback, job_.smoothing().factors());
+      if (known != nullptr) {
+        context.moments = &known->moments;
+        context.factor = &known->factor;
+      }
+    }
+    if (context.factor == nullptr) {
+      if (wanted != solver_kind::automatic) add_method("no " + std::string(name_of(wanted)) + ": its inputs are not known");
       return;
     }
-    context.moments = &known->moments;
-    context.factor = &known->factor;
     job_.found().solved = how_.stages.at(solver_kind::gptq).refine(matrices(), context);
     is_fed_back_ = true;
-    add_method("gptq");
-    if (known->factor.damping() > how_.options.feedback.damping)
-      add_method("damped by " + std::to_string(known->factor.damping()) + " of its mean diagonal");
+    add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)));
+    if (context.factor->damping() > how_.options.feedback.damping)
+      add_method("damped by " + std::to_string(context.factor->damping()) + " of its mean diagonal");
   }
 
   /// Gives the bias what rounding takes from the mean of the outputs; a layer without one moves codes for it.
   void correct_means() {
     auto const& tensor = job_.tensor();
-    if (!inputs_ || inputs_->channel_mean.empty()) return;
+    if (basis_ || !inputs_ || inputs_->channel_mean.empty()) return;
     if (tensor.added.bias) {
       shift_ = how_.stages.grid().residual_mean(team_, matrices(), inputs_->channel_mean);
       job_.found().bias = bias_state::corrected;
@@ -247,6 +291,7 @@ class layer_work {
       std::scoped_lock const lock(guard);
       for (std::size_t i = 0; i < bins.size(); ++i) job_.found().error_steps[i] += bins[i];
     });
+    if (basis_) return measure_turned();
     if (!inputs_ || !inputs_->rows) return;
     host_buffer<float> const decoded(e.count());
     for_each_tile([&](index_t first, index_t rows) {
@@ -259,47 +304,39 @@ class layer_work {
     job_.found().output_error_8bit = errors.activations;
   }
 
-  void store() {
-    std::span<std::int8_t const> const codes(memory_.codes.data(), static_cast<std::size_t>(job_.extents().count()));
-    std::span<float const> const scales(memory_.scales.data(), static_cast<std::size_t>(groups().count()));
-    output_.write(job_.codes(), 0, std::as_bytes(codes));
-    output_.write(*job_.scales(), 0, std::as_bytes(scales));
-    auto const [low, high] = std::minmax_element(scales.begin(), scales.end());
-    job_.result(0).scale_min = *low;
-    job_.result(0).scale_max = *high;
-    for (auto const& part : job_.tensor().outputs) {
-      if (part.role == artifact_role::input_scale) store_input_scale(part);
-      if (part.role == artifact_role::bias) store_bias(part);
-    }
-  }
-
-  void store_input_scale(artifact const& part) {
-    if (!inputs_ || !inputs_->input_scale)
-      throw value_error("no static activation scale is known for '" + job_.found().layer + "'");
-    float const scale = *inputs_->input_scale;
-    output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(&scale, 1)));
-  }
-
-  void store_bias(artifact const& part) {
-    auto const* const stored = input_.head().find(part.spec.name);
-    auto const change = bias_change(part.spec.name);
-    with_source_type(part.spec.type, [&]<class Bias>(std::type_identity<Bias>) {
-      std::vector<Bias> bias(static_cast<std::size_t>(job_.extents().rows));
-      input_.read(*stored, 0, std::as_writable_bytes(std::span(bias)));
-      if (!change.empty()) correct_bias(change, std::span(bias));
-      output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(bias)));
+  /// Measures a transformed layer in its own basis; W' in memory becomes W again. Corrects the bias on the way.
+  void measure_turned() {
+    extents2 const e = job_.extents();
+    for_each_tile([&](index_t first, index_t rows) {
+      for (index_t row = first; row < first + rows; row += residual_tile_rows) {
+        auto const count = static_cast<std::size_t>(std::min(residual_tile_rows, e.rows - row) * e.columns);
+        job_.digests()[static_cast<std::size_t>(row / residual_tile_rows)] =
+            detail::digest(std::as_bytes(std::span(memory_.codes.data() + row * e.columns, count)));
+      }
     });
-  }
-
-  /// Returns what the bias gets in all: what rounding takes from the mean, and what adapters add; empty for nothing.
-  std::vector<double> bias_change(std::string const& name) const {
-    auto const delta = how_.merge != nullptr ? how_.merge->at(name) : nullptr;
-    if (delta == nullptr) return shift_;
-    std::vector<float> merged(static_cast<std::size_t>(job_.extents().rows));
-    delta->add_to(host_view<float>(merged.data(), {job_.extents().rows, 1}));
-    std::vector<double> change(merged.begin(), merged.end());
-    for (std::size_t i = 0; i < shift_.size(); ++i) change[i] += shift_[i];
-    return change;
+    host_buffer<float> const decoded(e.count());
+    for_each_tile([&](index_t first, index_t rows) {
+      job_.codec().decode(memory_.codes.data() + first * e.columns, groups_at(first), {rows, e.columns},
+                          decoded.data() + first * e.columns);
+    });
+    job_.digests().back() =
+        detail::digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));
+    detail::turn_back(team_, *basis_, decoded.data());
+    detail::turn_back(team_, *basis_, memory_.weight.data());
+    host_view<float const> const weight(memory_.weight.data(), job_.weight_extents());
+    host_view<float const> const back(decoded.data(), job_.weight_extents());
+    index_t clipped = 0;
+    for (auto& part : job_.error()) clipped += std::exchange(part, {}).clipped;
+    job_.error().front() = detail::difference(team_, weight, back);
+    job_.error().front().clipped = clipped;
+    if (!inputs_) return;
+    if (job_.tensor().added.bias && !inputs_->channel_mean.empty()) {
+      shift_ = detail::mean_difference(team_, weight, back, inputs_->channel_mean);
+      job_.found().bias = bias_state::corrected;
+    }
+    if (!inputs_->rows) return;
+    std::vector<float> const shift(shift_.begin(), shift_.end());
+    job_.found().output_error = output_error(team_, weight, back, shift, *inputs_->rows).weights;
   }
 
   void add_method(std::string const& text) {
@@ -316,6 +353,8 @@ class layer_work {
   workspace_pool& pool_;
   layer_memory& memory_;
   std::optional<input_statistics> inputs_;
+  std::optional<two_sided_hadamard> basis_;  ///< of a layer that is stored transformed
+  std::optional<hessian> turned_;            ///< the second moments of its inputs, in that basis
   std::vector<double> shift_;
   bool is_fed_back_ = false;  ///< the codes keep second moments, and the mean with them
 };

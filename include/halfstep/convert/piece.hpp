@@ -38,7 +38,7 @@ class piece_worker {
   }
 
   /// Calls `f(first, stored, rows)` for every tile: its first row within the piece, its rows in the file, and its rows as the
-  /// codec reads them, merged with adapters where there are any and rotated where the recipe rotates.
+  /// codec reads them, merged with adapters where there are any, smoothed and rotated where the recipe says so.
   template <class F>
   void for_each_tile(F const& f) const {
     for (index_t first = 0; first < rows_; first += tile_rows_) with_rows(first, std::min(tile_rows_, rows_ - first), f);
@@ -114,8 +114,12 @@ class piece_worker {
   }
 
  private:
+  bool is_smoothed() const { return job_.smooth_factors() != nullptr; }
+
   /// Whether the codec reads the rows as they are in the file.
-  bool as_stored() const { return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && codec::reads(job_.input().type); }
+  bool as_stored() const {
+    return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && !is_smoothed() && codec::reads(job_.input().type);
+  }
 
   dtype type_of_rows() const { return as_stored() ? job_.input().type : dtype::f32; }
 
@@ -127,7 +131,9 @@ class piece_worker {
     erased_rows const stored{input_.data() + first * row_bytes, e, first_row_ + first};
     if (as_stored()) return f(first, stored, stored);
     host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
-    detail::prepare_rows(job_.input().type, stored, delta_.get(), job_.tensor().how.rotation_group, wide);
+    int const group = job_.tensor().how.rotation_group;
+    detail::prepare_rows(job_.input().type, stored, delta_.get(), is_smoothed() ? 0 : group, wide);
+    if (is_smoothed()) detail::smooth_rows(job_.smoothing(), group, wide);
     f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
   }
 

@@ -115,8 +115,8 @@ class conversion {
   bool is_whole(planned_tensor const& t) const {
     if (t.how.format == scheme::fp16) return false;
     bool const is_solved = t.how.solver != solver_kind::none && t.how.solver != solver_kind::automatic;
-    if (is_solved) static_cast<void>(better_.stages.at(t.how.solver));
-    return is_solved || t.how.scales != scale_choice::absmax ||
+    if (is_solved) static_cast<void>(better_.stages.at(stage_of(t.how.solver)));
+    return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != scale_choice::absmax ||
            (better_.inputs != nullptr && better_.inputs->any());
   }
 

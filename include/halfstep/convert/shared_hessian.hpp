@@ -26,16 +26,19 @@ struct factored_hessian {
 /// The last Hessian that was asked for: layers that share their inputs come one after the other in most files.
 class shared_hessian {
  public:
-  /// Returns the Hessian of a layer about `center`, null where no file has one; valid until the next call. `how` is the same in
-  /// every call. Throws what `calibration_files::find_hessian` and `hessian_factor` throw.
+  /// Returns the Hessian of a layer about `center`, its inputs divided by `smoothing` where that is not empty; null where no file
+  /// has one; valid until the next call. `how` is the same in every call. Throws what `calibration_files::find_hessian` and
+  /// `hessian_factor` throw.
   factored_hessian const* find(any_host const& team, calibration_files const& files, std::string_view layer, index_t columns,
-                               int rotation_group, std::span<float const> center, factor_settings const& how) {
+                               int rotation_group, std::span<float const> center, factor_settings const& how,
+                               std::span<float const> smoothing = {}) {
     auto key = files.hessian_owner(layer);
     if (!key) return nullptr;
     *key += " " + std::to_string(rotation_group);
+    if (!smoothing.empty()) *key += " smoothed for " + std::string(layer);  // each weight has factors of its own
     if (held_ && key_ == *key && std::equal(center.begin(), center.end(), center_.begin(), center_.end())) return held_.get();
     held_.reset();
-    auto found = files.find_hessian(team, layer, columns, rotation_group, center);
+    auto found = files.find_hessian(team, layer, columns, rotation_group, center, smoothing);
     hessian moments(team, std::move(found->lower), columns);
     hessian_factor<float> factor(team, moments, how);
     held_.reset(new factored_hessian{std::move(moments), std::move(factor)});

@@ -1,4 +1,4 @@
-// Rows of a weight on their way from the file to the quantizer: widened to FP32, merged with adapters, rotated.
+// Rows of a weight on their way from the file to the quantizer: widened to FP32, merged with adapters, smoothed, rotated.
 #pragma once
 
 #include <string>
@@ -14,6 +14,7 @@
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/transform/smoothing.hpp>
 
 namespace halfstep::detail {
 
@@ -30,6 +31,12 @@ inline void prepare_rows(dtype type, erased_rows stored, weight_delta const* del
   if (delta == nullptr) return;
   delta->add_to(to);
   if (rotation_group != 0) hadamard_regular(serial{}, host_view<float const>(to), to, rotation_group);
+}
+
+/// Multiplies the columns of `rows` by their factors, then rotates groups of `rotation_group` of them unless that is 0.
+inline void smooth_rows(smoothing const& factors, int rotation_group, host_view<float> rows) {
+  factors.apply(serial{}, rows);
+  if (rotation_group != 0) hadamard_regular(serial{}, host_view<float const>(rows), rows, rotation_group);
 }
 
 /// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/convert/incoherent_layer.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
@@ -20,9 +21,39 @@ namespace halfstep {
 
 namespace detail {
 
+/// Throws contract_error where the smoothing factors in the unfinished output are not those the layer was multiplied by.
+inline void verify_smoothing(quantize_job const& job, safetensors::writer const& output) {
+  if (job.smooth_factors() == nullptr) return;
+  auto const factors = job.smoothing().factors();
+  std::vector<float> stored(factors.size());
+  output.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(stored)));
+  if (!std::equal(stored.begin(), stored.end(), factors.begin()))
+    throw contract_error("layer '" + job.input().name +
+                         "' reads back other smoothing factors: the disk or its memory changed the bytes; nothing was published");
+}
+
+/// Reads rows of codes and the scales from the unfinished output, and compares them with what was written.
+inline void verify_digests(quantize_job& job, index_t first, index_t rows, safetensors::writer const& output, workspace& memory) {
+  index_t const columns = job.extents().columns;
+  for (index_t row = first; row < first + rows; row += residual_tile_rows) {
+    auto const codes = memory.codes(std::min(residual_tile_rows, job.extents().rows - row) * columns);
+    output.read_back(job.codes(), static_cast<std::uint64_t>(row * columns), codes);
+    if (digest(codes) == job.digests()[static_cast<std::size_t>(row / residual_tile_rows)]) continue;
+    throw contract_error("layer '" + job.input().name + "' reads back differently near row " + std::to_string(row) +
+                         ": the disk or its memory changed the bytes; nothing was published");
+  }
+  auto const scales = memory.groups(static_cast<index_t>(job.scales()->bytes()));
+  output.read_back(*job.scales(), 0, scales);
+  if (digest(scales) == job.digests().back()) return;
+  throw contract_error("layer '" + job.input().name +
+                       "' reads back other scales: the disk or its memory changed the bytes; nothing was published");
+}
+
 /// Reads rows of codes and their groups from the unfinished output, and compares what they lose with what was recorded.
 inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input,
                         safetensors::writer const& output, workspace& memory) {
+  verify_smoothing(job, output);
+  if (job.tensor().how.basis == storage_basis::incoherent) return verify_digests(job, first, rows, output, memory);
   auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
   auto const bytes = memory.input(rows * row_bytes);
   input.read(job.input(), static_cast<std::uint64_t>(first * row_bytes), bytes);

@@ -28,6 +28,16 @@ inline void require_consistent(plan_options const& options) {
     throw usage_error("--convrot needs --scaling_mode axis, not " + std::string(name_of(r.format)));
   if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
     throw usage_error("--convrot-group-size takes a power of four, such as 256, not " + std::to_string(r.rotation_group));
+  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format == scheme::fp16))
+    throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
+                      std::string(r.rotation_group != 0 ? "--convrot" : "--fp16"));
+  if (r.smoothing && options.markers == marker_style::comfyui)
+    throw usage_error(
+        "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "
+        "fork, "
+        "or write no markers with --recipe engine");
+  if (r.smoothing && !(*r.smoothing >= 0.0 && *r.smoothing <= 1.0))
+    throw usage_error("--smoothquant-alpha takes 0 to 1, not " + std::to_string(*r.smoothing));
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
     throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
 }
@@ -35,8 +45,8 @@ inline void require_consistent(plan_options const& options) {
 namespace detail {
 
 /// Endings of the names that belong to quantized layers.
-inline constexpr std::array<std::string_view, 6> quantized_endings{".comfy_quant", ".weight_scale", ".scale_weight",
-                                                                   ".input_scale", ".scale_input",  "scaled_fp8"};
+inline constexpr std::array<std::string_view, 7> quantized_endings{
+    ".comfy_quant", ".weight_scale", ".scale_weight", ".input_scale", ".scale_input", ".smooth_factors", "scaled_fp8"};
 
 /// Returns the layer that the tensor shows to be quantized already; empty where it shows nothing of the kind.
 inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {

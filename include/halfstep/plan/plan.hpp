@@ -176,16 +176,26 @@ class planner {
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)
         return kept(t, "--heur: smaller than or not divisible by " + std::to_string(side));
     }
-    if (auto const why = obstacle({.format = how.format, .block_size = how.block_size}, e); !why.empty()) {
+    if (auto const why = obstacle({.format = how.format, .block_size = how.block_size, .basis = how.basis}, e); !why.empty()) {
       (by == naming::flag || options_.strict == strictness::refuse ? refused_ : unstorable_)
           .push_back(safetensors::quoted(t.name) + " " + why);
       return kept(t, "cannot be stored: " + why);
     }
     how.rotation_group = rotation_group_for(e.columns, options_.target.rotation_group);
+    padded_ += stored_extents(how, e) == e ? 0 : 1;
     if (how.rotation_group == 0 && options_.target.rotation_group != 0) unrotated_.push_back(safetensors::quoted(t.name));
+    if (how.smoothing && !knows_maxima(t)) {
+      how.smoothing.reset();
+      unsmoothed_.push_back(safetensors::quoted(layer_of(t.name)));
+    }
     ++quantized_;
     return {t, action::quantize, how, std::move(reason),
             artifacts_of(layer_of(t.name), e, how, options_.markers, options_.scalars)};
+  }
+
+  bool knows_maxima(safetensors::tensor const& weight) const {
+    auto const known = options_.inputs.find(layer_of(weight.name));
+    return known != options_.inputs.end() && known->second.maxima == channel_maxima::known;
   }
 
   /// Gives quantized layers what the knowledge of their inputs allows, and takes corrected biases from those that pass through.
@@ -200,7 +210,7 @@ class planner {
       auto const known = options_.inputs.find(layer);
       known_inputs const inputs = known == options_.inputs.end() ? known_inputs{} : known->second;
       if (options_.static_activations == activation_scales::store) {
-        if (inputs.range == known_range::any || (inputs.range == known_range::unrotated && t.how.rotation_group == 0))
+        if (gives_scale(inputs.range, t.how))
           t.added.input_scale = activation_scales::store;
         else
           unranged_.push_back(safetensors::quoted(layer));
@@ -215,6 +225,13 @@ class planner {
       }
       t.outputs = artifacts_of(layer, shape_of(t.input), t.how, options_.markers, options_.scalars, t.added);
     }
+  }
+
+  /// Whether a static scale of a layer stored as `how` follows from what is known.
+  static bool gives_scale(known_range range, recipe const& how) {
+    if (how.basis == storage_basis::incoherent) return false;
+    return range == known_range::any || (range == known_range::unrotated && how.rotation_group == 0) ||
+           (range == known_range::stated && how.rotation_group == 0 && !how.smoothing);
   }
 
   /// Whether `bias` is one number of a floating type for each row of `weight`, and no flag keeps it.
@@ -253,6 +270,10 @@ class planner {
       plan_.warnings.push_back("the calibration data cannot give " + layers_in_words(unranged_.size()) +
                                " a static activation scale: " + some_of(unranged_) +
                                "; a rotated layer needs sampled inputs (`.input`)");
+    if (!unsmoothed_.empty())
+      plan_.warnings.push_back("--smoothquant leaves out " + layers_in_words(unsmoothed_.size()) +
+                               " whose largest inputs are unknown: " + some_of(unsmoothed_) +
+                               "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
     if (quantized_ == 0) plan_.warnings.push_back("no layer is quantized");
     if (options_.strict == strictness::refuse && !plan_.warnings.empty()) {
       std::string text = "--strict: ";
@@ -262,6 +283,9 @@ class planner {
     if (!unrotated_.empty())
       plan_.notes.push_back("no rotation group divides the columns of " + layers_in_words(unrotated_.size()) +
                             ", stored unrotated: " + some_of(unrotated_));
+    if (padded_ != 0)
+      plan_.notes.push_back("QuIP's transform pads " + layers_in_words(padded_) +
+                            " to powers of two: their codes take more room");
     if (corrected_ != 0)
       plan_.notes.push_back("the biases of " + layers_in_words(corrected_) + " are corrected for the mean of their inputs");
   }
@@ -297,7 +321,9 @@ class planner {
   std::vector<std::string> refused_;
   std::vector<std::string> unrotated_;
   std::vector<std::string> unranged_;
+  std::vector<std::string> unsmoothed_;
   std::size_t corrected_ = 0;
+  std::size_t padded_ = 0;
   std::size_t quantized_ = 0;
   plan plan_;
 };

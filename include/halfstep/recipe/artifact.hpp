@@ -23,7 +23,20 @@ enum class lone_scale : std::uint8_t {
 };
 
 /// What an output tensor holds.
-enum class artifact_role : std::uint8_t { codes, scales, marker, input_scale, bias, copy };
+enum class artifact_role : std::uint8_t {
+  codes,
+  scales,
+  marker,
+  smooth_factors,
+  quip_flag,     ///< 1: the codes are transformed
+  quip_rows,     ///< of the transformed weight
+  quip_columns,  ///< of the transformed weight
+  row_signs,
+  column_signs,
+  input_scale,
+  bias,
+  copy
+};
 
 /// One tensor of a quantized layer.
 struct artifact {
@@ -76,21 +89,32 @@ inline std::vector<std::uint64_t> scale_shape(recipe const& r, extents2 e, marke
 
 /// Returns the tensors that `r` writes for the weight of `layer`, codes first.
 ///
-/// The weight is [M, N] and its codes have that shape too. A bias is among them where `added` says so; it passes through
-/// otherwise. What is added comes last; fp16 stores no scale for activations. Throws shape_error where the recipe cannot store
-/// the shape.
+/// The weight is [M, N], its codes have the shape that `stored_extents` says. A bias is among them where `added` says so; it
+/// passes through otherwise. What is added comes last; fp16 stores no scale for activations. Throws shape_error where the recipe
+/// cannot store the shape.
 inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, recipe const& r, marker_style style,
                                           lone_scale lone = lone_scale::scalar, layer_additions const& added = {}) {
   std::string const prefix(layer);
   if (auto const why = obstacle(r, e); !why.empty()) throw shape_error("cannot quantize '" + prefix + ".weight': " + why);
-  auto const shape = std::vector{static_cast<std::uint64_t>(e.rows), static_cast<std::uint64_t>(e.columns)};
+  extents2 const stored = stored_extents(r, e);
+  auto const shape = std::vector{static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)};
   bool const older = style == marker_style::none;
   std::vector<artifact> all{
       {artifact_role::codes, {prefix + ".weight", r.format == scheme::fp16 ? dtype::f16 : dtype::i8, shape}}};
   if (r.format != scheme::fp16) {
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
-    all.push_back({artifact_role::scales, {scales, dtype::f32, scale_shape(r, e, style, lone)}});
+    all.push_back({artifact_role::scales, {scales, dtype::f32, scale_shape(r, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
+    if (r.smoothing)
+      all.push_back(
+          {artifact_role::smooth_factors, {prefix + ".smooth_factors", dtype::f32, {static_cast<std::uint64_t>(e.columns)}}});
+    if (r.basis == storage_basis::incoherent) {
+      all.push_back({artifact_role::quip_flag, {prefix + ".hadamard_quip", dtype::i8, {}}});
+      all.push_back({artifact_role::quip_rows, {prefix + ".hadamard_size_out", dtype::i32, {}}});
+      all.push_back({artifact_role::quip_columns, {prefix + ".hadamard_size_in", dtype::i32, {}}});
+      all.push_back({artifact_role::row_signs, {prefix + ".sign_row", dtype::f32, {shape[0]}}});
+      all.push_back({artifact_role::column_signs, {prefix + ".sign_col", dtype::f32, {shape[1]}}});
+    }
     if (added.input_scale == activation_scales::store)
       all.push_back({artifact_role::input_scale, {input_scale_name(layer, style), dtype::f32, lone_shape(lone)}});
   }

@@ -14,15 +14,17 @@
 namespace halfstep {
 
 /// Programs that load a file, from the most common to the most particular.
-enum class loader : std::uint8_t { any, stock_comfyui, fork, engine };
+enum class loader : std::uint8_t { any, stock_comfyui, fork, engine, quip_engine };
 
 /// Returns which program loads a layer stored as `r` with keys in the given style.
 ///
 /// `any` for fp16, an ordinary tensor.
 constexpr loader loader_of(recipe const& r, marker_style style) {
   if (r.format == scheme::fp16) return loader::any;
+  if (r.basis == storage_basis::incoherent) return loader::quip_engine;
   if (style == marker_style::none) return loader::engine;
-  if (r.format == scheme::int8_block || (r.format == scheme::int8_axis && style == marker_style::fork)) return loader::fork;
+  if (r.format == scheme::int8_block || r.smoothing || (r.format == scheme::int8_axis && style == marker_style::fork))
+    return loader::fork;
   return loader::stock_comfyui;
 }
 
@@ -37,6 +39,9 @@ constexpr std::string_view load_sentence(loader who) {
       return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: --recipe comfyui writes what that loads";
     case loader::engine:
       return "loads in engines that read `scale_weight` keys, not in ComfyUI: --comfy_quant writes what that loads";
+    case loader::quip_engine:
+      return "loads only in engines that undo QuIP's transform by its `hadamard_quip` keys: leave out --quip-store-transformed "
+             "for what others load";
   }
   return {};
 }

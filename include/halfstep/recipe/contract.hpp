@@ -69,10 +69,11 @@ class layer_check {
   void run() const {
     need_additions();
     auto const& codes = need(".weight", layer_.how.format == scheme::fp16 ? dtype::f16 : dtype::i8);
-    need_shape(codes, {static_cast<std::uint64_t>(layer_.shape.rows), static_cast<std::uint64_t>(layer_.shape.columns)});
+    extents2 const stored = stored_extents(layer_.how, layer_.shape);
+    need_shape(codes, {static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)});
     if (layer_.how.format == scheme::fp16) return;
     auto const& scales = need(expected_.markers == marker_style::none ? ".scale_weight" : ".weight_scale", dtype::f32);
-    need_shape(scales, scale_shape(layer_.how, layer_.shape, expected_.markers, expected_.scalars));
+    need_shape(scales, scale_shape(layer_.how, stored, expected_.markers, expected_.scalars));
     need_positive(scales);
     if (expected_.markers == marker_style::none) return;
     std::string const text = marker_in_file();
@@ -101,10 +102,31 @@ class layer_check {
   void need_additions() const {
     for (auto const& part :
          artifacts_of(layer_.name, layer_.shape, layer_.how, expected_.markers, expected_.scalars, layer_.added)) {
-      if (part.role != artifact_role::input_scale && part.role != artifact_role::bias) continue;
+      if (part.role == artifact_role::codes || part.role == artifact_role::scales || part.role == artifact_role::marker) continue;
       auto const& found = need(std::string_view(part.spec.name).substr(layer_.name.size()), part.spec.type);
       need_shape(found, part.spec.shape);
-      if (part.role == artifact_role::input_scale) need_positive(found);
+      extents2 const stored = stored_extents(layer_.how, layer_.shape);
+      switch (part.role) {
+        case artifact_role::input_scale:
+        case artifact_role::smooth_factors:
+          need_positive(found);
+          break;
+        case artifact_role::quip_flag:
+          need_value(found, std::int8_t{1});
+          break;
+        case artifact_role::quip_rows:
+          need_value(found, static_cast<std::int32_t>(stored.rows));
+          break;
+        case artifact_role::quip_columns:
+          need_value(found, static_cast<std::int32_t>(stored.columns));
+          break;
+        case artifact_role::row_signs:
+        case artifact_role::column_signs:
+          need_signs(found);
+          break;
+        default:
+          break;
+      }
     }
   }
 
@@ -116,6 +138,20 @@ class layer_check {
       for (float const scale : std::span(piece).first(count))
         if (!(std::isfinite(scale) && scale > 0)) fail("`" + scales.name + "` holds the scale " + std::to_string(scale));
     }
+  }
+
+  template <class Value>
+  void need_value(safetensors::tensor const& t, Value wanted) const {
+    Value value{};
+    read_(t, 0, std::as_writable_bytes(std::span(&value, 1)));
+    if (value != wanted) fail("`" + t.name + "` is " + std::to_string(value) + ", not " + std::to_string(wanted));
+  }
+
+  void need_signs(safetensors::tensor const& t) const {
+    std::vector<float> signs(t.bytes() / sizeof(float));
+    read_(t, 0, std::as_writable_bytes(std::span(signs)));
+    for (float const sign : signs)
+      if (sign != 1.0f && sign != -1.0f) fail("`" + t.name + "` holds the sign " + std::to_string(sign));
   }
 
   std::string marker_in_file() const {

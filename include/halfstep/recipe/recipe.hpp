@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,15 +34,26 @@ enum class solver_kind : std::uint8_t {
   radam,
   prodigy,
   gptq,      ///< where a Hessian of the layer's inputs is known, else none
+  quip,      ///< the same, in the basis that is stored
   automatic  ///< gptq where the program has it, else none
 };
 
 /// Returns the name that the command line has for a solver.
 constexpr std::string_view name_of(solver_kind solver) {
-  constexpr std::string_view names[] = {"none",  "coordinate", "original", "adamw",
-                                        "radam", "prodigy",    "gptq",     "auto"};
+  constexpr std::string_view names[] = {"none", "coordinate", "original", "adamw", "radam", "prodigy", "gptq", "quip", "auto"};
   return names[static_cast<std::size_t>(solver)];
 }
+
+/// Returns whose stage a solver runs: the same for all that feed errors back.
+constexpr solver_kind stage_of(solver_kind solver) {
+  return solver == solver_kind::quip || solver == solver_kind::automatic ? solver_kind::gptq : solver;
+}
+
+/// In which basis a weight is stored, ConvRot apart.
+enum class storage_basis : std::uint8_t {
+  plain,
+  incoherent  ///< QuIP: padded to powers of two, rows and columns rotated at random
+};
 
 /// How a loader is asked to multiply: in integers where it can, or in the precision of the activations.
 enum class matmul_precision : std::uint8_t { native, full };
@@ -77,11 +89,14 @@ struct recipe {
   matmul_precision matmul = matmul_precision::native;
   scale_choice scales = scale_choice::absmax;
   solver_kind solver = solver_kind::none;
+  storage_basis basis = storage_basis::plain;
+  std::optional<double> smoothing = std::nullopt;  ///< SmoothQuant's alpha, where columns are scaled by stored factors
 
   /// Returns whether both store a weight the same way, however its codes and scales are found.
   friend constexpr bool operator==(recipe const& a, recipe const& b) {
     return a.format == b.format && (a.format != scheme::int8_block || a.block_size == b.block_size) &&
-           a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul;
+           a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul && a.basis == b.basis &&
+           a.smoothing.has_value() == b.smoothing.has_value();
   }
 };
 
@@ -89,6 +104,8 @@ struct recipe {
 inline std::string to_string(recipe const& r) {
   std::string text(name_of(r.format));
   if (r.format == scheme::int8_block) text += " " + std::to_string(r.block_size);
+  if (r.smoothing) text += " + smoothquant";
+  if (r.basis == storage_basis::incoherent) text += " + quip";
   if (r.rotation_group != 0) text += " + convrot " + std::to_string(r.rotation_group);
   if (r.rounding == rounding_kind::stochastic) text += ", stochastic";
   if (r.matmul == matmul_precision::full) text += ", full precision matmul";
@@ -111,11 +128,17 @@ constexpr int rotation_group_for(index_t columns, int wanted) {
   return 0;
 }
 
+/// Returns the shape of the codes of a weight [M, N]: that shape, or padded where QuIP transforms it.
+constexpr extents2 stored_extents(recipe const& r, extents2 e) {
+  return r.basis == storage_basis::incoherent && e.count() > 0 ? padded_to_powers_of_two(e) : e;
+}
+
 /// Returns why `r` cannot store a weight of shape `e`, as the end of a sentence; empty where it can.
 inline std::string obstacle(recipe const& r, extents2 e) {
   auto const shape = "[" + std::to_string(e.rows) + ", " + std::to_string(e.columns) + "]";
   if (e.rows == 0 || e.columns == 0) return shape + " holds no elements";
-  if (r.format == scheme::int8_block && (e.rows % r.block_size != 0 || e.columns % r.block_size != 0))
+  extents2 const stored = stored_extents(r, e);
+  if (r.format == scheme::int8_block && (stored.rows % r.block_size != 0 || stored.columns % r.block_size != 0))
     return shape + " is not divisible by blocks of " + std::to_string(r.block_size);
   if (r.rotation_group != 0 && e.columns % r.rotation_group != 0)
     return shape + " is not divisible into rotation groups of " + std::to_string(r.rotation_group) + " columns";

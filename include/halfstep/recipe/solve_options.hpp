@@ -44,7 +44,8 @@ struct solve_options {
   double stop_loss = 1e-8;
   double stop_rate = 1e-10;
   int stop_stall = 1000;
-  factor_settings feedback{.damping = 0.05};  ///< of gptq; sampled inputs want more damping than known ones
+  factor_settings feedback{.damping = 0.05};  ///< of gptq and quip; sampled inputs want more damping than known ones
+  std::uint64_t quip_seed = 0;                ///< of the signs of QuIP's transform; each tensor's name is mixed in
 
   /// Returns how many directions the objective has for a weight of shape `e`.
   index_t rank(extents2 e) const {
