@@ -220,7 +220,8 @@ TEST_F(QuipLayers, StoredTransformedLoseLessOnTheirInputsWithAHessian) {
   EXPECT_LT(20.0 * std::log10(*found.output_error), solved + 0.2);  // with the corrected bias
   EXPECT_EQ(found.bias, halfstep::bias_state::corrected);
   EXPECT_FALSE(found.output_error_8bit);
-  EXPECT_NE(stored<float>(".bias"), std::vector<float>(noise({1, 192}, 9).begin(), noise({1, 192}, 9).end()));
+  auto const bias = noise({1, 192}, 9);
+  EXPECT_NE(stored<float>(".bias"), std::vector<float>(bias.begin(), bias.end()));
 }
 
 TEST_F(QuipLayers, AreTheSameBytesForAnyThreadsAndOthersForAnotherSeed) {
