@@ -2,225 +2,15 @@
 #include "option_table.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
+#include <ranges>
 
-#include <CLI/CLI.hpp>
+#include "option_binders.hpp"
 
 namespace convert_to_quant {
 
 namespace {
 
-/// Returns the names of a row as the parser registers them.
-std::string registered(option_row const& row) { return canonical(row.names); }
-
-template <auto Member>
-void set_switch(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag(registered(row), o.*Member);
-}
-
-template <auto Member>
-void set_value(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.*Member);
-}
-
-template <auto Member>
-void set_size(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row), [&o, flag = std::string(row.names)](std::string const& got) {
-    try {
-      std::string bytes = got;
-      CLI::AsSizeValue(false)(bytes);
-      o.*Member = std::stoull(bytes);
-    } catch (std::exception const&) {
-      throw CLI::ValidationError(flag, "got '" + got + "', takes bytes, with a suffix such as 512M or 4G");
-    }
-  });
-}
-
-/// Refuses what is not one of the words that the row's value names, as in {a, b, c}; `more` are accepted besides.
-template <class Assign>
-void set_choice(CLI::App& app, option_row const& row, Assign assign, std::vector<std::string> more = {}) {
-  std::vector<std::string> words = std::move(more);
-  std::string word;
-  for (char const c : row.value) {
-    if (c == '{' || c == ' ') continue;
-    if (c != ',' && c != '}') {
-      word += c;
-      continue;
-    }
-    words.push_back(std::exchange(word, {}));
-  }
-  std::string const flag(row.names);
-  std::string const takes(row.value);
-  app.add_option_function<std::string>(registered(row), [=](std::string const& got) {
-    if (std::find(words.begin(), words.end(), got) == words.end())
-      throw CLI::ValidationError(flag, "got '" + got + "', takes one of " + takes);
-    assign(got);
-  });
-}
-
-template <auto Member>
-void set_word(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row, [&o](std::string const& got) { o.*Member = got; });
-}
-
-void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row, [&o](std::string const& got) { o.scaling_mode = got == "row" ? "axis" : got; }, {"row"});
-}
-
-template <auto Member>
-void set_off(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.*Member = false; });
-}
-
-template <halfstep::column_order Order>
-void set_quip_order(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.quip_order = Order; });
-}
-
-template <auto Member>
-void set_number(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.solve.*Member);
-}
-
-void set_full_matrix(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.solve.svd = halfstep::svd_kind::exact; });
-}
-
-void set_schedule(CLI::App& app, option_row const& row, options& o) {
-  using halfstep::schedule_kind;
-  set_choice(app, row, [&o](std::string const& got) {
-    o.solve.schedule = got == "adaptive"      ? schedule_kind::adaptive
-                       : got == "exponential" ? schedule_kind::exponential
-                                              : schedule_kind::plateau;
-  });
-}
-
-void set_adaptive_mode(CLI::App& app, option_row const& row, options& o) {
-  using halfstep::adaptive_reset;
-  set_choice(app, row, [&o](std::string const& got) {
-    o.solve.reset = got == "no-reset" ? adaptive_reset::no_reset : adaptive_reset::simple_reset;
-  });
-}
-
-void set_threshold_mode(CLI::App& app, option_row const& row, options& o) {
-  using halfstep::threshold_mode;
-  set_choice(app, row, [&o](std::string const& got) {
-    o.solve.rate_threshold_mode = got == "abs" ? threshold_mode::absolute : threshold_mode::relative;
-  });
-}
-
-template <halfstep::column_order Order>
-void set_order(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.solve.feedback.order = Order; });
-}
-
-void note_exact(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] {
-    o.notes.push_back("--gptq-fast and --gptq-turbo change nothing: every path of gptq is exact, and takes the fast way");
-  });
-}
-
-void set_calibration_data(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.calibration_data)->expected(1, -1);
-}
-
-void set_merge_loras(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.merge_loras)->expected(1, -1);
-}
-
-void set_merge_dampen(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row),
-                                       [&o](std::string const& got) {
-                                         std::string word = got;
-                                         std::transform(word.begin(), word.end(), word.begin(),
-                                                        [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-                                         if (!word.empty() && word != "true" && word != "false")
-                                           throw CLI::ValidationError("--merge-lora-dampen",
-                                                                      "got '" + got + "', takes True or False");
-                                         o.merge_lora_dampen = word != "false";
-                                       })
-      ->expected(0, 1);
-}
-
-void set_no_merge_dampen(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.merge_lora_dampen = false; });
-}
-
-void set_device(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row), [&o](std::string const& got) {
-    if (got.starts_with("cuda"))
-      throw CLI::ValidationError("--device", "'" + got + "' is not built in this version, takes one of {auto, cpu}");
-    if (got != "auto" && got != "cpu") throw CLI::ValidationError("--device", "got '" + got + "', takes one of {auto, cpu}");
-    o.device = got;
-  });
-}
-
-void set_dry_run(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(registered(row),
-                                       [&o](std::string const& got) {
-                                         if (got == "create-template")
-                                           throw CLI::ValidationError(
-                                               "--dry-run", "'create-template' is not built in this version, takes analyze");
-                                         if (!got.empty() && got != "analyze")
-                                           throw CLI::ValidationError("--dry-run", "got '" + got + "', takes analyze");
-                                         o.dry_run = "analyze";
-                                       })
-      ->expected(0, 1)
-      ->default_str("analyze");
-}
-
-void set_report(CLI::App& app, option_row const& row, options& o) {
-  app.add_option_function<std::string>(
-         registered(row),
-         [&o](std::string const& file) {
-           o.report_quality = true;
-           o.report_file = file;
-           static constexpr std::array<std::string_view, 4> endings{".txt", ".json", ".html", ".htm"};
-           if (!file.empty() && std::none_of(endings.begin(), endings.end(), [&](auto end) { return file.ends_with(end); }))
-             throw CLI::ValidationError("--report-quality", "got '" + file + "', takes a file that ends in .txt, .json or .html");
-         })
-      ->expected(0, 1);
-}
-
-void set_verbose(CLI::App& app, option_row const& row, options& o) {
-  static constexpr std::array<std::pair<std::string_view, verbosity>, 4> levels{{{"DEBUG", verbosity::debug},
-                                                                                 {"VERBOSE", verbosity::verbose},
-                                                                                 {"NORMAL", verbosity::normal},
-                                                                                 {"MINIMAL", verbosity::minimal}}};
-  set_choice(app, row, [&o](std::string const& got) {
-    for (auto const& [name, level] : levels)
-      if (name == got) o.level = level;
-  });
-}
-
-void set_quiet(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.level = verbosity::minimal; });
-}
-
-void set_progress(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row,
-             [&o](std::string const& got) {
-               if (got == "json")
-                 throw CLI::ValidationError("--progress",
-                                            "'json' is not built in this version, takes one of {auto, bar, plain, none}");
-               o.progress = got == "bar"     ? progress_style::bar
-                            : got == "plain" ? progress_style::plain
-                            : got == "none"  ? progress_style::none
-                                             : progress_style::automatic;
-             },
-             {"json"});
-}
-
-void set_nan(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row,
-             [&o](std::string const& got) { o.nan = got == "keep" ? nonfinite_policy::keep : nonfinite_policy::refuse; });
-}
-
-/// A family's flag adds the family of the same name.
-void add_family(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o, name = std::string(row.names.substr(2))] { o.families.push_back(name); });
-}
+using namespace binders;
 
 constexpr auto main_page = help_page::main;
 constexpr auto experimental = help_page::experimental;
@@ -436,6 +226,12 @@ std::string canonical(std::string_view flag) {
   std::string text(flag);
   std::replace(text.begin(), text.end(), '_', '-');
   return text;
+}
+
+std::vector<std::string> split(std::string_view names) {
+  std::vector<std::string> all;
+  for (auto const part : std::views::split(names, ',')) all.emplace_back(part.begin(), part.end());
+  return all;
 }
 
 }  // namespace convert_to_quant

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "options.hpp"
 
@@ -33,5 +34,8 @@ std::span<option_row const> option_table();
 
 /// Returns `flag` with underscores as dashes: the spelling that the parser compares.
 std::string canonical(std::string_view flag);
+
+/// Returns the names in a row's list, or in a page's.
+std::vector<std::string> split(std::string_view names);
 
 }  // namespace convert_to_quant

@@ -19,10 +19,4 @@ struct information {
 /// Throws halfstep::usage_error for unknown flags (naming the nearest), flags not built yet, bad values and contradictions.
 std::variant<options, information> parse(std::vector<std::string> arguments);
 
-/// Returns the page of the help called `name`: main, experimental, filters or advanced.
-std::string help_text(std::string_view name);
-
-/// Returns version, build options and instruction set.
-std::string version_text();
-
 }  // namespace convert_to_quant

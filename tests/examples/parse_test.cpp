@@ -11,6 +11,7 @@
 #include <halfstep/recipe/contract.hpp>
 
 #include <exit_code.hpp>
+#include <help.hpp>
 #include <option_table.hpp>
 
 namespace {

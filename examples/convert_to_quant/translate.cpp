@@ -1,0 +1,127 @@
+// What the options mean in the library's terms.
+#include "translate.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include <halfstep/converter.hpp>
+
+namespace convert_to_quant {
+
+using namespace halfstep;
+
+namespace {
+
+std::string scales_in_words(options const& o, recipe const& r) {
+  switch (r.scales) {
+    case scale_choice::absmax:
+      return "absmax scales";
+    case scale_choice::bounded:
+      return "scales searched within half a step";
+    case scale_choice::mse:
+      return "scales of least squared error";
+    case scale_choice::automatic:
+      break;
+  }
+  return o.calibration_data.empty() ? "scales searched within half a step"
+                                    : "scales weighted by the inputs where they are known, else searched within half a step";
+}
+
+std::uint64_t memory_budget(options const& o) {
+  if (o.memory_budget != 0) return o.memory_budget;
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 4;
+}
+
+}  // namespace
+
+recipe target_of(options const& o) {
+  recipe r;
+  std::string const mode = o.scaling_mode.value_or("block");
+  r.format = o.fp16             ? scheme::fp16
+             : mode == "axis"   ? scheme::int8_axis
+             : mode == "tensor" ? scheme::int8_tensor
+                                : scheme::int8_block;
+  r.block_size = o.block_size.value_or(128);
+  r.rotation_group = o.convrot ? o.convrot_group_size.value_or(256) : 0;
+  r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
+  if (o.simple || o.fp16) {
+    r.scales = scale_choice::absmax;
+  } else {
+    r.scales = o.scale_optimization == "absmax"    ? scale_choice::absmax
+               : o.scale_optimization == "bounded" ? scale_choice::bounded
+               : o.scale_optimization == "mse"     ? scale_choice::mse
+                                                   : scale_choice::automatic;
+    for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
+                              solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
+      if (o.optimizer == name_of(solver)) r.solver = solver;
+    if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
+      r.solver = solver_kind::automatic;
+  }
+  if (o.optimizer == "quip" && o.quip_store_transformed) r.basis = storage_basis::incoherent;
+  if (o.smoothquant) r.smoothing = o.smoothquant_alpha.value_or(0.5);
+  r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
+  return r;
+}
+
+plan_options plan_options_of(options const& o) {
+  plan_options p;
+  p.target = target_of(o);
+  p.markers = !o.comfy_quant ? marker_style::none : o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui;
+  p.scalars = o.no_normalize_scales ? lone_scale::vector : lone_scale::scalar;
+  if (o.preset == "none") {
+    p.rules = rule_source::none;
+  } else if (o.preset || !o.families.empty()) {
+    p.rules = rule_source::named;
+    p.families = o.preset ? std::vector<std::string>{*o.preset} : o.families;
+    if (o.preset && family_named(*o.preset) == nullptr)
+      throw usage_error("'--preset' got '" + *o.preset + "', takes none or one of " + known_families());
+  }
+  if (!o.exclude_layers.empty()) p.exclude = {o.exclude_layers};
+  if (!o.include_layers.empty()) p.include = {o.include_layers};
+  p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
+  p.strict = o.strict ? strictness::refuse : strictness::warn;
+  p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
+  return p;
+}
+
+lora_options lora_options_of(options const& o) {
+  return {.scale = o.merge_lora_scale,
+          .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
+          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse};
+}
+
+std::string described(options const& o, std::uint64_t seed) {
+  recipe const r = target_of(o);
+  std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
+  text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
+  if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
+  if (r.format == scheme::fp16) return text;
+  text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
+  text += scales_in_words(o, r);
+  if (stage_of(r.solver) == solver_kind::gptq)
+    text += ", then " + std::string(name_of(r.solver == solver_kind::quip ? r.solver : solver_kind::gptq)) +
+            " where the second moments of the inputs are known";
+  else if (r.solver != solver_kind::none)
+    text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
+  return text;
+}
+
+int thread_count(options const& o) {
+  int const cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return o.threads.value_or(cores);
+}
+
+/// A thread holds its piece, the codes, and for a rotation some rows in FP32: four times the piece is ample.
+convert_settings settings_of(options const& o, std::uint64_t seed, int threads) {
+  convert_settings s;
+  s.seed = seed;
+  std::uint64_t const largest = o.low_memory ? std::uint64_t{1} << 20 : std::uint64_t{2} << 20;
+  s.piece_bytes = std::clamp(memory_budget(o) / 4 / static_cast<std::uint64_t>(threads), std::uint64_t{1} << 18, largest);
+  s.order = o.low_memory ? piece_order::one_tensor : piece_order::overlapped;
+  s.verify = o.verify == "full" ? verification::full : o.verify == "header" ? verification::header : verification::sampled;
+  return s;
+}
+
+}  // namespace convert_to_quant

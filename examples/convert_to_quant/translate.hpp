@@ -1,0 +1,31 @@
+// What the options mean in the library's terms.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/lora/merge.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/recipe/recipe.hpp>
+
+#include "options.hpp"
+
+namespace convert_to_quant {
+
+/// Returns the recipe of the layers that no flag or rule treats otherwise.
+halfstep::recipe target_of(options const& o);
+
+halfstep::plan_options plan_options_of(options const& o);
+
+halfstep::lora_options lora_options_of(options const& o);
+
+/// Returns what was chosen, as the summary's first line.
+std::string described(options const& o, std::uint64_t seed);
+
+/// Returns how many threads work.
+int thread_count(options const& o);
+
+halfstep::convert_settings settings_of(options const& o, std::uint64_t seed, int threads);
+
+}  // namespace convert_to_quant
