@@ -67,6 +67,15 @@ struct options {
   std::string exclude_layers;
   std::string include_layers;
   bool heur = false;
+  std::string custom_layers;
+  std::optional<std::string> custom_type;  ///< int8 or fp16
+  std::optional<int> custom_block_size;
+  std::optional<std::string> custom_scaling_mode;  ///< block, axis or tensor
+  bool custom_simple = false;
+  bool custom_heur = false;
+  std::optional<std::string> fallback;  ///< int8 or fp16
+  std::optional<int> fallback_block_size;
+  bool fallback_simple = false;
   std::optional<std::string> dry_run;
 
   std::uint64_t memory_budget = 0;  ///< bytes; 0: a quarter of the memory

@@ -130,15 +130,22 @@ void start(threads const& team) {
   team.for_each(team.count(), [](index_t) {});
 }
 
+/// Returns `wanted` without smoothing, which is decided when it is known which layers' inputs are.
+plan_options unsmoothed(plan_options wanted) {
+  wanted.target.smoothing.reset();
+  for (auto& custom : wanted.custom) custom.how.smoothing.reset();
+  if (wanted.fallback) wanted.fallback->smoothing.reset();
+  return wanted;
+}
+
 /// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
 plan plan_with_inputs(options const& o, safetensors::reader const& input, calibration_files const& known, plan_options& wanted) {
-  auto const smoothing = wanted.target.smoothing;
-  if (known.any()) wanted.target.smoothing.reset();  // decided when it is known which layers' inputs are
-  plan p = make_plan(input.head(), wanted);
-  wanted.target.smoothing = smoothing;
+  plan p = make_plan(input.head(), known.any() ? unsmoothed(wanted) : wanted);
   if (o.scale_optimization == "mse" && !known.any())
     p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
-  if (!known.any() || o.fp16) return p;
+  bool const has_codes =
+      std::ranges::any_of(p.tensors, [](auto const& t) { return t.what == action::quantize && t.how.format != scheme::fp16; });
+  if (!known.any() || !has_codes) return p;
   std::vector<std::string> layers;
   for (auto const& t : p.tensors) {
     if (t.what != action::quantize) continue;

@@ -23,6 +23,16 @@ bool any_format_flag(options const& o) {
   return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot;
 }
 
+/// Whether no layer can be stored as codes, whatever the layers are.
+bool is_all_fp16(options const& o) {
+  return o.fp16 && o.custom_type.value_or("fp16") == "fp16" && o.fallback.value_or("fp16") == "fp16";
+}
+
+void require_block_size(std::string const& flag, std::optional<int> const& side) {
+  if (side && (*side < 16 || *side > 256 || (*side & (*side - 1)) != 0))
+    throw halfstep::usage_error("'" + flag + "' got " + std::to_string(*side) + ", takes a power of two from 16 to 256");
+}
+
 /// Throws usage_error unless `holds`.
 template <class Value>
 void require(bool holds, std::string_view flag, Value got, std::string_view takes) {
@@ -72,7 +82,7 @@ void settle_solver(options& o) {
         "fork, or write no markers with --recipe engine");
   if (o.smoothquant_alpha && !o.smoothquant) o.notes.push_back("--smoothquant-alpha changes nothing without --smoothquant");
   if (o.calib_samples) o.notes.push_back("--calib_samples changes nothing: no method of this version uses synthetic inputs");
-  if (o.fp16 && !o.calibration_data.empty())
+  if (is_all_fp16(o) && !o.calibration_data.empty())
     o.notes.push_back("--calibration-data changes nothing here: FP16 has no scales, and biases stay as they are");
 }
 
@@ -129,6 +139,45 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
   note("--lr-adaptive-mode", gradient && o.solve.schedule == schedule_kind::adaptive, "it belongs to --lr_schedule adaptive");
 }
 
+/// Refuses recipes for some layers that make no sense, and says which of their flags change nothing.
+void settle_layers(options& o, std::vector<std::string> const& arguments) {
+  auto const changes_nothing = [&](std::string const& flag, std::string const& why) {
+    if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: " + why);
+  };
+  std::vector<std::string> const customs{"--custom-type", "--custom-block-size", "--custom-scaling-mode", "--custom-simple",
+                                         "--custom-heur"};
+  auto const given = [&](std::string const& flag) { return is_given(arguments, flag); };
+  if (o.custom_layers.empty()) {
+    for (auto const& flag : customs)
+      if (given(flag)) contradict(flag, "a run without '--custom-layers': it says how those layers are stored");
+  } else if (std::ranges::none_of(customs, given)) {
+    throw halfstep::usage_error(
+        "'--custom-layers' names layers but no recipe: give one of --custom-type, --custom-block-size, --custom-scaling-mode, "
+        "--custom-simple and --custom-heur, or --include-layers for the recipe of the run");
+  }
+  require_block_size("--custom-block-size", o.custom_block_size);
+  bool const custom_fp16 = o.custom_type ? *o.custom_type == "fp16" : o.fp16;
+  if (custom_fp16 && o.custom_scaling_mode)
+    contradict("--custom-scaling-mode",
+               (o.custom_type ? "'--custom-type fp16'" : "'--fp16'") + std::string(": FP16 has no scales"));
+  if (custom_fp16) changes_nothing("--custom-simple", "FP16 has no scales to search");
+  if (!o.custom_heur && (custom_fp16 || o.custom_scaling_mode.value_or("block") != "block"))
+    changes_nothing("--custom-block-size",
+                    custom_fp16 ? "FP16 has no blocks" : *o.custom_scaling_mode + " scaling has no blocks");
+  if (o.simple && !custom_fp16) changes_nothing("--custom-simple", "--simple holds for all layers");
+
+  if (!o.fallback)
+    for (std::string const flag : {"--fallback-block-size", "--fallback-simple"})
+      if (given(flag)) contradict(flag, "a run without '--fallback': it says how kept layers are stored");
+  require_block_size("--fallback-block-size", o.fallback_block_size);
+  if (o.fallback == "fp16") {
+    if (!o.heur) changes_nothing("--fallback-block-size", "FP16 has no blocks");
+    changes_nothing("--fallback-simple", "FP16 has no scales to search");
+  } else if (o.fallback && o.simple) {
+    changes_nothing("--fallback-simple", "--simple holds for all layers");
+  }
+}
+
 /// A LoRA as FILE or FILE:strength; what stands behind the last colon is a strength if it is a number.
 halfstep::lora_request lora_of(std::string const& text) {
   auto const colon = text.rfind(':');
@@ -174,8 +223,7 @@ void settle_formats(options& o) {
   if (o.fp16 && o.scaling_mode) contradict("--scaling_mode", "'--fp16': FP16 has no scales");
   if (o.convrot && mode != "axis") contradict("--convrot", mode + " scaling: it needs --scaling_mode axis");
   if (o.convrot_group_size && !o.convrot) contradict("--convrot-group-size", "a run without '--convrot'");
-  if (o.block_size && (*o.block_size < 16 || *o.block_size > 256 || (*o.block_size & (*o.block_size - 1)) != 0))
-    throw halfstep::usage_error("'--block_size' got " + std::to_string(*o.block_size) + ", takes a power of two from 16 to 256");
+  require_block_size("--block_size", o.block_size);
   if (o.convrot_group_size && *o.convrot_group_size != 16 && *o.convrot_group_size != 64 && *o.convrot_group_size != 256)
     throw halfstep::usage_error("'--convrot-group-size' got " + std::to_string(*o.convrot_group_size) + ", takes 16, 64 or 256");
   if (o.comfy_target && !o.comfy_quant)
@@ -199,6 +247,7 @@ void settle_formats(options& o) {
 
 void settle(options& o, std::vector<std::string> const& given) {
   settle_formats(o);
+  settle_layers(o, given);
   settle_loras(o, given);
   note_unread(o, given);
 }

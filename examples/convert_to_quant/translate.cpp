@@ -34,35 +34,71 @@ std::uint64_t memory_budget(options const& o) {
   return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 4;
 }
 
+/// What flags say of a format in words of their own, once for the run, once for some of its layers.
+struct format_words {
+  std::string type;  ///< int8 or fp16
+  std::string mode;  ///< block, axis or tensor
+  int block_size = 128;
+  bool simple = false;
+};
+
+/// Whether a run of FP16 numbers would store ComfyUI's INT8 where some layers are to be INT8.
+bool is_comfyui_fp16(options const& o) { return o.fp16 && o.recipe == "comfyui"; }
+
+/// How INT8 layers are scaled where no flag of theirs says it.
+std::string int8_mode(options const& o) { return o.scaling_mode.value_or(is_comfyui_fp16(o) ? "axis" : "block"); }
+
+recipe recipe_of(options const& o, format_words const& words) {
+  recipe r;
+  bool const fp16 = words.type == "fp16";
+  r.format = fp16                     ? scheme::fp16
+             : words.mode == "axis"   ? scheme::int8_axis
+             : words.mode == "tensor" ? scheme::int8_tensor
+                                      : scheme::int8_block;
+  r.block_size = words.block_size;
+  bool const rotates = r.format == scheme::int8_axis && (o.convrot || is_comfyui_fp16(o));
+  r.rotation_group = rotates ? o.convrot_group_size.value_or(256) : 0;
+  r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
+  r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
+  if (o.smoothquant && !fp16) r.smoothing = o.smoothquant_alpha.value_or(0.5);
+  if (o.optimizer == "quip" && o.quip_store_transformed && !fp16) r.basis = storage_basis::incoherent;
+  if (words.simple || fp16) {
+    r.scales = scale_choice::absmax;
+    return r;
+  }
+  r.scales = o.scale_optimization == "absmax"    ? scale_choice::absmax
+             : o.scale_optimization == "bounded" ? scale_choice::bounded
+             : o.scale_optimization == "mse"     ? scale_choice::mse
+                                                 : scale_choice::automatic;
+  for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
+                            solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
+    if (o.optimizer == name_of(solver)) r.solver = solver;
+  if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
+    r.solver = solver_kind::automatic;
+  return r;
+}
+
 }  // namespace
 
 recipe target_of(options const& o) {
-  recipe r;
-  std::string const mode = o.scaling_mode.value_or("block");
-  r.format = o.fp16             ? scheme::fp16
-             : mode == "axis"   ? scheme::int8_axis
-             : mode == "tensor" ? scheme::int8_tensor
-                                : scheme::int8_block;
-  r.block_size = o.block_size.value_or(128);
-  r.rotation_group = o.convrot ? o.convrot_group_size.value_or(256) : 0;
-  r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
-  if (o.simple || o.fp16) {
-    r.scales = scale_choice::absmax;
-  } else {
-    r.scales = o.scale_optimization == "absmax"    ? scale_choice::absmax
-               : o.scale_optimization == "bounded" ? scale_choice::bounded
-               : o.scale_optimization == "mse"     ? scale_choice::mse
-                                                   : scale_choice::automatic;
-    for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
-                              solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
-      if (o.optimizer == name_of(solver)) r.solver = solver;
-    if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
-      r.solver = solver_kind::automatic;
-  }
-  if (o.optimizer == "quip" && o.quip_store_transformed) r.basis = storage_basis::incoherent;
-  if (o.smoothquant) r.smoothing = o.smoothquant_alpha.value_or(0.5);
-  r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
-  return r;
+  return recipe_of(o, {.type = o.fp16 ? "fp16" : "int8",
+                       .mode = o.scaling_mode.value_or("block"),
+                       .block_size = o.block_size.value_or(128),
+                       .simple = o.simple});
+}
+
+recipe custom_of(options const& o) {
+  return recipe_of(o, {.type = o.custom_type.value_or(o.fp16 ? "fp16" : "int8"),
+                       .mode = o.custom_scaling_mode.value_or(o.custom_block_size ? "block" : int8_mode(o)),
+                       .block_size = o.custom_block_size.value_or(o.block_size.value_or(128)),
+                       .simple = o.simple || o.custom_simple});
+}
+
+recipe fallback_of(options const& o) {
+  return recipe_of(o, {.type = *o.fallback,
+                       .mode = o.fallback_block_size ? "block" : int8_mode(o),
+                       .block_size = o.fallback_block_size.value_or(o.block_size.value_or(128)),
+                       .simple = o.simple || o.fallback_simple});
 }
 
 plan_options plan_options_of(options const& o) {
@@ -80,6 +116,9 @@ plan_options plan_options_of(options const& o) {
   }
   if (!o.exclude_layers.empty()) p.exclude = {o.exclude_layers};
   if (!o.include_layers.empty()) p.include = {o.include_layers};
+  if (!o.custom_layers.empty())
+    p.custom = {{o.custom_layers, custom_of(o), o.custom_heur ? size_rule::heuristic : size_rule::storable}};
+  if (o.fallback) p.fallback = fallback_of(o);
   p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
   p.strict = o.strict ? strictness::refuse : strictness::warn;
   p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
@@ -97,6 +136,8 @@ std::string described(options const& o, std::uint64_t seed) {
   std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
   if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
+  if (!o.custom_layers.empty()) text += ", " + safetensors::quoted(o.custom_layers) + " as " + to_string(custom_of(o));
+  if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
   if (r.format == scheme::fp16) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);

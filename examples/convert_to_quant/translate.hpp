@@ -16,6 +16,12 @@ namespace convert_to_quant {
 /// Returns the recipe of the layers that no flag or rule treats otherwise.
 halfstep::recipe target_of(options const& o);
 
+/// Returns the recipe of --custom-layers.
+halfstep::recipe custom_of(options const& o);
+
+/// Returns the recipe of what --exclude-layers or a family keeps. Precondition: `o.fallback`.
+halfstep::recipe fallback_of(options const& o);
+
 halfstep::plan_options plan_options_of(options const& o);
 
 halfstep::lora_options lora_options_of(options const& o);

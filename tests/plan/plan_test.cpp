@@ -205,14 +205,77 @@ TEST(Plan, SkipsSmallAndUnevenLayersByTheHeuristicOnly) {
   EXPECT_EQ(of(p, "a.weight").reason, "--heur: smaller than or not divisible by 128");
 }
 
-TEST(Plan, WarnsOfPatternsThatMatchNothingAndRefusesThemWhenStrict) {
-  plan_options options{.exclude = {"nowhere"}, .include = {"bias$"}};
-  EXPECT_THAT(make_plan(flux_part(), options).warnings,
-              ElementsAre("--include-layers 'bias$' matches no weight that can be quantized",
-                          "--exclude-layers 'nowhere' matches no tensor"));
+TEST(Plan, WarnsOfExclusionsThatMatchNothingAndRefusesThemWhenStrict) {
+  plan_options options{.exclude = {"nowhere"}};
+  EXPECT_THAT(make_plan(flux_part(), options).warnings, ElementsAre("--exclude-layers 'nowhere' matches no tensor"));
   options.strict = strictness::refuse;
   EXPECT_THAT([&] { make_plan(flux_part(), options); },
-              ThrowsMessage<usage_error>(AllOf(HasSubstr("--strict"), HasSubstr("'nowhere'"), HasSubstr("'bias$'"))));
+              ThrowsMessage<usage_error>(AllOf(HasSubstr("--strict"), HasSubstr("'nowhere'"))));
+}
+
+TEST(Plan, RefusesChoicesThatMatchNothingAllAtOnce) {
+  EXPECT_THAT([] { make_plan(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
+              ThrowsMessage<usage_error>(
+                  HasSubstr("--custom-layers 'nowhere', --include-layers 'bias$' match no weight that can be quantized")));
+  EXPECT_NO_THROW(make_plan(flux_part(), {.include = {"img_mlp"}, .custom = {{"img_mlp", {.format = scheme::fp16}}}}));
+}
+
+TEST(Plan, GivesCustomLayersTheirRecipeBeforeAnyOtherFlagSpeaks) {
+  plan_options options{.target = {.format = scheme::int8_axis, .rotation_group = 256}};
+  options.custom = {{"img_mlp|img_in", {.format = scheme::fp16}}, {"img_mlp|qkv", {.block_size = 64}}};
+  options.include = {"img_mlp"};
+  options.exclude = {"img_in", "qkv"};
+  auto const p = make_plan(flux_part(), options);
+  EXPECT_EQ(of(p, "img_in.weight").how.format, scheme::fp16);
+  EXPECT_EQ(of(p, "img_in.weight").reason, "--custom-layers 'img_mlp|img_in'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::fp16);
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").how, (halfstep::recipe{.block_size = 64}));
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
+}
+
+TEST(Plan, RefusesCustomLayersThatTheirRecipeCannotStoreByFormat) {
+  plan_options const options{.include = {"a\\.0"}, .custom = {{"a\\.1", {.block_size = 64}}}};
+  EXPECT_THAT([&] { make_plan(odd_shapes(), options); },
+              ThrowsMessage<usage_error>(AllOf(
+                  HasSubstr("1 layer cannot be stored as int8_blockwise 64: 'a.1.x.weight' [512, 300] is not divisible"),
+                  HasSubstr("1 layer cannot be stored as int8_blockwise 128: 'a.0.x.weight' [300, 512] is not divisible"))));
+  auto const p = make_plan(odd_shapes(), {.custom = {{"a\\.1", {.block_size = 64}, halfstep::size_rule::heuristic}}});
+  EXPECT_EQ(of(p, "a.1.x.weight").reason, "--custom-heur: smaller than or not divisible by 64");
+}
+
+TEST(Plan, RefusesCustomRecipesThatMakeNoSense) {
+  EXPECT_THAT(
+      [] {
+        make_plan(flux_part(), {.custom = {{"qkv", {.block_size = 100}}}});
+      },
+      ThrowsMessage<usage_error>(AllOf(HasSubstr("--custom-layers 'qkv'"), HasSubstr("not 100"))));
+  EXPECT_THAT([] { make_plan(flux_part(), {.fallback = halfstep::recipe{.rotation_group = 64}}); },
+              ThrowsMessage<usage_error>(HasSubstr("the recipe of --fallback")));
+}
+
+TEST(Plan, GivesTheFallbackRecipeToWhatAFlagOrTheFamilyKeeps) {
+  plan_options options{
+      .target = {.format = scheme::int8_axis}, .exclude = {"qkv"}, .fallback = halfstep::recipe{.block_size = 64}};
+  auto const p = make_plan(flux_part(), options);
+  EXPECT_EQ(of(p, "img_in.weight").how, (halfstep::recipe{.block_size = 64}));
+  EXPECT_EQ(of(p, "img_in.weight").reason, "--fallback: flux1 keeps 'img_in'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "--fallback: --exclude-layers 'qkv'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
+  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::int8_axis);
+}
+
+TEST(Plan, GivesNoFallbackToWhatTheGeneralRuleKeepsAndSaysSo) {
+  auto const input = header_of({{"pooler.weight", dtype::f32, {384, 384}}, {"layer.0.q.weight", dtype::f32, {384, 384}}});
+  auto const p = make_plan(input, {.fallback = halfstep::recipe{.format = scheme::fp16}});
+  EXPECT_EQ(of(p, "pooler.weight").what, action::keep);
+  EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("--fallback changes nothing")));
+}
+
+TEST(Plan, KeepsAndListsWhatTheFallbackCannotStore) {
+  auto const p =
+      make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}, .exclude = {"a\\.[01]"}, .fallback = halfstep::recipe{}});
+  EXPECT_EQ(quantized(p), 1u);
+  EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("2 layers cannot be stored as int8_blockwise 128, copied unchanged")));
 }
 
 TEST(Plan, WarnsWhereNothingIsQuantized) {

@@ -40,6 +40,14 @@ bad_values() {
   bad_value --preset nosuchfamily
   bad_value --exclude-layers '(unclosed'
   bad_value --include-layers '[z-a]'
+  bad_value --custom-layers '(unclosed' --custom-type fp16
+  bad_value --custom-layers nowhere --custom-type fp16
+  bad_value --include-layers nowhere
+  bad_value --custom-type int7 --custom-layers attn
+  bad_value --custom-block-size 100 --custom-layers attn
+  bad_value --custom-scaling-mode diagonal --custom-layers attn
+  bad_value --fallback int7
+  bad_value --fallback-block-size 8 --fallback int8
   bad_value --memory-budget 12QB
   bad_value --verify somewhat
   bad_value --nan maybe
@@ -92,6 +100,46 @@ contradictions() {
   says "--static-activations without calibration data: what is missing" 'calibration-data'
 }
 
+per_layer() {
+  converts "--custom-layers" "${usual[@]}" --scaling_mode axis --comfy_quant --custom-layers 'mlp|proj' --custom-type fp16
+  check "--custom-type fp16: F16 numbers" test "$(dtype_of out/a blocks.1.mlp.weight)" = F16
+  check "--custom-type fp16: no scales" test -z "$(dtype_of out/a blocks.1.mlp.weight_scale)"
+  check "--custom-layers leaves the others" test "$(dtype_of out/a blocks.0.attn.weight)" = I8
+  rm -f out/*
+  converts "--custom-scaling-mode" "${usual[@]}" --scaling_mode axis --comfy_quant --custom-layers mlp --custom-scaling-mode block \
+    --custom-block-size 64 --custom-simple
+  check "--custom-scaling-mode and --custom-block-size: the marker" \
+    test "$(bytes_of out/a blocks.1.mlp.comfy_quant)" = '{"format": "int8_blockwise", "group_size": 64}'
+  check "other layers keep the run's scaling" \
+    test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "int8_tensorwise", "per_row": true}'
+  mv out/a custom
+  converts "--simple --custom-*" "${usual[@]}" --scaling_mode block --block_size 64 --comfy_quant --simple
+  check "--custom-simple gives the codes of --simple" cmp <(bytes_of custom blocks.1.mlp.weight) <(bytes_of out/a blocks.1.mlp.weight)
+  check "without it other layers differ from --simple" \
+    bash -c '! cmp -s "$1" "$2"' _ <(bytes_of custom blocks.0.attn.weight) <(bytes_of out/a blocks.0.attn.weight)
+  rm -f out/* custom
+  converts "--custom-heur" "${usual[@]}" --custom-layers 'embed|mlp' --custom-type int8 --custom-heur
+  check "--custom-heur keeps what its blocks do not divide" test "$(dtype_of out/a embed.weight)" = F16
+  rm -f out/*
+  refuses 2 "--custom-layers that cannot be stored" "${usual[@]}" --scaling_mode axis --custom-layers 'embed|proj' --custom-block-size 256
+  says "the layer is named" "embed.weight' \\[100, 512\\] is not divisible by blocks of 256"
+  converts "--fallback" "${usual[@]}" --comfy_quant --exclude-layers attn --fallback fp16
+  check "--fallback fp16 stores what --exclude-layers keeps as F16" test "$(dtype_of out/a blocks.0.attn.weight)" = F16
+  check "--fallback leaves 1-D tensors" test "$(dtype_of out/a blocks.0.attn.bias)" = BF16
+  rm -f out/*
+  converts "--fallback int8" "${usual[@]}" --comfy_quant --fp16 --exclude-layers attn --fallback int8 --fallback-block-size 32 --fallback-simple
+  check "--fallback int8: the marker" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "int8_blockwise", "group_size": 32}'
+  check "--fallback int8: the others are FP16" test "$(dtype_of out/a blocks.1.mlp.weight)" = F16
+  rm -f out/*
+  refuses 2 "--custom-type alone" "${usual[@]}" --custom-type fp16
+  refuses 2 "--custom-layers alone" "${usual[@]}" --custom-layers attn
+  refuses 2 "--fallback-simple alone" "${usual[@]}" --fallback-simple
+  refuses 2 "--custom-scaling-mode of FP16" "${usual[@]}" --custom-layers attn --custom-type fp16 --custom-scaling-mode axis
+  converts "--custom-simple of FP16" "${usual[@]}" --custom-layers attn --custom-type fp16 --custom-simple
+  check "--custom-simple of FP16 says that it changes nothing" grep -q -- '--custom-simple changes nothing here' stderr
+  rm -f out/*
+}
+
 unbuilt() {  # FLAG [VALUE]
   refuses 2 "$*" "${usual[@]}" "$@"
   says "$*: named" "${1//[_-]/[_-]}"
@@ -99,13 +147,13 @@ unbuilt() {  # FLAG [VALUE]
 unbuilt_flags() {
   local flag
   for flag in --fp8 --requantize --resume --fullmatch --streaming --streaming-aggressive \
-    --no-memory-limits --verbose-pinned --edit-quant --convert-legacy --fallback-simple --custom-simple --custom-heur; do
+    --no-memory-limits --verbose-pinned --edit-quant --convert-legacy; do
     unbuilt $flag
   done
   unbuilt --max-shard-size 1GB
   unbuilt --layer-config layers.json
-  unbuilt --custom-layers 'attn' --custom-type fp16
-  unbuilt --fallback fp16
+  unbuilt --custom-type fp8 --custom-layers attn
+  unbuilt --fallback fp8
   unbuilt --log file.log
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
@@ -217,6 +265,7 @@ unknown
 bad_values
 progress
 contradictions
+per_layer
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

@@ -19,9 +19,8 @@
 
 namespace halfstep {
 
-/// Throws usage_error where the recipe or the metadata asked for makes no sense.
-inline void require_consistent(plan_options const& options) {
-  recipe const& r = options.target;
+/// Throws usage_error where `r` makes no sense, or not with these markers.
+inline void require_consistent(recipe const& r, marker_style markers) {
   if (r.block_size < 16 || r.block_size > 256 || !std::has_single_bit(static_cast<unsigned>(r.block_size)))
     throw usage_error("--block_size takes a power of two from 16 to 256, not " + std::to_string(r.block_size));
   if (r.rotation_group != 0 && r.format != scheme::int8_axis)
@@ -31,13 +30,27 @@ inline void require_consistent(plan_options const& options) {
   if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format == scheme::fp16))
     throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
                       std::string(r.rotation_group != 0 ? "--convrot" : "--fp16"));
-  if (r.smoothing && options.markers == marker_style::comfyui)
+  if (r.smoothing && markers == marker_style::comfyui)
     throw usage_error(
         "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "
         "fork, "
         "or write no markers with --recipe engine");
   if (r.smoothing && !(*r.smoothing >= 0.0 && *r.smoothing <= 1.0))
     throw usage_error("--smoothquant-alpha takes 0 to 1, not " + std::to_string(*r.smoothing));
+}
+
+/// Throws usage_error where a recipe or the metadata asked for makes no sense.
+inline void require_consistent(plan_options const& options) {
+  require_consistent(options.target, options.markers);
+  auto const require = [&](std::string const& whose, recipe const& r) {
+    try {
+      require_consistent(r, options.markers);
+    } catch (usage_error const& e) {
+      throw usage_error("the recipe of " + whose + ": " + e.what());
+    }
+  };
+  for (auto const& custom : options.custom) require("--custom-layers " + safetensors::quoted(custom.layers), custom.how);
+  if (options.fallback) require("--fallback", *options.fallback);
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
     throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,13 @@ enum class size_rule : std::uint8_t {
   heuristic  ///< and nothing smaller than, or not divisible by, the block size
 };
 
+/// A recipe for the layers that an expression finds.
+struct custom_recipe {
+  std::string layers;  ///< a Perl expression
+  recipe how = {};     ///< `rotation_group` is where it starts
+  size_rule sizes = size_rule::storable;
+};
+
 /// What `make_plan` is told.
 struct plan_options {
   recipe target = {};  ///< for every layer that is quantized; `rotation_group` is where it starts
@@ -41,6 +49,8 @@ struct plan_options {
   std::vector<std::string> families = {};  ///< with rule_source::named
   std::vector<std::string> exclude = {};   ///< Perl expressions; what one finds in a name stays as it is
   std::vector<std::string> include = {};   ///< Perl expressions; what one finds in a name is quantized
+  std::vector<custom_recipe> custom = {};  ///< layers with recipes of their own; the first whose expression finds a name counts
+  std::optional<recipe> fallback = std::nullopt;  ///< for the layers that `exclude` or a family keeps
   size_rule sizes = size_rule::storable;
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;

@@ -1,0 +1,100 @@
+// What is noticed while a plan is made, and how it is told: one error, warnings, notes.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Returns up to four of `names`, and how many more there are.
+inline std::string some_of(std::vector<std::string> const& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 4); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > 4 ? text + " and " + std::to_string(names.size() - 4) + " more" : text;
+}
+
+/// Returns all of `names`, with `between` between them.
+inline std::string joined(std::vector<std::string> const& names, std::string const& between) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : between) + names[i];
+  return text;
+}
+
+inline std::string layers_in_words(std::size_t count) { return std::to_string(count) + (count == 1 ? " layer" : " layers"); }
+
+}  // namespace detail
+
+/// Layers and patterns that the user should hear of, by what is to be said of them. Names stand in quotes already.
+struct plan_remarks {
+  using layers_by_format = std::map<std::string, std::vector<std::string>>;
+
+  layers_by_format refused = {};         ///< named by a flag, but their recipe cannot store them
+  layers_by_format unstorable = {};      ///< chosen by a rule, but their recipe cannot store them
+  std::vector<std::string> idle = {};    ///< patterns that would quantize and find nothing
+  std::vector<std::string> unused = {};  ///< what else found nothing, as sentences
+  std::vector<std::string> unrotated = {};
+  std::vector<std::string> unranged = {};  ///< without a static scale of their activations
+  std::vector<std::string> unsmoothed = {};
+  std::size_t corrected = 0;  ///< biases
+  std::size_t padded = 0;
+  std::size_t quantized = 0;
+
+  /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
+  void require_possible() const {
+    std::vector<std::string> all;
+    for (auto const& [format, layers] : refused)
+      all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format + ": " +
+                    detail::joined(layers, "; "));
+    if (!all.empty())
+      throw usage_error(detail::joined(all, "; ") +
+                        "; leave them out with --exclude-layers, or choose another scaling mode or block size for them");
+    if (!idle.empty())
+      throw usage_error(detail::joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
+                        " no weight that can be quantized; --dry-run shows the names");
+  }
+
+  /// Returns one sentence for each thing that is probably not what the user wanted.
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> all;
+    for (auto const& [format, layers] : unstorable)
+      all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format +
+                    ", copied unchanged: " + detail::some_of(layers));
+    all.insert(all.end(), unused.begin(), unused.end());
+    if (!unranged.empty())
+      all.push_back("the calibration data cannot give " + detail::layers_in_words(unranged.size()) +
+                    " a static activation scale: " + detail::some_of(unranged) +
+                    "; a rotated layer needs sampled inputs (`.input`)");
+    if (!unsmoothed.empty())
+      all.push_back("--smoothquant leaves out " + detail::layers_in_words(unsmoothed.size()) +
+                    " whose largest inputs are unknown: " + detail::some_of(unsmoothed) +
+                    "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
+    if (quantized == 0) all.push_back("no layer is quantized");
+    return all;
+  }
+
+  /// Returns one sentence for each thing that is as documented, and good to know.
+  std::vector<std::string> notes() const {
+    std::vector<std::string> all;
+    if (!unrotated.empty())
+      all.push_back("no rotation group divides the columns of " + detail::layers_in_words(unrotated.size()) +
+                    ", stored unrotated: " + detail::some_of(unrotated));
+    if (padded != 0)
+      all.push_back("QuIP's transform pads " + detail::layers_in_words(padded) + " to powers of two: their codes take more room");
+    if (corrected != 0)
+      all.push_back("the biases of " + detail::layers_in_words(corrected) + " are corrected for the mean of their inputs");
+    return all;
+  }
+};
+
+}  // namespace halfstep
