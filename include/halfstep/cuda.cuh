@@ -7,6 +7,7 @@
 #include <halfstep/core/cuda_error.hpp>
 #include <halfstep/exec/cuda_stream.hpp>
 #include <halfstep/halfstep.hpp>
+#include <halfstep/kernel/byte_products.cuh>
 #include <halfstep/kernel/dequantize.cuh>
 #include <halfstep/kernel/divider.cuh>
 #include <halfstep/kernel/element_tile.cuh>
@@ -18,6 +19,7 @@
 #include <halfstep/kernel/hadamard.cuh>
 #include <halfstep/kernel/launch.cuh>
 #include <halfstep/kernel/linear.cuh>
+#include <halfstep/kernel/linear_int8.cuh>
 #include <halfstep/kernel/product_tile.cuh>
 #include <halfstep/kernel/quantize.cuh>
 #include <halfstep/kernel/residual_statistics.cuh>
@@ -27,4 +29,6 @@
 #include <halfstep/kernel/warp_max.cuh>
 #include <halfstep/kernel/widen.cuh>
 #include <halfstep/tensor/copy_cuda.hpp>
+#include <halfstep/tensor/incoherent.cuh>
+#include <halfstep/tensor/linear_int8.cuh>
 #include <halfstep/tensor/quantizer.cuh>

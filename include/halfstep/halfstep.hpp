@@ -36,6 +36,7 @@
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/linear.hpp>
+#include <halfstep/kernel/linear_int8.hpp>
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
@@ -75,6 +76,7 @@
 #include <halfstep/tensor/elementwise.hpp>
 #include <halfstep/tensor/incoherent.hpp>
 #include <halfstep/tensor/linear.hpp>
+#include <halfstep/tensor/linear_int8.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 #include <halfstep/tensor/transpose.hpp>

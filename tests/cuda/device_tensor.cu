@@ -83,6 +83,64 @@ TYPED_TEST(DeviceTensor, MultipliesAsOnTheHost) {
   EXPECT_EQ(fake().wrong_releases, 0);
 }
 
+TYPED_TEST(DeviceTensor, MultipliesRoundedInputsToTheBitsOfTheHost) {
+  using layout = std::tuple_element_t<0, TypeParam>;
+  using source = std::tuple_element_t<1, TypeParam>;
+  if constexpr (int8_layout<layout>) {
+    fake() = {};
+    extents2 const e{64, 256};
+    auto const w = device_cases::weights<source>(e);
+    auto const x = device_cases::weights<float>({3, 256}, 11);
+    auto const here = quantizer<layout>()(serial{}, host_view<source const>(w.data(), e));
+    auto const there = quantize_on_device<layout>(emulated_device{}, device_view<source const>(w.data(), e));
+    std::vector<float> expected(3 * 64), y(3 * 64);
+    linear(serial{}, host_view<float const>(x.data(), {3, 256}), here, {}, host_view<float>(expected.data(), {3, 64}),
+           int8_activations{});
+    linear(emulated_device{}, device_view<float const>(x.data(), {3, 256}), there, {}, device_view<float>(y.data(), {3, 64}),
+           int8_activations{});
+    EXPECT_TRUE(device_cases::same_bits(y, expected));
+  }
+}
+
+/// The codes that the host makes of weights in the basis of QuIP's transform.
+template <class Layout>
+quantized_tensor<Layout, host_space, two_sided_hadamard> incoherent(std::vector<float> const& w, extents2 e) {
+  two_sided_hadamard const basis(philox(3), e);
+  std::vector<float> padded(static_cast<std::size_t>(basis.padded().count()));
+  for (index_t row = 0; row < e.rows; ++row)
+    std::copy_n(w.data() + row * e.columns, e.columns, padded.data() + row * basis.padded().columns);
+  basis.apply(serial{}, host_view<float>(padded.data(), basis.padded()));
+  auto [codes, groups] = quantizer<Layout>()(serial{}, host_view<float const>(padded.data(), basis.padded())).release();
+  return {basis.padded(), std::move(codes), std::move(groups), basis};
+}
+
+template <class Layout>
+class IncoherentDeviceTensor : public testing::Test {};
+using int8_layouts = testing::Types<int8_axis, int8_tensor, int8_block<64>>;
+TYPED_TEST_SUITE(IncoherentDeviceTensor, int8_layouts);
+
+TYPED_TEST(IncoherentDeviceTensor, MultipliesAsOnTheHost) {
+  fake() = {};
+  extents2 const e{100, 300}, in{5, 300}, out{5, 100};
+  auto const here = incoherent<TypeParam>(device_cases::weights<float>(e), e);
+  auto const there = copy_to_device(cuda_stream{}, here);
+  auto const x = device_cases::weights<float>(in, 11), bias = device_cases::weights<float>({1, 100}, 12);
+  for (extents2 const addend : {extents2{1, 100}, extents2{0, 0}}) {
+    std::vector<float> expected(500), y(500);
+    linear(serial{}, host_view<float const>(x.data(), in), here, host_view<float const>(bias.data(), addend),
+           host_view<float>(expected.data(), out), int8_activations{});
+    linear(emulated_device{}, device_view<float const>(x.data(), in), there, device_view<float const>(bias.data(), addend),
+           device_view<float>(y.data(), out), int8_activations{});
+    EXPECT_TRUE(device_cases::same_bits(y, expected)) << "rounded inputs";
+    linear(serial{}, host_view<float const>(x.data(), in), here, host_view<float const>(bias.data(), addend),
+           host_view<float>(expected.data(), out));
+    linear(emulated_device{}, device_view<float const>(x.data(), in), there, device_view<float const>(bias.data(), addend),
+           device_view<float>(y.data(), out));
+    EXPECT_LT(device_cases::relative_difference(y, expected), 1e-5) << "inputs as given";
+  }
+  EXPECT_EQ(fake().wrong_releases, 0);
+}
+
 TEST(CopyCuda, MovesATensorToTheDeviceAndBack) {
   fake() = {};
   extents2 const e{128, 256};

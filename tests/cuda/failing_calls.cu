@@ -34,6 +34,10 @@ void do_everything() {
   static_cast<void>(measure_residual<Layout>(ex, w, std::as_const(q).codes(), std::as_const(q).groups()));
   auto const here = copy_to_host(ex, q);
   auto const again = copy_to_device(ex, here);
+  two_sided_hadamard const basis(philox(1), {60, 200});
+  quantized_tensor<Layout, device_space, two_sided_hadamard> const turned(basis.padded(), basis);
+  device_buffer<float> const x(3 * 200), y(3 * 60);
+  linear(ex, device_view<float const>(x.view({3, 200})), turned, {}, y.view({3, 60}), int8_activations{});
   ex.wait();
 }
 

@@ -192,10 +192,12 @@ TEST(CommandLine, ChoosesTheScalesOfQuip) {
 }
 
 TEST(CommandLine, StoresWhatQuipTransforms) {
-  auto const o = parsed({"--optimizer", "quip", "--quip-store-transformed", "--quip-seed", "7"});
+  auto const o = parsed({"--recipe", "engine", "--optimizer", "quip", "--quip-store-transformed", "--quip-seed", "7"});
   EXPECT_TRUE(o.quip_store_transformed);
   EXPECT_FALSE(o.convrot);
   EXPECT_EQ(o.quip_seed, 7);
+  EXPECT_TRUE(parsed({"--recipe", "fork", "--optimizer", "quip", "--quip-store-transformed"}).quip_store_transformed);
+  EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed"}), HasSubstr("stock ComfyUI takes the codes"));
   EXPECT_FALSE(parsed({"--optimizer", "quip", "--quip-store-transformed", "--quip-no-store-transformed"}).quip_store_transformed);
   EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--no-quip-hadamard"}), HasSubstr("dense rotation"));
   EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--convrot", "--scaling_mode", "axis"}),

@@ -34,6 +34,11 @@ struct emulated_device {
   void read(T const* from, T* to, halfstep::index_t count) const {
     std::copy_n(from, count, to);
   }
+
+  template <class T>
+  void write(T const* from, T* to, halfstep::index_t count) const {
+    std::copy_n(from, count, to);
+  }
 };
 
 /// Runs every block of `tile`; found by argument-dependent lookup in place of the launch on a stream.

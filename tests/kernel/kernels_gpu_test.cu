@@ -77,6 +77,16 @@ TEST_F(PlainKernels, MultiplyAsTheHostDoes) {
   device_cases::check_products(machine, 256, 3072, 768);
 }
 
+TEST_F(PlainKernels, MultiplyCodesToTheBitsOfTheHost) {
+  gpu_machine machine;
+  for (index_t const shift : {0, 1}) {
+    device_cases::check_int8_product<int8_axis>(machine, 70, 130, 1000, shift);
+    device_cases::check_int8_product<int8_tensor>(machine, 3, 65, 70001, shift);
+    device_cases::check_int8_product<int8_block<16>>(machine, 33, 64, 96, shift);
+    device_cases::check_int8_product<int8_block<128>>(machine, 256, 3072, 768, shift);
+  }
+}
+
 TEST_F(PlainKernels, ActivateAsTheHostDoes) {
   gpu_machine machine;
   device_cases::check_gelu(machine, {37, 101});

@@ -13,8 +13,12 @@
 #include <halfstep/kernel/gelu.hpp>
 #include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/linear.hpp>
+#include <halfstep/kernel/linear_int8.hpp>
 #include <halfstep/kernel/sum.hpp>
 #include <halfstep/kernel/widen.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 
 #include "../support/weights.hpp"
 
@@ -49,6 +53,74 @@ TEST(Widen, AndNarrowGoThroughEverySourceType) {
       ASSERT_EQ(back[i], x[i]);
     }
   });
+}
+
+/// Codes from -127 to 127 in an order without a pattern.
+std::vector<std::int8_t> codes(index_t count, std::uint32_t seed) {
+  std::vector<std::int8_t> v(static_cast<std::size_t>(count));
+  for (auto& q : v) {
+    seed = seed * 1664525u + 1013904223u;
+    q = static_cast<std::int8_t>(static_cast<int>((seed >> 16) % 255) - 127);
+  }
+  return v;
+}
+
+template <class Layout>
+void check_linear_int8(index_t inputs, extents2 e) {
+  extents2 const g = Layout::groups(e), in{inputs, e.columns}, out{inputs, e.rows};
+  auto const x = codes(in.count(), 1), w = codes(e.count(), 2);
+  auto const x_scales = noise({inputs, 1}, 3), groups = noise(g, 4), bias = noise({1, e.rows}, 5);
+  host_buffer<float> const y(out.count()), parallel(out.count());
+  auto const run = [&](auto const& ex, host_buffer<float> const& to) {
+    halfstep::linear_int8<Layout>(ex, {x.data(), in}, x_scales.view({inputs, 1}), {w.data(), e}, groups.view(g),
+                                  bias.view({1, e.rows}), to.view(out));
+  };
+  run(serial{}, y);
+  run(threads(3), parallel);
+  for (index_t b = 0; b < inputs; ++b)
+    for (index_t row = 0; row < e.rows; ++row) {
+      double sum = 0.0, size = 0.0;
+      for (index_t k = 0; k < e.columns; ++k) {
+        double const part = static_cast<double>(x[static_cast<std::size_t>(b * e.columns + k)]) *
+                            w[static_cast<std::size_t>(row * e.columns + k)] *
+                            static_cast<double>(groups[Layout::group_of(e, row, k)]);
+        sum += part;
+        size += std::fabs(part);
+      }
+      double const scale = static_cast<double>(x_scales[b]);
+      EXPECT_NEAR(y[b * e.rows + row], sum * scale + static_cast<double>(bias[row]), 1e-6 * (size * std::fabs(scale) + 1.0));
+      EXPECT_EQ(y[b * e.rows + row], parallel[b * e.rows + row]);
+    }
+}
+
+TEST(LinearInt8, IsTheProductOfWhatTheCodesStandFor) {
+  check_linear_int8<halfstep::int8_axis>(5, {37, 301});
+  check_linear_int8<halfstep::int8_tensor>(3, {700, 400});
+  check_linear_int8<halfstep::int8_block<16>>(4, {48, 80});
+  check_linear_int8<halfstep::int8_block<128>>(2, {256, 384});
+}
+
+TEST(LinearInt8, DoesNotOverflowInLongRows) {
+  extents2 const e{1, 200000};
+  std::vector<std::int8_t> const x(200000, 127), w(200000, -127);
+  float const one = 1.0f;
+  float y = 0.0f;
+  halfstep::linear_int8<halfstep::int8_axis>(serial{}, {x.data(), e}, {&one, {1, 1}}, {w.data(), e}, {&one, {1, 1}}, {},
+                                             {&y, {1, 1}});
+  EXPECT_EQ(y, -127.0f * 127.0f * 200000.0f);
+}
+
+TEST(LinearInt8, RefusesScalesOfAnotherShape) {
+  std::vector<std::int8_t> const x(32), w(64);
+  std::vector<float> const scales(8), y(8);
+  float out[8];
+  auto const run = [&](extents2 x_scales, extents2 groups) {
+    halfstep::linear_int8<halfstep::int8_axis>(serial{}, {x.data(), {2, 16}}, {scales.data(), x_scales}, {w.data(), {4, 16}},
+                                               {scales.data(), groups}, {}, {out, {2, 4}});
+  };
+  EXPECT_NO_THROW(run({2, 1}, {4, 1}));
+  EXPECT_THROW(run({1, 2}, {4, 1}), halfstep::shape_error);
+  EXPECT_THROW(run({2, 1}, {1, 4}), halfstep::shape_error);
 }
 
 TEST(Linear, IsTheProductWithTheTransposeOverManyTiles) {

@@ -434,14 +434,15 @@ TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
 TEST(Plan, PadsWhatQuipTransforms) {
   plan_options options{.target = {.format = scheme::int8_axis,
                                   .solver = halfstep::solver_kind::quip,
-                                  .basis = halfstep::storage_basis::incoherent}};
+                                  .basis = halfstep::storage_basis::incoherent},
+                       .markers = marker_style::fork};
   auto const p = make_plan(biased(), options);
   auto const shape_of = [&](std::string const& name) {
     auto const* const t = p.output.find(name);
     return t == nullptr ? std::vector<std::uint64_t>{404} : t->shape;
   };
   EXPECT_EQ(shape_of("a.1.weight"), (std::vector<std::uint64_t>{512, 512}));  // [512, 264] in the input
-  EXPECT_EQ(shape_of("a.1.weight_scale"), (std::vector<std::uint64_t>{512, 1}));
+  EXPECT_EQ(shape_of("a.1.weight_scale"), (std::vector<std::uint64_t>{512}));
   EXPECT_EQ(shape_of("a.1.sign_row"), (std::vector<std::uint64_t>{512}));
   EXPECT_EQ(shape_of("a.1.sign_col"), (std::vector<std::uint64_t>{512}));
   for (std::string const ending : {".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in"})
@@ -450,6 +451,10 @@ TEST(Plan, PadsWhatQuipTransforms) {
   EXPECT_THAT(p.notes, testing::Contains(HasSubstr("QuIP's transform pads")));
   options.target.rotation_group = 256;
   EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out --convrot")));
+  options.target.rotation_group = 0;
+  options.markers = marker_style::comfyui;
+  EXPECT_THAT([&] { make_plan(biased(), options); },
+              ThrowsMessage<usage_error>(HasSubstr("stock ComfyUI takes the codes for the weight itself")));
 }
 
 TEST(Plan, RefusesSmoothingForStockComfyui) {

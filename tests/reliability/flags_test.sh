@@ -96,6 +96,8 @@ contradictions() {
   refuses 2 "--smoothquant for stock ComfyUI" "${usual[@]}" --smoothquant --comfy_quant
   says "--smoothquant for stock ComfyUI: the reason" 'drops the smoothing factors'
   refuses 2 "dense rotations that are stored" "${usual[@]}" --optimizer quip --quip-store-transformed --no-quip-hadamard
+  refuses 2 "--quip-store-transformed for stock ComfyUI" "${usual[@]}" --optimizer quip --quip-store-transformed
+  says "--quip-store-transformed for stock ComfyUI: the reason" 'stock ComfyUI takes the codes'
   refuses 2 "--static-activations without calibration data" "${usual[@]}" --static-activations
   says "--static-activations without calibration data: what is missing" 'calibration-data'
 }

@@ -133,6 +133,54 @@ TYPED_TEST(Incoherent, ProductsAreThoseOfTheNumbersThatComeBack) {
   for (index_t i = 0; i < product.size(); ++i) ASSERT_NEAR(product[i], wanted[i], 1e-5f);
 }
 
+TYPED_TEST(Incoherent, IntegerProductsAreThoseOfRoundedInputs) {
+  extents2 const e{192, 320}, in{9, 320}, out{9, 192};
+  auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
+  auto const x = noise(in, 2), bias = noise({1, 192}, 3);
+  host_view<float const> const addend(bias.view({1, 192}));
+  host_buffer<float> const y(out.count()), parallel(out.count()), exact(out.count()), through(out.count());
+  halfstep::linear(serial{}, x.view(in), q, addend, y.view(out), halfstep::int8_activations{});
+  halfstep::linear(halfstep::threads(3), x.view(in), q, addend, parallel.view(out), halfstep::int8_activations{});
+  halfstep::linear(serial{}, x.view(in), q, addend, exact.view(out));
+
+  // The same by other means: x' rounded and brought back to x, which the exact product then takes.
+  extents2 const wide{9, 512};
+  host_buffer<float> const turned(wide.count()), back(in.count());
+  for (index_t b = 0; b < 9; ++b)
+    for (index_t k = 0; k < 512; ++k) turned[b * 512 + k] = k < 320 ? x[b * 320 + k] : 0.0f;
+  q.transform().apply_to_input(serial{}, turned.view(wide));
+  auto const rounded = halfstep::quantizer<halfstep::int8_axis>()(serial{}, turned.view(wide));
+  auto const numbers = halfstep::dequantize(serial{}, rounded);
+  auto const weight = padded(halfstep::dequantize(serial{}, q), q.transform());
+  q.transform().apply(serial{}, weight.view(q.extents()));
+  extents2 const high{9, q.extents().rows};
+  host_buffer<float> const products(high.count());
+  halfstep::linear(serial{}, host_view<float const>(numbers.view(wide)), host_view<float const>(weight.view(q.extents())), {},
+                   products.view(high));
+  q.transform().invert_output(serial{}, products.view(high));
+
+  double off = 0.0, size = 0.0;
+  for (index_t i = 0; i < y.size(); ++i) {
+    ASSERT_EQ(y[i], parallel[i]);
+    off += std::pow(static_cast<double>(y[i]) - static_cast<double>(exact[i]), 2);
+    size += std::pow(static_cast<double>(exact[i]), 2);
+    index_t const b = i / 192, row = i % 192;
+    EXPECT_NEAR(y[i], products[b * high.columns + row] + bias[row], 2e-5f);
+  }
+  EXPECT_GT(off, 0.0) << "nothing was rounded";
+  EXPECT_LT(off, 1e-3 * size);
+}
+
+TYPED_TEST(Incoherent, IntegerProductsRefuseInputsThatAreNotFinite) {
+  extents2 const e{192, 320};
+  auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
+  auto const x = noise({1, 320}, 2);
+  x[17] = NAN;
+  host_buffer<float> const y(192);
+  EXPECT_THROW(halfstep::linear(serial{}, x.view({1, 320}), q, {}, y.view({1, 192}), halfstep::int8_activations{}),
+               halfstep::value_error);
+}
+
 TYPED_TEST(Incoherent, RefusesOutputsOfThePaddedShape) {
   extents2 const e{192, 320};
   auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));

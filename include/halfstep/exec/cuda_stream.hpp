@@ -59,6 +59,14 @@ class cuda_stream {
     wait();
   }
 
+  /// Copies `count` elements to device memory after everything queued so far; waits. Throws cuda_error.
+  template <class T>
+  void write(T const* from, T* to, index_t count) const {
+    check_cuda(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(T), cudaMemcpyHostToDevice, handle_),
+               "halfstep: copying to the device");
+    wait();
+  }
+
  private:
   cudaStream_t handle_ = nullptr;
 };

@@ -30,6 +30,10 @@ inline void require_consistent(recipe const& r, marker_style markers) {
   if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format == scheme::fp16))
     throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
                       std::string(r.rotation_group != 0 ? "--convrot" : "--fp16"));
+  if (r.basis == storage_basis::incoherent && markers == marker_style::comfyui)
+    throw usage_error(
+        "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
+        "--comfy_target fork, or write no markers with --recipe engine");
   if (r.smoothing && markers == marker_style::comfyui)
     throw usage_error(
         "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "

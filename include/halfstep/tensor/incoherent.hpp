@@ -4,17 +4,84 @@
 #include <algorithm>
 
 #include <halfstep/core/buffer.hpp>
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/dequantize.hpp>
+#include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/gemm.hpp>
+#include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/linear.hpp>
+#include <halfstep/tensor/linear_int8.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
 
+/// Element `i` of `to`: that of `from` times its column's sign, 0 where `from` has none.
+struct pad_with_signs {
+  float const* from;
+  extents2 given;
+  float const* signs;
+  float* to;
+  index_t columns;  ///< of `to`
+
+  HALFSTEP_HD void operator()(index_t i) const {
+    index_t const row = i / columns, column = i % columns;
+    to[i] = row < given.rows && column < given.columns ? from[row * given.columns + column] * signs[column] : 0.0f;
+  }
+};
+
+/// Element `i` of `to`, a part of `from`: times its column's sign, and the column's addend where there are any.
+struct crop_with_signs {
+  float const* from;
+  index_t columns;  ///< of `from`
+  float const* signs;
+  float const* addend;  ///< one value a column, or null
+  float* to;
+  index_t kept;  ///< columns of `to`
+
+  HALFSTEP_HD void operator()(index_t i) const {
+    index_t const row = i / kept, column = i % kept;
+    float const x = from[row * columns + column] * signs[column];  // exact, so that nothing depends on contraction
+    to[i] = addend != nullptr ? x + addend[column] : x;
+  }
+};
+
 namespace detail {
+
+/// Stores y = x W^T + b through `product(x', y')`, which multiplies in the basis of the codes; the signs lie in Executor's space.
+template <class Executor, class Space, class Product>
+void linear_in_basis(Executor const& ex, matrix_view<float const, Space> x, two_sided_hadamard const& basis,
+                     float const* row_signs, float const* column_signs, matrix_view<float const, Space> bias,
+                     matrix_view<float, Space> y, matrix_view<float, Space> inputs, matrix_view<float, Space> outputs,
+                     Product const& product) {
+  extents2 const e = basis.original();
+  require_extents({1, x.columns()}, {1, e.columns}, "halfstep: the columns of weight and input in linear");
+  require_extents(y.extents(), {x.rows(), e.rows}, "halfstep: the output of linear");
+  bool const is_biased = bias.extents().count() != 0;
+  if (is_biased) require_extents(bias.extents(), {1, e.rows}, "halfstep: the bias of linear");
+  for_each_index(ex, inputs.extents().count(),
+                 pad_with_signs{x.data(), x.extents(), column_signs, inputs.data(), inputs.columns()});
+  hadamard(ex, inputs, static_cast<int>(inputs.columns()));
+  product(matrix_view<float const, Space>(inputs), outputs);
+  hadamard(ex, outputs, static_cast<int>(outputs.columns()));
+  for_each_index(
+      ex, y.extents().count(),
+      crop_with_signs{outputs.data(), outputs.columns(), row_signs, is_biased ? bias.data() : nullptr, y.data(), y.columns()});
+}
+
+/// The same on the host, with memory for the padded matrices.
+template <class Executor, class Product>
+void linear_in_basis(Executor const& ex, host_view<float const> x, two_sided_hadamard const& basis, host_view<float const> bias,
+                     host_view<float> y, Product const& product) {
+  extents2 const in{x.rows(), basis.padded().columns}, out{x.rows(), basis.padded().rows};
+  host_buffer<float> const inputs(in.count()), outputs(out.count());
+  linear_in_basis(ex, x, basis, basis.row_signs().data(), basis.column_signs().data(), bias, y, inputs.view(in),
+                  outputs.view(out), product);
+}
 
 /// Stores `from` in the first rows and columns of `to`, and zeros in the others.
 template <class Executor>
@@ -65,23 +132,23 @@ template <host_executor Executor, class Layout>
 void linear(Executor const& ex, matrix_view<float const, typename Executor::space> x,
             quantized_tensor<Layout, typename Executor::space, two_sided_hadamard> const& w,
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y) {
-  auto const& basis = w.transform();
-  extents2 const e = basis.original();
-  require_extents({1, x.columns()}, {1, e.columns}, "halfstep: the columns of weight and input in linear");
-  require_extents(y.extents(), {x.rows(), e.rows}, "halfstep: the output of linear");
-  if (bias.extents().count() != 0) require_extents(bias.extents(), {1, e.rows}, "halfstep: the bias of linear");
-  extents2 const in{x.rows(), w.extents().columns}, out{x.rows(), w.extents().rows};
-  host_buffer<float> const plain(w.extents().count()), inputs(in.count()), outputs(out.count());
-  dequantize<Layout>(ex, w.codes(), w.groups(), plain.view(w.extents()));
-  detail::pad_into(ex, x, inputs.view(in));
-  basis.apply_to_input(ex, inputs.view(in));
-  linear(ex, host_view<float const>(inputs.view(in)), host_view<float const>(plain.view(w.extents())), host_view<float const>{},
-         outputs.view(out));
-  basis.invert_output(ex, outputs.view(out));
-  detail::crop_into(ex, host_view<float const>(outputs.view(out)), y);
-  if (bias.extents().count() == 0) return;
-  ex.for_each(y.rows(), [&](index_t row) {
-    for (index_t k = 0; k < y.columns(); ++k) y(row, k) += bias(0, k);
+  detail::linear_in_basis(ex, x, w.transform(), bias, y, [&](host_view<float const> inputs, host_view<float> outputs) {
+    host_buffer<float> const plain(w.extents().count());
+    dequantize<Layout>(ex, w.codes(), w.groups(), plain.view(w.extents()));
+    linear(ex, inputs, host_view<float const>(plain.view(w.extents())), host_view<float const>{}, outputs);
+  });
+}
+
+/// Stores y = x W^T + b as above, by an integer product: the input is rounded to INT8 after signs and Hadamard matrix.
+///
+/// The same bits on every executor. Needs FP32 scratch for padded x and y, none for W'. Throws value_error where x is not finite.
+template <host_executor Executor, class Layout>
+void linear(Executor const& ex, matrix_view<float const, typename Executor::space> x,
+            quantized_tensor<Layout, typename Executor::space, two_sided_hadamard> const& w,
+            matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y,
+            int8_activations) {
+  detail::linear_in_basis(ex, x, w.transform(), bias, y, [&](host_view<float const> inputs, host_view<float> outputs) {
+    detail::round_and_multiply<Layout>(ex, inputs, w.codes(), w.groups(), host_view<float const>{}, outputs);
   });
 }
 

@@ -1,0 +1,168 @@
+// A layer's product of INT8 inputs and INT8 weights on the device.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/byte_products.cuh>
+#include <halfstep/kernel/launch.cuh>
+#include <halfstep/kernel/linear_int8.hpp>
+#include <halfstep/kernel/vector_access.cuh>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Computes 64 x 64 results a block, 4 x 4 a thread, over slices of 64 columns of codes, four to a word.
+///
+/// Integer sums turn into numbers wherever a group ends, which is a multiple of 16 columns or the last one.
+template <class Layout>
+struct int8_product_tile {
+  static constexpr int max_threads = 256;
+  static constexpr int side = 64;
+  static constexpr int words = 16;  ///< of a row in a slice
+  static constexpr int step = 4;    ///< words between places where a group may end
+  static constexpr int depth = 4 * words;
+  struct shared_type {
+    int x[words][side + 4];  // padded so that the transposing stores of a slice spread over the banks
+    int w[words][side + 4];
+  };
+  struct state_type {
+    int products[4][4];
+    float sum[4][4];
+  };
+
+  device_view<std::int8_t const> x;
+  float const* x_scales;
+  device_view<std::int8_t const> weight;
+  float const* groups;
+  float const* bias;  ///< one value a column, or null
+  device_view<float> y;
+  index_t across;  ///< how many blocks lie side by side
+  index_t group;   ///< neighbouring columns that share a scale
+  bool is_aligned;
+
+  HALFSTEP_HD int phases() const {
+    index_t const slices = (x.columns() + depth - 1) / depth;
+    return static_cast<int>(2 * (slices > 0 ? slices : 1));
+  }
+
+  HALFSTEP_HD void run(int phase, tile_place at, shared_type& shared, state_type& state) const {
+    index_t const row = at.block / across * side;
+    index_t const column = at.block % across * side;
+    if (phase == 0)
+      for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) {
+          state.products[i][j] = 0;
+          state.sum[i][j] = 0.0f;
+        }
+    index_t const first = index_t{phase / 2} * depth;
+    if (phase % 2 == 0) {
+      load(x, row, first, at.thread, shared.x);
+      load(weight, column, first, at.thread, shared.w);
+    } else {
+      add_slice(first, at.thread, column, shared, state);
+      if (phase + 1 == phases()) store(at.thread, row, column, state);
+    }
+  }
+
+ private:
+  HALFSTEP_HD void add_slice(index_t first, int thread, index_t column, shared_type const& shared, state_type& state) const {
+    int const top = thread / 16 * 4;
+    int const left = thread % 16 * 4;
+    HALFSTEP_UNROLL
+    for (int part = 0; part < words; part += step) {
+      HALFSTEP_UNROLL
+      for (int k = part; k < part + step; ++k) HALFSTEP_UNROLL
+      for (int i = 0; i < 4; ++i) HALFSTEP_UNROLL
+      for (int j = 0; j < 4; ++j)
+        state.products[i][j] = add_products(shared.x[k][top + i], shared.w[k][left + j], state.products[i][j]);
+      index_t const begin = first + 4 * part;
+      if (begin < x.columns() && end_of_products(begin, group, x.columns()) <= begin + 4 * step)
+        settle(begin, column + left, state);
+    }
+  }
+
+  HALFSTEP_HD void load(device_view<std::int8_t const> from, index_t row, index_t first, int thread,
+                        int (&to)[words][side + 4]) const {
+    HALFSTEP_UNROLL
+    for (int i = 0; i < side * words / max_threads; ++i) {
+      int const n = i * max_threads + thread;
+      to[n % words][n / words] = word(from, row + n / words, first + n % words * 4);
+    }
+  }
+
+  HALFSTEP_HD int word(device_view<std::int8_t const> m, index_t row, index_t column) const {
+    if (row >= m.rows() || column >= m.columns()) return 0;
+    vector_of<std::int8_t, 4> codes;
+    if (is_aligned) {
+      codes = vector_of<std::int8_t, 4>::load(m.row(row) + column);
+    } else {
+      HALFSTEP_UNROLL
+      for (int k = 0; k < 4; ++k) codes.value[k] = column + k < m.columns() ? m(row, column + k) : std::int8_t{0};
+    }
+    int packed = 0;
+    std::memcpy(&packed, codes.value, sizeof(packed));
+    return packed;
+  }
+
+  /// Adds what the products of the group at `column` are worth; `first` is the first of this thread's rows of the weight.
+  HALFSTEP_HD void settle(index_t column, index_t first, state_type& state) const {
+    HALFSTEP_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      index_t const row = first + j;
+      float const scale = row < weight.rows() ? groups[Layout::group_of(weight.extents(), row, column)] : 0.0f;
+      HALFSTEP_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        state.sum[i][j] = std::fma(static_cast<float>(state.products[i][j]), scale, state.sum[i][j]);
+        state.products[i][j] = 0;
+      }
+    }
+  }
+
+  HALFSTEP_HD void store(int thread, index_t row, index_t column, state_type const& state) const {
+    HALFSTEP_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      HALFSTEP_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        index_t const m = row + thread / 16 * 4 + i;
+        index_t const n = column + thread % 16 * 4 + j;
+        if (m < y.rows() && n < y.columns()) y(m, n) = finished(state.sum[i][j], x_scales[m], bias, n);
+      }
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Stores y = x W^T + b, where x and W are codes times their scales: the bits of the host overload, which says the rest.
+///
+/// Dot products of four codes at a time; runs in stream order. Throws shape_error, also for groups whose columns are neither all
+/// nor a multiple of 16, and cuda_error.
+template <class Layout, device_executor Executor>
+void linear_int8(Executor const& ex, device_view<std::int8_t const> x, device_view<float const> x_scales,
+                 device_view<std::int8_t const> weight, device_view<float const> groups, device_view<float const> bias,
+                 device_view<float> y) {
+  static_assert(int8_layout<Layout>, "halfstep: linear_int8 takes layouts of INT8 codes with FP32 scales");
+  detail::require_int8_product<Layout>(x, x_scales, weight, groups, bias, y);
+  index_t const run = std::max<index_t>(Layout::run(weight.extents()), 1);
+  if (run < weight.columns() && run % 16 != 0)
+    throw shape_error("halfstep: groups of " + std::to_string(run) +
+                      " columns in linear_int8: expected a multiple of 16, or whole rows");
+  using tile = detail::int8_product_tile<Layout>;
+  index_t const across = (y.columns() + tile::side - 1) / tile::side;
+  bool const is_aligned = weight.columns() % 4 == 0 && detail::is_aligned<4>(x.data()) && detail::is_aligned<4>(weight.data());
+  launch(ex,
+         tile{x, x_scales.data(), weight, groups.data(), bias.extents().count() != 0 ? bias.data() : nullptr, y, across, run,
+              is_aligned},
+         {(y.rows() + tile::side - 1) / tile::side * across, tile::max_threads});
+}
+
+}  // namespace halfstep
