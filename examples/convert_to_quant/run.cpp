@@ -7,10 +7,8 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <latch>
 #include <optional>
 #include <random>
-#include <thread>
 #include <vector>
 
 #include <halfstep/converter.hpp>
@@ -19,7 +17,8 @@
 
 #include "codecs/codecs.hpp"
 #include "console.hpp"
-#include "exit_code.hpp"
+#include "program/exit_code.hpp"
+#include "program/start_threads.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
 #include "translate.hpp"
@@ -67,9 +66,10 @@ void require_quality(options const& o, run_report const& report) {
   if (!o.fail_below) return;
   auto const s = summarize(report.layers, *o.fail_below);
   if (s.below.empty()) return;
-  throw quality_error(std::to_string(s.below.size()) + " layers are below --fail-below " + detail::fixed(*o.fail_below, 2) +
-                      " dB, the worst '" + s.below.front()->layer + "' with " + detail::fixed(s.below.front()->sqnr(), 2) +
-                      " dB: nothing was published; keep them with --exclude-layers, or use another recipe");
+  throw program::quality_error(std::to_string(s.below.size()) + " layers are below --fail-below " +
+                               detail::fixed(*o.fail_below, 2) + " dB, the worst '" + s.below.front()->layer + "' with " +
+                               detail::fixed(s.below.front()->sqnr(), 2) +
+                               " dB: nothing was published; keep them with --exclude-layers, or use another recipe");
 }
 
 void warn_of_overflow(options const& o, run_report& report) {
@@ -108,26 +108,6 @@ void print_plan(options const& o, plan const& p) {
                 : t.what == action::correct ? "corrected"
                                             : "left out") +
                ", " + t.reason);
-}
-
-/// Throws std::system_error where the system refuses the threads of `team`; otherwise they exist from here on.
-///
-/// OpenMP's own answer to a refusal is to end the program, so it is asked for threads only after somebody else got them.
-void start(threads const& team) {
-  {
-    std::latch all(team.count());
-    std::vector<std::jthread> trial;
-    for (int i = 1; i < team.count(); ++i) {
-      try {
-        trial.emplace_back([&all] { all.arrive_and_wait(); });
-      } catch (...) {
-        all.count_down(team.count() - i + 1);
-        throw;
-      }
-    }
-    all.arrive_and_wait();
-  }
-  team.for_each(team.count(), [](index_t) {});
 }
 
 /// Returns `wanted` without smoothing, which is decided when it is known which layers' inputs are.
@@ -284,7 +264,7 @@ void run(options const& o, std::atomic<bool> const& stop) {
   int const count = thread_count(o);
   if (count == 1) return convert(o, serial{}, 1, stop);
   threads const team(count);
-  start(team);
+  program::start(team);
   convert(o, team, count, stop);
 }
 

@@ -10,9 +10,9 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/recipe/contract.hpp>
 
-#include <exit_code.hpp>
 #include <help.hpp>
 #include <option_table.hpp>
+#include <program/exit_code.hpp>
 
 namespace {
 
@@ -248,12 +248,12 @@ TEST(CommandLine, ShowsEveryBuiltFlagOnAPageOfTheHelp) {
 }
 
 TEST(ExitCode, TellsKindsOfFailureApart) {
-  auto const code = [](auto const& e) { return convert_to_quant::describe(std::make_exception_ptr(e)).code; };
+  auto const code = [](auto const& e) { return program::describe(std::make_exception_ptr(e)).code; };
   using halfstep::io_error;
   using halfstep::io_stage;
   EXPECT_EQ(code(halfstep::usage_error("")), 2);
   EXPECT_EQ(code(halfstep::unknown_option("")), 2);
-  EXPECT_EQ(code(convert_to_quant::quality_error("")), 3);
+  EXPECT_EQ(code(program::quality_error("")), 3);
   EXPECT_EQ(code(halfstep::format_error("")), 65);
   EXPECT_EQ(code(halfstep::value_error("")), 65);
   EXPECT_EQ(code(io_error(io_stage::input_changed, "")), 65);

@@ -6,7 +6,7 @@
 
 #include <halfstep/core/error.hpp>
 
-namespace convert_to_quant {
+namespace program {
 
 /// A layer below --fail-below.
 class quality_error : public halfstep::error {
@@ -23,4 +23,4 @@ struct failure {
 /// Returns what `error` means for the shell and for a person.
 failure describe(std::exception_ptr const& error);
 
-}  // namespace convert_to_quant
+}  // namespace program

@@ -7,7 +7,7 @@
 
 #include <halfstep/recipe/contract.hpp>
 
-namespace convert_to_quant {
+namespace program {
 
 namespace {
 
@@ -72,4 +72,4 @@ failure describe(std::exception_ptr const& error) {
   }
 }
 
-}  // namespace convert_to_quant
+}  // namespace program
