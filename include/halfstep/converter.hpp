@@ -2,6 +2,7 @@
 #pragma once
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/calibration/merged_files.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_quality.hpp>

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 
 #include "../safetensors/files.hpp"
 #include "../support/weights.hpp"
+#include "made_file.hpp"
 
 namespace {
 
@@ -24,46 +24,11 @@ using halfstep::host_view;
 using halfstep::index_t;
 using halfstep::known_range;
 using halfstep::serial;
+using halfstep_test::made_file;
 using halfstep_test::message_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// A calibration file that is put together by hand.
-class made_file {
- public:
-  template <class T>
-  made_file& add(std::string const& name, dtype type, std::vector<std::uint64_t> const& shape, std::vector<T> const& values) {
-    tensors_[name] = {type, shape, std::string(reinterpret_cast<char const*>(values.data()), values.size() * sizeof(T))};
-    return *this;
-  }
-  made_file& add(std::string const& name, std::vector<float> const& values) {
-    return add(name, dtype::f32, {values.size()}, values);
-  }
-  made_file& add_scalar(std::string const& name, float value) { return add<float>(name, dtype::f32, {}, {value}); }
-  made_file& say(std::string const& key, std::string const& value) {
-    metadata_.emplace_back(key, value);
-    return *this;
-  }
-  std::string save(std::string const& path) const {
-    std::vector<halfstep::safetensors::tensor_spec> specs;
-    for (auto const& [name, t] : tensors_) specs.push_back({name, t.type, t.shape});
-    auto const header = halfstep::safetensors::arrange(specs, metadata_);
-    std::string data;
-    for (auto const& t : header.tensors()) data += tensors_.at(t.name).bytes;
-    halfstep_test::save(path, halfstep_test::framed(header, data));
-    return path;
-  }
-
- private:
-  struct entry {
-    dtype type;
-    std::vector<std::uint64_t> shape;
-    std::string bytes;
-  };
-  std::map<std::string, entry> tensors_;
-  halfstep::safetensors::metadata_list metadata_;
-};
 
 struct CalibrationFiles : testing::Test {
   halfstep_test::temporary_folder folder;

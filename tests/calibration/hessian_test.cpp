@@ -135,6 +135,18 @@ TEST_F(HessianOfLayer, HasOneOwnerForAllThatShareIt) {
   EXPECT_TRUE(files.find_hessian(serial{}, "v", shape.columns, 0));
 }
 
+TEST_F(HessianOfLayer, ComesFromAStoredOneThatSumsMoreRowsThanThereAre) {
+  extents2 const few{100, shape.columns};
+  auto const sample = save("r.safetensors", "p.input", dtype::f32, few, halfstep_test::noise(few, 11));
+  auto const rows = halfstep_test::noise(shape, 12);
+  auto const sum = expected(rows, 0, {});
+  std::vector<float> stored;
+  for (double const x : sum) stored.push_back(static_cast<float>(x * static_cast<double>(shape.rows)));
+  calibration_files const files({sample, save("h.safetensors", "p.hessian", dtype::f32, {shape.columns, shape.columns}, stored)});
+  expect_lower(*files.find_hessian(serial{}, "p", shape.columns, 0), sum, 3e-6);
+  EXPECT_THAT(*files.hessian_owner("p"), HasSubstr("p.hessian"));
+}
+
 TEST_F(HessianOfLayer, IsNotMadeOfSyntheticInputs) {
   auto const rows = halfstep_test::noise(shape, 10);
   calibration_files const files({save("s.safetensors", "p.input", dtype::f32, shape, rows, {{"source", "synthetic"}})});

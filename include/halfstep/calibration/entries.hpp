@@ -103,6 +103,9 @@ class calibration_entries {
 
   bool empty() const { return entries_.empty(); }
 
+  /// Returns all entries under the names of the files, sorted.
+  std::map<std::string, calibration_entry, std::less<>> const& all() const { return entries_; }
+
  private:
   using map = std::map<std::string, calibration_entry, std::less<>>;
 

@@ -13,14 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/calibration/alias_json.hpp>
 #include <halfstep/calibration/channel_figures.hpp>
 #include <halfstep/calibration/entries.hpp>
 #include <halfstep/calibration/hessian_diagonal.hpp>
 #include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/item_checks.hpp>
 #include <halfstep/calibration/json_statistics.hpp>
 #include <halfstep/calibration/known_inputs.hpp>
 #include <halfstep/calibration/layer_hessian.hpp>
+#include <halfstep/calibration/open_statistics.hpp>
 #include <halfstep/calibration/statistics.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -49,7 +50,7 @@ class calibration_files {
       if (path.ends_with(".json"))
         add_json(path);
       else if (path.ends_with(".safetensors"))
-        add_safetensors(path);
+        identities_.push_back(add_statistics(path, entries_, strangers_)->identity());
       else
         throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " +
                           safetensors::quoted(path));
@@ -68,7 +69,7 @@ class calibration_files {
     auto const all = entries_.chain(layer);
     for (auto const* e : all)
       for (std::size_t i = 0; i < e->items.size(); ++i)
-        if (e->items[i]) require_sound(static_cast<statistic>(i), *e->items[i], columns);
+        if (e->items[i]) detail::require_sound(static_cast<statistic>(i), *e->items[i], columns);
     if (auto const* hessian = pick(all, statistic::hessian, statistics_source::captured))
       static_cast<void>(count_of(all, *hessian));
     known_inputs k;
@@ -101,7 +102,7 @@ class calibration_files {
     static_cast<void>(known(layer, columns));
     input_statistics s;
     if (auto const* mean = pick(all, statistic::channel_mean, statistics_source::captured)) {
-      s.channel_mean = values_of(*mean);
+      s.channel_mean = detail::values_of(*mean);
       for (std::size_t j = 0; j < smoothing.size(); ++j) s.channel_mean[j] /= smoothing[j];
       if (rotation_group != 0) {
         host_view<float> const row(s.channel_mean.data(), {1, columns});
@@ -127,29 +128,29 @@ class calibration_files {
   /// has any. Synthetic inputs give none.
   std::optional<std::string> hessian_owner(std::string_view layer) const {
     auto const all = entries_.chain(layer);
-    for (auto const what : {statistic::input, statistic::hessian})
-      if (auto const* item = pick(all, what, statistics_source::captured)) return item->path + ":" + item->name;
-    return std::nullopt;
+    auto const* const item = second_moments(all);
+    return item == nullptr ? std::nullopt : std::optional(item->path + ":" + item->name);
   }
 
   /// Returns H = E[(x - c)(x - c)^T] of the inputs x of a layer of `columns` inputs, in the basis in which groups of
   /// `rotation_group` columns are rotated (0: none) after they were divided by `smoothing` (empty: they were not), about `center`
   /// in that basis, or about zero where that is empty; nothing where no file has any.
   ///
-  /// From rows where there are some, else from a stored Hessian. Rows are streamed; a stored Hessian that is rotated takes its
-  /// size twice. On one machine the same bits for every number of threads. Throws format_error, value_error and io_error.
+  /// From rows, or from a stored Hessian where there are no rows or it sums more of them. Rows are streamed; a stored Hessian
+  /// that is rotated takes its size twice. On one machine the same bits for every number of threads. Throws format_error,
+  /// value_error and io_error.
   template <host_executor Executor>
   std::optional<layer_hessian> find_hessian(Executor const& ex, std::string_view layer, index_t columns, int rotation_group,
                                             std::span<float const> center = {}, std::span<float const> smoothing = {}) const {
     auto const all = entries_.chain(layer);
-    if (auto const* rows = pick(all, statistic::input, statistics_source::captured)) {
-      require_sound(statistic::input, *rows, columns);
-      return moments_of(ex, input_rows(rows->file, *rows->tensor, rows->from, rotation_group, smoothing), center);
+    auto const* const item = second_moments(all);
+    if (item == nullptr) return std::nullopt;
+    if (item == pick(all, statistic::input, statistics_source::captured)) {
+      detail::require_sound(statistic::input, *item, columns);
+      return moments_of(ex, input_rows(item->file, *item->tensor, item->from, rotation_group, smoothing), center);
     }
-    auto const* const stored = pick(all, statistic::hessian, statistics_source::captured);
-    if (stored == nullptr) return std::nullopt;
-    require_sound(statistic::hessian, *stored, columns);
-    return moments_of(ex, *stored, count_of(all, *stored), rotation_group, center, smoothing);
+    detail::require_sound(statistic::hessian, *item, columns);
+    return moments_of(ex, *item, count_of(all, *item), rotation_group, center, smoothing);
   }
 
   /// Returns what the files hold and none of `layers` uses: names of layers, and of tensors that are no statistic. Sorted.
@@ -166,12 +167,6 @@ class calibration_files {
  private:
   using chain = std::vector<calibration_entry const*>;
 
-  static std::optional<statistic> statistic_named(std::string_view name) {
-    auto const found = std::find(statistic_names.begin(), statistic_names.end(), name);
-    if (found == statistic_names.end()) return std::nullopt;
-    return static_cast<statistic>(found - statistic_names.begin());
-  }
-
   void add_json(std::string const& path) {
     safetensors::input_file const file(path);
     identities_.push_back(file.identity());
@@ -180,7 +175,7 @@ class calibration_files {
       file.read(0, std::as_writable_bytes(std::span(text)));
       for (auto& found : parse_json_statistics(text)) {
         std::string const name = found.layer + "." + found.name;
-        auto const what = statistic_named(found.name);
+        auto const what = statistic_of(found.name);
         if (!what || *what < statistic::channel_max)
           strangers_.push_back(name);
         else
@@ -188,29 +183,6 @@ class calibration_files {
       }
     } catch (format_error const& e) {
       throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": " + e.what());
-    }
-  }
-
-  void add_safetensors(std::string const& path) {
-    auto const file = std::make_shared<safetensors::reader const>(path);
-    identities_.push_back(file->identity());
-    auto from = statistics_source::captured;
-    for (auto const& [key, value] : file->head().metadata()) {
-      if (key == "aliases")
-        for (auto const& [layer, owner] : parse_aliases(path, value)) entries_.add_alias(layer, owner);
-      if (key != "source") continue;
-      if (value != "captured" && value != "synthetic")
-        throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": its source is " +
-                           safetensors::quoted(value) + ", not 'captured' or 'synthetic'");
-      if (value == "synthetic") from = statistics_source::synthetic;
-    }
-    for (auto const& t : file->head().tensors()) {
-      auto const dot = t.name.rfind('.');
-      auto const what = dot == std::string::npos ? std::nullopt : statistic_named(std::string_view(t.name).substr(dot + 1));
-      if (what)
-        entries_.add(t.name.substr(0, dot), *what, {.name = t.name, .path = path, .from = from, .file = file, .tensor = &t});
-      else
-        strangers_.push_back(t.name);
     }
   }
 
@@ -223,72 +195,6 @@ class calibration_files {
     return nullptr;
   }
 
-  static std::vector<float> values_of(calibration_item const& item) {
-    if (item.tensor == nullptr) return item.values;
-    std::vector<float> values(static_cast<std::size_t>(item.tensor->count()));
-    item.file->read(*item.tensor, 0, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-
-  static void require_shape(calibration_item const& item, std::vector<std::uint64_t> const& shape, index_t columns) {
-    if (item.shape() == shape) return;
-    std::string text;
-    for (auto const n : item.shape()) text += (text.empty() ? "" : ", ") + std::to_string(n);
-    throw format_error(item.described() + " has the shape [" + text + "], which does not fit a layer of " +
-                       std::to_string(columns) + " inputs");
-  }
-
-  static void require_type(calibration_item const& item, std::span<dtype const> types) {
-    if (item.tensor == nullptr || std::find(types.begin(), types.end(), item.tensor->type) != types.end()) return;
-    std::string text;
-    for (auto const type : types) text += (text.empty() ? "" : " or ") + std::string(name_of(type));
-    throw format_error(item.described() + " is " + std::string(name_of(item.tensor->type)) + ", not " + text);
-  }
-
-  static bool is_scalar(calibration_item const& item) {
-    auto const shape = item.shape();
-    return shape.empty() || shape == std::vector<std::uint64_t>{1};
-  }
-
-  static void require_sound(statistic what, calibration_item const& item, index_t columns) {
-    constexpr std::array rows_types{dtype::f32, dtype::f16, dtype::bf16};
-    constexpr std::array real{dtype::f32};
-    constexpr std::array whole{dtype::i64};
-    auto const width = static_cast<std::uint64_t>(columns);
-    auto const shape = item.shape();
-    switch (what) {
-      case statistic::input:
-        require_type(item, rows_types);
-        require_shape(item, {shape.empty() ? 0 : shape[0], width}, columns);
-        if (shape[0] == 0) throw format_error(item.described() + " holds no rows");
-        return;
-      case statistic::hessian:
-        require_type(item, real);
-        return require_shape(item, {width, width}, columns);
-      case statistic::count:
-        require_type(item, whole);
-        if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
-        return;
-      case statistic::input_scale:
-        require_type(item, real);
-        if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
-        if (float const x = values_of(item)[0]; !(std::isfinite(x) && x > 0.0f))
-          throw value_error(item.described() + " is " + std::to_string(x) + ", not a positive number");
-        return;
-      default:
-        break;
-    }
-    require_type(item, real);
-    require_shape(item, {width}, columns);
-    auto const values = values_of(item);
-    for (std::size_t j = 0; j < values.size(); ++j) {
-      if (!std::isfinite(values[j]))
-        throw value_error(item.described() + " holds NaN or infinity in column " + std::to_string(j));
-      if (what != statistic::channel_mean && values[j] < 0.0f)
-        throw value_error(item.described() + " is negative in column " + std::to_string(j));
-    }
-  }
-
   /// Returns how many samples a Hessian sums: the count in the same entry.
   static index_t count_of(chain const& all, calibration_item const& hessian) {
     calibration_item const* item = nullptr;
@@ -299,25 +205,32 @@ class calibration_files {
     }
     if (item == nullptr)
       throw format_error(hessian.described() + " needs the number of its samples beside it, an I64 scalar `.count`");
-    std::int64_t count = 0;
-    item->file->read(*item->tensor, 0, std::as_writable_bytes(std::span(&count, 1)));
-    if (count <= 0) throw value_error(item->described() + " is " + std::to_string(count) + ", not a number of samples");
-    return count;
+    return detail::stored_count(*item);
+  }
+
+  /// Returns what the second moments of a layer come from: rows, or a stored Hessian where that sums more of them.
+  static calibration_item const* second_moments(chain const& all) {
+    auto const* const rows = pick(all, statistic::input, statistics_source::captured);
+    auto const* const stored = pick(all, statistic::hessian, statistics_source::captured);
+    if (rows == nullptr || stored == nullptr) return rows != nullptr ? rows : stored;
+    auto const shape = rows->shape();
+    return !shape.empty() && static_cast<std::uint64_t>(count_of(all, *stored)) > shape[0] ? stored : rows;
   }
 
   static void take_stated(chain const& all, input_statistics& s, std::span<float const> smoothing) {
-    if (auto const* sq = pick(all, statistic::channel_sq, statistics_source::captured)) s.channel_sq = values_of(*sq);
-    if (auto const* max = pick(all, statistic::channel_max, statistics_source::synthetic)) s.channel_max = values_of(*max);
+    if (auto const* sq = pick(all, statistic::channel_sq, statistics_source::captured)) s.channel_sq = detail::values_of(*sq);
+    if (auto const* max = pick(all, statistic::channel_max, statistics_source::synthetic))
+      s.channel_max = detail::values_of(*max);
     for (std::size_t j = 0; j < smoothing.size(); ++j) {
       if (!s.channel_sq.empty()) s.channel_sq[j] /= smoothing[j] * smoothing[j];
       if (!s.channel_max.empty()) s.channel_max[j] /= smoothing[j];
     }
     auto const* scale = pick(all, statistic::input_scale, statistics_source::captured);
     if (scale != nullptr && smoothing.empty()) {
-      s.input_scale = values_of(*scale)[0];
+      s.input_scale = detail::values_of(*scale)[0];
     } else if (pick(all, statistic::input, statistics_source::captured) == nullptr) {
       if (auto const* max = pick(all, statistic::channel_max, statistics_source::captured)) {
-        auto values = values_of(*max);
+        auto values = detail::values_of(*max);
         for (std::size_t j = 0; j < smoothing.size(); ++j) values[j] /= smoothing[j];
         s.input_scale = scale_of(values);
       }

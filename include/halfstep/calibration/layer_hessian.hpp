@@ -24,6 +24,29 @@ struct layer_hessian {
   index_t samples = 0;
 };
 
+namespace detail {
+
+/// Adds the sum of (x - c)(x - c)^T over `rows` to the lower triangle of `sum` [N, N]; c is `center` [N], or zero where that is
+/// empty. Rows are read in pieces of some million numbers.
+template <host_executor Executor>
+void add_moments(Executor const& ex, input_rows const& rows, std::span<float const> center, host_view<float> sum) {
+  extents2 const e = rows.extents();
+  index_t const most = std::clamp<index_t>((index_t{1} << 22) / std::max<index_t>(e.columns, 1), 512, 8192);
+  index_t const piece_rows = std::min(most, e.rows);
+  host_buffer<float> const memory(piece_rows * e.columns);
+  for (index_t first = 0; first < e.rows; first += piece_rows) {
+    host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
+    rows.read(ex, first, piece);
+    if (!center.empty())
+      ex.for_each(piece.rows(), [&](index_t i) {
+        for (index_t j = 0; j < e.columns; ++j) piece(i, j) -= center[static_cast<std::size_t>(j)];
+      });
+    add_gram(ex, host_view<float const>(piece), sum);
+  }
+}
+
+}  // namespace detail
+
 /// Returns the moments of `rows` about `center` [N], or about zero where that is empty.
 ///
 /// Rows are read in pieces of some million numbers and summed in FP32, n N^2 flops: on one machine the same bits for every number
@@ -35,18 +58,7 @@ layer_hessian moments_of(Executor const& ex, input_rows const& rows, std::span<f
   layer_hessian found{host_buffer<float>(square.count()), e.rows};
   auto const h = found.lower.view(square);
   ex.for_each(e.columns, [&](index_t i) { std::fill_n(h.row(i), e.columns, 0.0f); });
-  index_t const most = std::clamp<index_t>((index_t{1} << 22) / std::max<index_t>(e.columns, 1), 512, 8192);
-  index_t const piece_rows = std::min(most, e.rows);
-  host_buffer<float> const memory(piece_rows * e.columns);
-  for (index_t first = 0; first < e.rows; first += piece_rows) {
-    host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
-    rows.read(ex, first, piece);
-    if (!center.empty())
-      ex.for_each(piece.rows(), [&](index_t i) {
-        for (index_t j = 0; j < e.columns; ++j) piece(i, j) -= center[static_cast<std::size_t>(j)];
-      });
-    add_gram(ex, host_view<float const>(piece), h);
-  }
+  detail::add_moments(ex, rows, center, h);
   auto const share = 1.0f / static_cast<float>(e.rows);
   ex.for_each(e.columns, [&](index_t i) {
     for (index_t j = 0; j <= i; ++j) {

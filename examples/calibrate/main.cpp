@@ -1,0 +1,32 @@
+// calibrate: from captured activations of a model to the statistics that convert_to_quant takes.
+//
+// Exit codes are those of convert_to_quant; the output appears under its name when it is complete, or not at all.
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include <halfstep/exec/any_host.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+
+#include "captured.hpp"
+#include "options.hpp"
+#include "program/run.hpp"
+#include "program/start_threads.hpp"
+#include "stoppable.hpp"
+
+int main(int count, char** values) {
+  return program::run("calibrate", [&](std::atomic<bool> const& stop) {
+    auto const asked = calibrate::parse(count, values);
+    if (!asked) return;
+    auto const work = [&](auto const& ex) {
+      calibrate::stoppable const team(ex, stop);
+      calibrate::write_captured(*asked, halfstep::any_host(team));
+    };
+    int const threads = asked->threads.value_or(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+    if (threads == 1) return work(halfstep::serial{});
+    halfstep::threads const team(threads);
+    program::start(team);
+    work(team);
+  });
+}

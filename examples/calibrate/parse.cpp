@@ -1,0 +1,65 @@
+// The command line of `calibrate`, checked.
+#include <algorithm>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/version.hpp>
+
+#include "options.hpp"
+
+namespace calibrate {
+
+namespace {
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+void require_sense(options const& o) {
+  if (o.inputs.empty()) throw halfstep::usage_error("no input: give captured activations with -i FILE..");
+  if (o.inputs.size() > 1 && !o.merge)
+    throw halfstep::usage_error("several files are given: --merge counts the rows of each layer in them together");
+  for (auto const& path : o.inputs)
+    if (!path.ends_with(".safetensors"))
+      throw halfstep::usage_error("captured activations come in .safetensors files, not in '" + path + "'");
+  if (!o.output.ends_with(".safetensors"))
+    throw halfstep::usage_error("the output is a .safetensors file, not '" + o.output + "'");
+}
+
+}  // namespace
+
+std::optional<options> parse(int count, char const* const* values) {
+  options o;
+  bool no_hessian = false;
+  CLI::App app(
+      "Turns captured activations (<layer>.input, see capture.py) into the statistics that convert_to_quant --calibration-data "
+      "reads: sums of x x^T, means, squares and maxima of every layer's inputs.",
+      "calibrate");
+  app.add_option("-i,--input,FILE", o.inputs, "captured activations or statistics of an earlier run, .safetensors");
+  app.add_option("-o,--output", o.output, "the .safetensors file to write")->required();
+  app.add_flag("--merge", o.merge, "count several files together: rows of a layer as if they were captured in one run");
+  app.add_flag("--no-hessian", no_hessian, "leave out the sums of x x^T, 4 N^2 bytes a layer of N inputs; gptq then needs rows");
+  app.add_flag("--keep-inputs", o.keep_inputs,
+               "copy the rows too: for scales of activations of rotated layers, and output errors in the report");
+  app.add_flag("--dry-run", o.dry_run, "say what would be written, and how large it is");
+  app.add_option("--threads", o.threads, "how many threads, all cores by default; the same bytes for any number")
+      ->check(CLI::Range(1, 4096));
+  app.add_flag("--force", o.force, "replace the output if it exists");
+  app.set_version_flag("--version", std::string(halfstep::version));
+  try {
+    app.parse(count, values);
+  } catch (CLI::Success const& e) {
+    app.exit(e);
+    return std::nullopt;
+  } catch (CLI::ParseError const& e) {
+    throw halfstep::usage_error(one_line(e.what()));
+  }
+  o.hessian = !no_hessian;
+  require_sense(o);
+  return o;
+}
+
+}  // namespace calibrate

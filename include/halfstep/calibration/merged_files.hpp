@@ -1,0 +1,93 @@
+// Calibration files whose layers are counted together.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/calibration/entries.hpp>
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/merged_layer.hpp>
+#include <halfstep/calibration/open_statistics.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// Safetensors files of captured inputs, with what each layer, under one name in all of them, has in them together.
+class merged_files {
+ public:
+  /// Opens the files. Throws io_error; format_error and value_error as `merged_layer` does, for synthetic inputs, for aliases
+  /// that contradict each other or lead nowhere, and for files without any statistic.
+  explicit merged_files(std::vector<std::string> const& paths) {
+    std::map<std::string, std::vector<calibration_entry const*>> found;
+    calibration_entries shared;
+    for (auto const& path : paths) {
+      auto& entries = *entries_.emplace_back(std::make_unique<calibration_entries>());
+      files_.push_back(add_statistics(path, entries, strangers_));
+      for (std::size_t i = 0; i + 1 < files_.size(); ++i)
+        if (files_[i]->identity().same_file(files_.back()->identity()))
+          throw format_error("the calibration data " + safetensors::quoted(path) + " is " +
+                             safetensors::quoted(files_[i]->path()) + " again: its rows would be counted twice");
+      for (auto const& [name, entry] : entries.all()) {
+        if (!entry.alias.empty()) shared.add_alias(name, entry.alias);
+        bool has_any = false;
+        for (auto const& item : entry.items) {
+          if (!item) continue;
+          has_any = true;
+          if (item->from == statistics_source::synthetic)
+            throw format_error(
+                "cannot use the calibration data " + safetensors::quoted(path) +
+                ": its source is synthetic, and random numbers say nothing of a model's inputs; capture real ones");
+        }
+        if (has_any) found[name].push_back(&entry);
+      }
+    }
+    for (auto const& [name, entry] : shared.all())
+      if (!entry.alias.empty()) aliases_.emplace_back(name, entry.alias);
+    for (auto const& [name, owner] : aliases_)
+      if (!found.contains(owner) && !shared.all().contains(owner))
+        throw format_error("calibration data: " + safetensors::quoted(name) + " shares the statistics of " +
+                           safetensors::quoted(owner) + ", and no file has any");
+    for (auto const& [name, parts] : found) layers_.emplace_back(name, parts);
+    if (layers_.empty())
+      throw format_error("the calibration data " + safetensors::quoted(paths.empty() ? "" : paths.front()) +
+                         " holds no `<layer>.input` and no other statistic; write it with examples/calibrate/capture.py");
+  }
+
+  /// Returns the layers in the order of their names.
+  std::vector<merged_layer> const& layers() const { return layers_; }
+
+  /// Returns who shares whose statistics, sorted.
+  std::vector<std::pair<std::string, std::string>> const& aliases() const { return aliases_; }
+
+  /// Returns the names of tensors that are no statistic.
+  std::vector<std::string> const& strangers() const { return strangers_; }
+
+  /// Returns which files these are, so that none of them is overwritten.
+  std::vector<safetensors::file_identity> identities() const {
+    std::vector<safetensors::file_identity> all;
+    for (auto const& file : files_) all.push_back(file->identity());
+    return all;
+  }
+
+  /// Throws io_error where a file is not what it was when opened.
+  void require_unchanged() const {
+    for (auto const& file : files_) file->require_unchanged();
+  }
+
+ private:
+  std::vector<std::unique_ptr<calibration_entries>> entries_;
+  std::vector<std::shared_ptr<safetensors::reader const>> files_;
+  std::vector<std::string> strangers_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
+  std::vector<merged_layer> layers_;
+};
+
+}  // namespace halfstep
