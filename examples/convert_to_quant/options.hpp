@@ -67,6 +67,8 @@ struct options {
   std::string exclude_layers;
   std::string include_layers;
   bool heur = false;
+  std::string layer_config;
+  bool fullmatch = false;
   std::string custom_layers;
   std::optional<std::string> custom_type;  ///< int8 or fp16
   std::optional<int> custom_block_size;

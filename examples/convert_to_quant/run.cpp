@@ -9,6 +9,7 @@
 #include <fstream>
 #include <optional>
 #include <random>
+#include <span>
 #include <vector>
 
 #include <halfstep/converter.hpp>
@@ -110,11 +111,24 @@ void print_plan(options const& o, plan const& p) {
                ", " + t.reason);
 }
 
+/// Returns the text of a layer configuration. Throws usage_error where it is too long.
+std::string text_of(safetensors::input_file const& file) {
+  if (file.size() > max_layer_config_bytes)
+    throw usage_error("--layer-config " + safetensors::quoted(file.path()) + ": its " + std::to_string(file.size()) +
+                      " bytes are more than " + std::to_string(max_layer_config_bytes));
+  std::string text(static_cast<std::size_t>(file.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
 /// Returns `wanted` without smoothing, which is decided when it is known which layers' inputs are.
 plan_options unsmoothed(plan_options wanted) {
   wanted.target.smoothing.reset();
   for (auto& custom : wanted.custom) custom.how.smoothing.reset();
   if (wanted.fallback) wanted.fallback->smoothing.reset();
+  if (!wanted.layers) return wanted;
+  for (auto& entry : wanted.layers->entries) entry.fate.how.smoothing.reset();
+  if (wanted.layers->otherwise) wanted.layers->otherwise->how.smoothing.reset();
   return wanted;
 }
 
@@ -170,6 +184,8 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
 
   safetensors::reader const input(o.input);
   plan_options wanted = plan_options_of(o);
+  std::optional<safetensors::input_file> layers;
+  if (!o.layer_config.empty()) wanted.layers = layer_config_of(o, text_of(layers.emplace(o.layer_config)));
   bool const is_random =
       wanted.target.rounding == rounding_kind::stochastic || (wanted.target.basis == storage_basis::incoherent && !o.quip_seed);
   if (o.manual_seed < 0 && is_random) wanted.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
@@ -207,6 +223,7 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
 
   std::vector inputs = known.identities();
   inputs.push_back(input.identity());
+  if (layers) inputs.push_back(layers->identity());
   if (merge != nullptr)
     for (auto const& identity : merge->identities()) inputs.push_back(identity);
   safetensors::writer output(report.output, p.output, o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,

@@ -20,12 +20,13 @@ namespace {
 }
 
 bool any_format_flag(options const& o) {
-  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot;
+  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot ||
+         !o.layer_config.empty();
 }
 
 /// Whether no layer can be stored as codes, whatever the layers are.
 bool is_all_fp16(options const& o) {
-  return o.fp16 && o.custom_type.value_or("fp16") == "fp16" && o.fallback.value_or("fp16") == "fp16";
+  return o.fp16 && o.custom_type.value_or("fp16") == "fp16" && o.fallback.value_or("fp16") == "fp16" && o.layer_config.empty();
 }
 
 void require_block_size(std::string const& flag, std::optional<int> const& side) {
@@ -151,6 +152,8 @@ void settle_layers(options& o, std::vector<std::string> const& arguments) {
   std::vector<std::string> const customs{"--custom-type", "--custom-block-size", "--custom-scaling-mode", "--custom-simple",
                                          "--custom-heur"};
   auto const given = [&](std::string const& flag) { return is_given(arguments, flag); };
+  if (o.fullmatch && o.layer_config.empty())
+    contradict("--fullmatch", "a run without '--layer-config': it says how the patterns in that file match");
   if (o.custom_layers.empty()) {
     for (auto const& flag : customs)
       if (given(flag)) contradict(flag, "a run without '--custom-layers': it says how those layers are stored");

@@ -101,6 +101,15 @@ recipe fallback_of(options const& o) {
                        .simple = o.simple || o.fallback_simple});
 }
 
+layer_config layer_config_of(options const& o, std::string_view text) {
+  format_words const codes{.type = "int8", .mode = int8_mode(o), .block_size = o.block_size.value_or(128), .simple = o.simple};
+  format_words searched = codes;
+  searched.simple = false;
+  return parse_layer_config(text, o.layer_config,
+                            {.run = target_of(o), .codes = recipe_of(o, codes), .searched = recipe_of(o, searched)},
+                            o.fullmatch ? pattern_scope::whole_layer : pattern_scope::part_of_layer);
+}
+
 plan_options plan_options_of(options const& o) {
   plan_options p;
   p.target = target_of(o);
@@ -137,6 +146,7 @@ std::string described(options const& o, std::uint64_t seed) {
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
   if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
   if (!o.custom_layers.empty()) text += ", " + safetensors::quoted(o.custom_layers) + " as " + to_string(custom_of(o));
+  if (!o.layer_config.empty()) text += ", layers as " + safetensors::quoted(o.layer_config) + " says";
   if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
   if (r.format == scheme::fp16) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/lora/merge.hpp>
@@ -21,6 +22,9 @@ halfstep::recipe custom_of(options const& o);
 
 /// Returns the recipe of what --exclude-layers or a family keeps. Precondition: `o.fallback`.
 halfstep::recipe fallback_of(options const& o);
+
+/// Returns what the layer configuration in `text` means in this run. Throws usage_error for one that makes no sense.
+halfstep::layer_config layer_config_of(options const& o, std::string_view text);
 
 halfstep::plan_options plan_options_of(options const& o);
 

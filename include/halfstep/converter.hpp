@@ -33,10 +33,13 @@
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>
 #include <halfstep/plan/layer_choice.hpp>
+#include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/model_rules.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_name.hpp>
+#include <halfstep/plan/parse_layer_config.hpp>
+#include <halfstep/plan/pattern_specificity.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/presets.hpp>

@@ -142,18 +142,55 @@ per_layer() {
   rm -f out/*
 }
 
+layer_config() {
+  cat >layers.json <<'JSON'
+{"_comment": "attention as INT8 with scales a row, the rest of block 1 as FP16",
+ "_default": {"format": "keep"},
+ "attn": {"format": "int8_axiswise", "convrot": true, "convrot_groupsize": 64, "full_precision_matrix_mult": true},
+ "blocks\\.1\\..*": {"format": "fp16"},
+ "mlp": {"block_size": 64, "simple": true}}
+JSON
+  converts "--layer-config" "${usual[@]}" --comfy_quant --layer-config layers.json
+  check "--layer-config: format, rotation and precision" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = \
+    '{"format": "int8_tensorwise", "per_row": true, "convrot": true, "convrot_groupsize": 64, "full_precision_matrix_mult": true}'
+  check "--layer-config: the more specific pattern wins" test "$(dtype_of out/a blocks.1.mlp.weight)" = F16
+  check "--layer-config: _default" test "$(dtype_of out/a embed.weight)" = F16
+  converts "--layer-config alone is a format flag" "${usual[@]}" --force --layer-config layers.json
+  check "--layer-config alone writes no markers" test -z "$(dtype_of out/a blocks.0.attn.comfy_quant)"
+  rm -f out/*
+  echo '{"attn": {"skip": true}, "blocks.*": {"format": "fp16"}}' >layers.json
+  refuses 2 "--fullmatch with a pattern that matches part of a name" "${usual[@]}" --layer-config layers.json --fullmatch
+  says "--fullmatch: the pattern is named" "'attn' matches no weight"
+  converts "--layer-config without --fullmatch" "${usual[@]}" --layer-config layers.json
+  check "--layer-config: equal patterns, the longer literal wins" test "$(dtype_of out/a blocks.0.attn.weight)" = F16
+  refuses 2 "--fullmatch alone" "${usual[@]}" --fullmatch
+  refuses 66 "--layer-config that is missing" "${usual[@]}" --layer-config nowhere.json
+  refuses 73 "--layer-config as the output" -i in.safetensors -o layers.json --force --layer-config layers.json
+  check "the layer configuration is untouched" grep -q attn layers.json
+  local broken
+  for broken in '' '{' '[]' '{}' '{"attn": {}} x' '{"attn": {}, "attn": {}}' '{"attn": {"bits": 8}}' '{"attn": {"format": "int3"}}' '{"a(b": {}}' \
+    '{"nowhere": {}}' '{"norm": {}}' '{"embed": {"block_size": 64}}' '{"attn": 1}' '{"attn": {"block_size": 1e2}}' '{"(x+x+)+y|a": {}, "q": {}}' \
+    "{\"$(printf 'x%.0s' {1..1001})\": {}}" "{\"$(printf '(%.0s' {1..450})a$(printf ')%.0s' {1..450})\": {}, \"q\": {}}"; do
+    echo "$broken" >broken.json
+    refuses 2 "--layer-config ${broken:0:60}" "${usual[@]}" --force --layer-config broken.json
+    says "--layer-config ${broken:0:60}: named" 'layer-config'
+  done
+  head -c 2000000 /dev/zero >broken.json
+  refuses 2 "--layer-config of two megabytes" "${usual[@]}" --force --layer-config broken.json
+  rm -f out/*
+}
+
 unbuilt() {  # FLAG [VALUE]
   refuses 2 "$*" "${usual[@]}" "$@"
   says "$*: named" "${1//[_-]/[_-]}"
 }
 unbuilt_flags() {
   local flag
-  for flag in --fp8 --requantize --resume --fullmatch --streaming --streaming-aggressive \
+  for flag in --fp8 --requantize --resume --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy; do
     unbuilt $flag
   done
   unbuilt --max-shard-size 1GB
-  unbuilt --layer-config layers.json
   unbuilt --custom-type fp8 --custom-layers attn
   unbuilt --fallback fp8
   unbuilt --log file.log
@@ -268,6 +305,7 @@ bad_values
 progress
 contradictions
 per_layer
+layer_config
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

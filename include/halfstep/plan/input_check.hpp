@@ -10,7 +10,9 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/options.hpp>
+#include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -53,6 +55,10 @@ inline void require_consistent(plan_options const& options) {
       throw usage_error("the recipe of " + whose + ": " + e.what());
     }
   };
+  for (auto const& entry : options.layers ? options.layers->entries : std::vector<layer_entry>{})
+    if (entry.fate.what == action::quantize) require("--layer-config " + safetensors::quoted(entry.layers), entry.fate.how);
+  if (options.layers && options.layers->otherwise && options.layers->otherwise->what == action::quantize)
+    require("--layer-config '_default'", options.layers->otherwise->how);
   for (auto const& custom : options.custom) require("--custom-layers " + safetensors::quoted(custom.layers), custom.how);
   if (options.fallback) require("--fallback", *options.fallback);
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,9 +12,11 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/model_rules.hpp>
 #include <halfstep/plan/options.hpp>
+#include <halfstep/plan/pattern_specificity.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
@@ -49,12 +52,18 @@ inline std::string unfit(safetensors::tensor const& t, plan_options const& optio
 
 }  // namespace detail
 
-/// Chooses for one tensor after the other. The first that speaks wins: --custom-layers, --include-layers, --exclude-layers, the
-/// rules. What --exclude-layers or a family keeps takes the fallback recipe, if there is one.
+/// Chooses for one tensor after the other. The first that speaks wins: --layer-config, --custom-layers, --include-layers,
+/// --exclude-layers, the rules. What --exclude-layers or a family keeps takes the fallback recipe, if there is one.
 class layer_chooser {
  public:
   /// Precondition: `options` outlive the chooser. Throws usage_error for a pattern that is no expression.
   layer_chooser(plan_options const& options, model_rules rules) : options_(options), rules_(std::move(rules)) {
+    if (options.layers) {
+      for (auto const& entry : options.layers->entries)
+        entries_.push_back({{layer_pattern("--layer-config", entry.layers, options.layers->scope)}, entry.fate});
+      std::ranges::stable_sort(entries_, std::greater<>(),
+                               [](configured_layers const& entry) { return specificity_of(entry.pattern.expression.text()); });
+    }
     for (auto const& custom : options.custom) custom_.push_back({layer_pattern("--custom-layers", custom.layers)});
     for (auto const& text : options.include) include_.push_back({layer_pattern("--include-layers", text)});
     for (auto const& text : options.exclude) exclude_.push_back({layer_pattern("--exclude-layers", text)});
@@ -73,6 +82,8 @@ class layer_chooser {
 
   /// Returns whether a flag keeps the tensor `name`.
   bool keeps(std::string_view name) const {
+    for (auto const& entry : entries_)
+      if (entry.pattern.expression.matches(name)) return entry.fate.what == action::keep;
     auto const named = [&](std::vector<counted_pattern> const& patterns) {
       return std::any_of(patterns.begin(), patterns.end(), [&](auto const& p) { return p.expression.matches(name); });
     };
@@ -82,6 +93,8 @@ class layer_chooser {
   /// Returns the patterns that name layers to quantize and spoke for none, as messages show them.
   std::vector<std::string> idle_choices() const {
     std::vector<std::string> idle;
+    for (auto const& entry : entries_)
+      if (entry.pattern.uses == 0) idle.push_back(entry.pattern.expression.source());
     for (auto const* patterns : {&custom_, &include_})
       for (auto const& p : *patterns)
         if (p.uses == 0) idle.push_back(p.expression.source());
@@ -105,6 +118,11 @@ class layer_chooser {
     std::size_t uses = 0;  ///< tensors it speaks for: weights that can become codes, and any tensor for exclusions
   };
 
+  struct configured_layers {
+    counted_pattern pattern;
+    layer_fate fate;
+  };
+
   static constexpr std::size_t nobody = static_cast<std::size_t>(-1);
 
   /// Returns the place of the first of `patterns` that finds `name`, and counts `use` for each that does.
@@ -120,15 +138,27 @@ class layer_chooser {
 
   layer_choice spoken_for(safetensors::tensor const& t, fitness const fit) {
     std::size_t const use = fit == fitness::fit ? 1 : 0;
+    configured_layers const* configured = nullptr;
+    for (auto& entry : entries_) {
+      bool const decides = configured == nullptr;
+      if ((!decides && entry.pattern.uses != 0) || !entry.pattern.expression.matches(t.name)) continue;
+      entry.pattern.uses += entry.fate.what == action::keep ? 1 : use;
+      if (decides) configured = &entry;
+    }
     auto const custom = first_matching(custom_, t.name, use);
     auto const included = first_matching(include_, t.name, use);
     auto const excluded = first_matching(exclude_, t.name, 1);
+    if (configured != nullptr)
+      return {configured->fate.what, configured->pattern.expression.source(), configured->fate.how, naming::flag};
     if (custom != nobody)
       return {action::quantize, custom_[custom].expression.source(), options_.custom[custom].how, naming::flag,
               options_.custom[custom].sizes};
     if (included != nobody) return {action::quantize, include_[included].expression.source(), options_.target, naming::flag};
     if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit);
     ruling rule = rules_(t, fit);
+    if (rule.what == action::quantize && options_.layers && options_.layers->otherwise)
+      return {options_.layers->otherwise->what, "--layer-config '_default'", options_.layers->otherwise->how, naming::rule,
+              options_.sizes};
     if (rule.what == action::quantize)
       return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes};
     if (rule.what == action::keep && !rules_.families.empty()) return kept_by_choice(std::move(rule.reason), fit);
@@ -143,6 +173,7 @@ class layer_chooser {
 
   plan_options const& options_;
   model_rules rules_;
+  std::vector<configured_layers> entries_;  ///< the most specific first
   std::vector<counted_pattern> custom_;
   std::vector<counted_pattern> include_;
   std::vector<counted_pattern> exclude_;

@@ -1,9 +1,12 @@
 // Regular expressions over tensor names.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/regex.hpp>
 
@@ -13,11 +16,25 @@
 
 namespace halfstep {
 
+/// Where an expression is looked for.
+enum class pattern_scope : std::uint8_t {
+  part_of_name,   ///< in the name of the tensor, and in it without its `.weight`
+  part_of_layer,  ///< in the name without `.weight`
+  whole_layer     ///< it must match all of the name without `.weight`
+};
+
+/// The longest expression that is compiled, in bytes: what bounds the work of matching grows with its square.
+inline constexpr std::size_t max_pattern_bytes = 1000;
+
 /// A Perl expression that picks layers by name.
 class layer_pattern {
  public:
-  /// Compiles `text`, which the user gave to `flag`. Throws usage_error where it is no expression.
-  layer_pattern(std::string_view flag, std::string text) : flag_(flag), text_(std::move(text)) {
+  /// Compiles `text`, which the user gave to `flag`. Throws usage_error where it is no expression, or too long.
+  layer_pattern(std::string_view flag, std::string text, pattern_scope scope = pattern_scope::part_of_name)
+      : flag_(flag), text_(std::move(text)), scope_(scope) {
+    if (text_.size() > max_pattern_bytes)
+      throw usage_error(source() + " has " + std::to_string(text_.size()) + " bytes, an expression has at most " +
+                        std::to_string(max_pattern_bytes));
     try {
       expression_.assign(text_, boost::regex::perl);
     } catch (std::runtime_error const& why) {
@@ -25,12 +42,16 @@ class layer_pattern {
     }
   }
 
-  /// Returns whether the expression is found in the name of `tensor`, or in it without its `.weight`.
+  /// Returns whether the expression is found in the name of `tensor`, where its scope says.
   ///
   /// The work is bounded: an expression that would take exponentially long throws usage_error.
   bool matches(std::string_view tensor) const {
-    return found_in(tensor) || (!layer_of(tensor).empty() && found_in(layer_of(tensor)));
+    std::string_view const layer = layer_of(tensor).empty() ? tensor : layer_of(tensor);
+    if (scope_ != pattern_scope::part_of_name) return found_in(layer);
+    return found_in(tensor) || (layer.size() != tensor.size() && found_in(layer));
   }
+
+  std::string const& text() const { return text_; }
 
   /// Returns the flag and the expression, as messages show them.
   std::string source() const { return flag_ + " " + safetensors::quoted(text_); }
@@ -38,7 +59,8 @@ class layer_pattern {
  private:
   bool found_in(std::string_view name) const {
     try {
-      return boost::regex_search(name.begin(), name.end(), expression_);
+      return scope_ == pattern_scope::whole_layer ? boost::regex_match(name.begin(), name.end(), expression_)
+                                                  : boost::regex_search(name.begin(), name.end(), expression_);
     } catch (std::runtime_error const& why) {
       throw usage_error(source() + " takes too long on the name " + safetensors::quoted(name) + ": " + why.what());
     }
@@ -46,6 +68,7 @@ class layer_pattern {
 
   std::string flag_;
   std::string text_;
+  pattern_scope scope_;
   boost::regex expression_;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <halfstep/calibration/known_inputs.hpp>
+#include <halfstep/plan/layer_config.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -46,9 +47,10 @@ struct plan_options {
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   rule_source rules = rule_source::detect;
-  std::vector<std::string> families = {};  ///< with rule_source::named
-  std::vector<std::string> exclude = {};   ///< Perl expressions; what one finds in a name stays as it is
-  std::vector<std::string> include = {};   ///< Perl expressions; what one finds in a name is quantized
+  std::vector<std::string> families = {};             ///< with rule_source::named
+  std::vector<std::string> exclude = {};              ///< Perl expressions; what one finds in a name stays as it is
+  std::vector<std::string> include = {};              ///< Perl expressions; what one finds in a name is quantized
+  std::optional<layer_config> layers = std::nullopt;  ///< what it says of a layer counts before all else
   std::vector<custom_recipe> custom = {};  ///< layers with recipes of their own; the first whose expression finds a name counts
   std::optional<recipe> fallback = std::nullopt;  ///< for the layers that `exclude` or a family keeps
   size_rule sizes = size_rule::storable;

@@ -102,7 +102,8 @@ class planner {
     }
     if (auto const why = obstacle({.format = how.format, .block_size = how.block_size, .basis = how.basis}, e); !why.empty()) {
       bool const fatal = choice.by == naming::flag || options_.strict == strictness::refuse;
-      (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(safetensors::quoted(t.name) + " " + why);
+      std::string const by = choice.by == naming::flag ? " (" + choice.reason + ")" : "";
+      (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(safetensors::quoted(t.name) + " " + why + by);
       return kept(t, "cannot be stored: " + why);
     }
     how.rotation_group = rotation_group_for(e.columns, choice.how.rotation_group);

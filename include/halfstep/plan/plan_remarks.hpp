@@ -57,8 +57,9 @@ struct plan_remarks {
       all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format + ": " +
                     detail::joined(layers, "; "));
     if (!all.empty())
-      throw usage_error(detail::joined(all, "; ") +
-                        "; leave them out with --exclude-layers, or choose another scaling mode or block size for them");
+      throw usage_error(
+          detail::joined(all, "; ") +
+          "; keep them (narrow what names them, or --exclude-layers), or choose another scaling mode or block size for them");
     if (!idle.empty())
       throw usage_error(detail::joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
                         " no weight that can be quantized; --dry-run shows the names");
