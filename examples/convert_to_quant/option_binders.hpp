@@ -174,12 +174,10 @@ inline void set_device(CLI::App& app, option_row const& row, options& o) {
 inline void set_dry_run(CLI::App& app, option_row const& row, options& o) {
   app.add_option_function<std::string>(registered(row),
                                        [&o](std::string const& got) {
-                                         if (got == "create-template")
-                                           throw CLI::ValidationError(
-                                               "--dry-run", "'create-template' is not built in this version, takes analyze");
-                                         if (!got.empty() && got != "analyze")
-                                           throw CLI::ValidationError("--dry-run", "got '" + got + "', takes analyze");
-                                         o.dry_run = "analyze";
+                                         if (!got.empty() && got != "analyze" && got != "create-template")
+                                           throw CLI::ValidationError("--dry-run",
+                                                                      "got '" + got + "', takes analyze or create-template");
+                                         o.dry_run = got.empty() ? "analyze" : got;
                                        })
       ->expected(0, 1)
       ->default_str("analyze");

@@ -203,6 +203,10 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   for (auto const& note : o.notes) say(o, "note: " + note);
   for (auto const& adapter : report.merged) say(o, "merging " + adapter);
   if (o.dry_run) {
+    if (o.dry_run == "create-template") {
+      std::fputs(layer_template(p).c_str(), stdout);
+      return;
+    }
     std::fputs(analyze(p, {.bytes_in_flight = bytes_in_flight(p, settings, threads)}).c_str(), stdout);
     return;
   }

@@ -35,7 +35,9 @@
 #include <halfstep/plan/layer_choice.hpp>
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
+#include <halfstep/plan/layer_template.hpp>
 #include <halfstep/plan/model_rules.hpp>
+#include <halfstep/plan/name_pattern.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/plan/parse_layer_config.hpp>

@@ -137,7 +137,6 @@ TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
   }
   EXPECT_GT(known, 0);
   EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
-  EXPECT_THAT(refusal({"--dry-run", "create-template"}), HasSubstr("not built"));
   EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));
 }
 

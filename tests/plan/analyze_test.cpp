@@ -11,20 +11,10 @@ namespace {
 
 using halfstep::analyze;
 using halfstep::make_plan;
-using halfstep::name_pattern;
 using halfstep::scheme;
 using halfstep::size_in_words;
 using testing::ContainsRegex;
 using testing::HasSubstr;
-
-TEST(Analyze, ReplacesTheNumbersOfBlocks) {
-  EXPECT_EQ(name_pattern("double_blocks.17.img_mlp.0.weight"), "double_blocks.*.img_mlp.*.weight");
-  EXPECT_EQ(name_pattern("lora_unet_double_blocks_17_img_attn.weight"), "lora_unet_double_blocks_*_img_attn.weight");
-  EXPECT_EQ(name_pattern("encoder.layer.0.DenseReluDense.wi_0.weight"), "encoder.layer.*.DenseReluDense.wi_0.weight");
-  EXPECT_EQ(name_pattern("0.weight"), "*.weight");
-  EXPECT_EQ(name_pattern("norm2.weight"), "norm2.weight");
-  EXPECT_EQ(name_pattern(""), "");
-}
 
 TEST(Analyze, WritesSizesWithThreeDigits) {
   EXPECT_EQ(size_in_words(0), "0 bytes");

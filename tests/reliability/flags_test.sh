@@ -38,6 +38,7 @@ bad_values() {
   bad_value --device tpu
   bad_value --verbose LOUD
   bad_value --preset nosuchfamily
+  bad_value --dry-run create-cake
   bad_value --exclude-layers '(unclosed'
   bad_value --include-layers '[z-a]'
   bad_value --custom-layers '(unclosed' --custom-type fp16
@@ -180,6 +181,32 @@ JSON
   rm -f out/*
 }
 
+template() {  # FLAG..: a model converted with the template of a run is that run's model
+  converts "the run with $*" "${usual[@]}" --force "$@"
+  mv out/a expected
+  converts "--dry-run create-template $*" "${usual[@]}" "$@" --dry-run create-template
+  check "--dry-run create-template writes nothing" holds_only out
+  cp stdout layers.json
+  if (($# > 0)); then  # --layer-config alone is a format flag
+    converts "the template beside the same flags" "${usual[@]}" "$@" --layer-config layers.json
+    check "the template of $* gives the same file beside the same flags" cmp expected out/a
+  fi
+  local beside
+  beside=$(sed -nE 's/.*--layer-config, beside ([^"]*)",$/\1/p' layers.json)
+  # shellcheck disable=SC2086
+  converts "the template of $* beside '$beside'" "${usual[@]}" --force $beside --layer-config layers.json
+  check "the template of $* gives the same file beside '$beside'" cmp expected out/a
+  rm -f out/*
+}
+templates() {
+  template
+  template --recipe engine
+  template --recipe fork --simple
+  template --fp16 --fallback int8 --exclude-layers attn
+  template --comfy_quant --custom-layers 'mlp|embed' --custom-type fp16 --full_precision_matrix_mult
+  template --scaling_mode axis --convrot --convrot-group-size 64 --preset none
+}
+
 unbuilt() {  # FLAG [VALUE]
   refuses 2 "$*" "${usual[@]}" "$@"
   says "$*: named" "${1//[_-]/[_-]}"
@@ -196,7 +223,6 @@ unbuilt_flags() {
   unbuilt --log file.log
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
-  unbuilt --dry-run create-template
   unbuilt --device cuda
   unbuilt --progress json
   unbuilt --remove-keys a
@@ -306,6 +332,7 @@ progress
 contradictions
 per_layer
 layer_config
+templates
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/plan/name_pattern.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
@@ -29,21 +30,6 @@ inline std::string size_in_words(std::uint64_t bytes) {
   std::string text = std::to_string(whole);
   if (unit > 0 && whole < 100) text += "." + std::to_string(whole < 10 ? rest / 10 + 100 : rest / 100 + 10).substr(1);
   return text + std::string(units[unit]);
-}
-
-/// Returns `name` with the number of each block replaced by `*`: numbers between dots, or between underscores.
-inline std::string name_pattern(std::string_view name) {
-  std::string text;
-  for (std::size_t begin = 0; begin <= name.size();) {
-    std::size_t const end = std::min(name.find_first_of("._", begin), name.size());
-    bool const starts = begin == 0 || name[begin - 1] == '.' || (end < name.size() && name[end] == '_');
-    bool const ends = end == name.size() || name[end] == '.' || (begin > 0 && name[begin - 1] == '_');
-    auto const piece = name.substr(begin, end - begin);
-    text += detail::is_number(piece) && starts && ends ? "*" : std::string(piece);
-    if (end < name.size()) text += name[end];
-    begin = end + 1;
-  }
-  return text;
 }
 
 /// What a dry run knows beside the plan.

@@ -1,0 +1,150 @@
+// The layer configuration that reproduces a plan.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/plan/layer_pattern.hpp>
+#include <halfstep/plan/name_pattern.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/presets.hpp>
+#include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Whether an entry says how a loader is to multiply: where layers differ in that, all do.
+enum class matmul_mention : std::uint8_t { where_full, always };
+
+/// Returns the entry of a layer configuration that stores a layer as `r`, whatever the run's format and scaling are.
+inline std::string entry_text(recipe const& r, matmul_mention mention) {
+  std::string text = "{\"format\": \"" + std::string(name_of(r.format)) + "\"";
+  if (r.format == scheme::fp16) return text + "}";
+  if (r.format == scheme::int8_block) text += ", \"block_size\": " + std::to_string(r.block_size);
+  if (r.rotation_group != 0)
+    text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
+  else if (r.format == scheme::int8_axis)
+    text += ", \"convrot\": false";
+  if (r.scales == scale_choice::absmax && r.solver == solver_kind::none) text += ", \"simple\": true";
+  if (r.matmul == matmul_precision::full)
+    text += ", \"full_precision_matrix_mult\": true";
+  else if (mention == matmul_mention::always)
+    text += ", \"full_precision_matrix_mult\": false";
+  return text + "}";
+}
+
+/// Gathers what a plan does with its layers, and writes as few entries as say it.
+class template_writer {
+ public:
+  explicit template_writer(plan const& p) : plan_(p) {
+    for (std::string_view const name : p.families) families_.push_back(family_named(name));
+    if (any([](recipe const& r) { return r.matmul == matmul_precision::full; })) mention_ = matmul_mention::always;
+    for (planned_tensor const& t : p.tensors) add(t);
+  }
+
+  std::string text() const {
+    std::string out = "{\n  \"_about\": ";
+    safetensors::append_json_string(out, plan_.rules + "; give this file to --layer-config" + companions());
+    out += ",\n  \"_default\": {\"format\": \"keep\"}";
+    for (std::string const& pattern : order_) {
+      group const& layers = groups_.at(pattern);
+      std::string const common = layers.size() > 1 ? commonest(layers) : std::string();
+      if (!common.empty()) append(out, pattern, common);
+      for (auto const& [name, entry] : layers)
+        if (entry != common && entry != removed) append(out, name_expression(name), entry.empty() ? kept : entry);
+    }
+    return out + "\n}\n";
+  }
+
+ private:
+  using group = std::vector<std::pair<std::string, std::string>>;  // layer and entry; empty: kept without saying so
+
+  static constexpr std::string_view kept = "{\"format\": \"keep\"}";
+  static constexpr std::string_view removed = "removed";
+
+  template <class Holds>
+  bool any(Holds holds) const {
+    return std::ranges::any_of(plan_.tensors, [&](auto const& t) { return t.what == action::quantize && holds(t.how); });
+  }
+
+  void add(planned_tensor const& t) {
+    std::string_view const layer = layer_of(t.input.name).empty() ? std::string_view(t.input.name) : layer_of(t.input.name);
+    bool const is_weight = layer.size() != t.input.name.size();
+    std::string entry;
+    if (t.what == action::quantize)
+      entry = entry_text(t.how, mention_);
+    else if (t.what == action::remove)
+      entry = removed;
+    else if (!families_.empty() && family_rule(t.input.name, families_).what == action::remove)
+      entry = kept;
+    if (!is_weight && entry.empty()) return;
+    auto const pattern = block_expression(layer);
+    auto [found, is_new] = groups_.try_emplace(pattern);
+    if (is_new) order_.push_back(pattern);
+    auto const same = std::ranges::find(found->second, layer, &group::value_type::first);
+    if (same == found->second.end())
+      found->second.emplace_back(layer, std::move(entry));
+    else if (is_weight)
+      same->second = std::move(entry);
+  }
+
+  /// Returns the entry that most of `layers` share; empty where it is better not to write one for all.
+  static std::string commonest(group const& layers) {
+    std::map<std::string_view, std::size_t> counts;
+    for (auto const& [name, entry] : layers) {
+      if (entry == removed) return {};
+      ++counts[entry];
+    }
+    auto const fewer = [](auto const& a, auto const& b) { return a.second < b.second; };
+    return std::string(std::ranges::max_element(counts, fewer)->first);
+  }
+
+  static void append(std::string& out, std::string const& pattern, std::string_view entry) {
+    if (pattern.size() > max_pattern_bytes)
+      throw usage_error("the layer " + safetensors::quoted(pattern) + " has a name that is too long for an expression");
+    out += ",\n  ";
+    safetensors::append_json_string(out, pattern);
+    out += ": " + std::string(entry);
+  }
+
+  /// Returns the flags that belong beside the file, because no entry can say what they do.
+  std::string companions() const {
+    std::string flags;
+    if (plan_.markers != marker_style::none) flags += " --comfy_quant";
+    if (plan_.markers == marker_style::fork) flags += " --comfy_target fork";
+    if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; }))
+      flags += " --optimizer quip --quip-store-transformed";
+    if (any([](recipe const& r) { return r.smoothing.has_value(); })) flags += " --smoothquant";
+    if (any([](recipe const& r) { return r.rounding == rounding_kind::stochastic; })) flags += " --rounding stochastic";
+    return flags.empty() ? std::string() : ", beside" + flags;
+  }
+
+  plan const& plan_;
+  matmul_mention mention_ = matmul_mention::where_full;
+  std::vector<model_family const*> families_;
+  std::map<std::string, group> groups_;
+  std::vector<std::string> order_;
+};
+
+}  // namespace detail
+
+/// Returns a layer configuration, as JSON, under which the same file is planned as in `p`: every layer has the same fate, name,
+/// type and shape.
+///
+/// Layers that differ in their block's number alone share an entry, and those that differ from most of them have one of their
+/// own. What no entry can say must be said again by flags, and the first remark in the file names them: markers, QuIP's storage,
+/// smoothing, rounding, solvers, and the families where these were named. Throws usage_error for a name that is too long.
+inline std::string layer_template(plan const& p) { return detail::template_writer(p).text(); }
+
+}  // namespace halfstep
