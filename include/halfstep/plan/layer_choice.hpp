@@ -161,7 +161,8 @@ class layer_chooser {
               options_.sizes};
     if (rule.what == action::quantize)
       return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes};
-    if (rule.what == action::keep && !rules_.families.empty()) return kept_by_choice(std::move(rule.reason), fit);
+    if (rule.what == action::keep && !rules_.families.empty() && rules_.cover(t.name))
+      return kept_by_choice(std::move(rule.reason), fit);
     return {rule.what, std::move(rule.reason)};
   }
 

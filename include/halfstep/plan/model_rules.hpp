@@ -1,6 +1,7 @@
 // Which rules hold for a file: those of its family, of families named by the user, or the general one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,25 +21,52 @@ namespace halfstep {
 /// Whether a tensor can become codes at all.
 enum class fitness : std::uint8_t { fit, unfit };
 
+/// What the names of the diffusion model begin with in a file that holds text encoders and a VAE beside it.
+inline constexpr std::string_view diffusion_model_prefix = "model.diffusion_model.";
+
+/// Whether a file holds one model, or a diffusion model among others that are to stay as they are.
+enum class file_extent : std::uint8_t { one_model, all_in_one };
+
 /// The rules for one file.
 struct model_rules {
   rule_source source = rule_source::detect;
   std::vector<model_family const*> families = {};  ///< none for the general rule, and without rules
-  std::string sentence = {};                       ///< which they are and how they were chosen
+  file_extent extent = file_extent::one_model;
+  std::string sentence = {};  ///< which they are and how they were chosen
+
+  /// Returns whether the tensor `name` belongs to the model that the rules are for.
+  bool cover(std::string_view name) const {
+    return source == rule_source::none || extent == file_extent::one_model || name.starts_with(diffusion_model_prefix);
+  }
 
   /// Returns what the rules make of `t`; a reason for an unfit tensor is never shown.
   ruling operator()(safetensors::tensor const& t, fitness const fit) const {
+    if (!cover(t.name)) return {action::keep, "outside the diffusion model"};
     if (!families.empty()) return family_rule(t.name, families);
     if (source == rule_source::none || fit == fitness::unfit) return {action::quantize, "every 2-D weight"};
     return general_rule(t.name, {static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])});
   }
 };
 
+/// Returns the names of the tensors that rules look at: those of the diffusion model where there is one among others.
+inline std::vector<std::string_view> names_to_rule(safetensors::header const& input) {
+  std::vector<std::string_view> all;
+  std::vector<std::string_view> inside;
+  for (auto const& t : input.tensors()) {
+    all.emplace_back(t.name);
+    if (t.name.starts_with(diffusion_model_prefix)) inside.emplace_back(t.name);
+  }
+  return inside.empty() ? all : inside;
+}
+
 /// Returns the rules that `options` and the names in `input` choose. Throws unknown_option for an unknown family.
 inline model_rules rules_for(safetensors::header const& input, plan_options const& options) {
   model_rules rules{.source = options.rules};
+  auto const names = names_to_rule(input);
+  if (names.size() != input.tensors().size()) rules.extent = file_extent::all_in_one;
   if (options.rules == rule_source::none) {
     rules.sentence = "no rules: every 2-D weight";
+    if (rules.extent == file_extent::all_in_one) rules.sentence += ", those outside the diffusion model of this file too";
     return rules;
   }
   if (options.rules == rule_source::named) {
@@ -50,8 +78,6 @@ inline model_rules rules_for(safetensors::header const& input, plan_options cons
     }
     if (rules.families.empty()) throw usage_error("no model family is named; known: " + known_families());
   } else {
-    std::vector<std::string_view> names;
-    for (auto const& t : input.tensors()) names.emplace_back(t.name);
     if (auto const* family = recognise(names)) rules.families.push_back(family);
   }
   rules.sentence = rules.families.empty() ? "no known model family: the general rule" : "rules of ";
@@ -59,6 +85,9 @@ inline model_rules rules_for(safetensors::header const& input, plan_options cons
     rules.sentence += (i == 0 ? "" : ", ") + std::string(rules.families[i]->name);
   if (!rules.families.empty())
     rules.sentence += options.rules == rule_source::named ? " (as asked)" : " (recognised from the tensor names)";
+  if (std::ranges::any_of(rules.families, [](auto const* family) { return family->name == "lora"; }))
+    rules.extent = file_extent::one_model;
+  if (rules.extent == file_extent::all_in_one) rules.sentence += "; only the diffusion model of this all-in-one file changes";
   return rules;
 }
 
