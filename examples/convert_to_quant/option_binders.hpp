@@ -226,8 +226,9 @@ inline void set_progress(CLI::App& app, option_row const& row, options& o) {
 }
 
 inline void set_nan(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row,
-             [&o](std::string const& got) { o.nan = got == "keep" ? nonfinite_policy::keep : nonfinite_policy::refuse; });
+  set_choice(app, row, [&o](std::string const& got) {
+    o.nan = got == "keep" ? halfstep::nonfinite_policy::keep : halfstep::nonfinite_policy::refuse;
+  });
 }
 
 /// A family's flag adds the family of the same name.

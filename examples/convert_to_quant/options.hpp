@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/convert/options.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
@@ -14,7 +15,6 @@ namespace convert_to_quant {
 
 enum class verbosity { minimal, normal, verbose, debug };
 enum class progress_style { automatic, bar, plain, none };
-enum class nonfinite_policy { refuse, keep };
 
 /// Every option of the converter, as given; `settle` fills what depends on others.
 struct options {
@@ -89,7 +89,7 @@ struct options {
   std::optional<double> fail_below;
   std::string verify = "sampled";
   bool strict = false;
-  nonfinite_policy nan = nonfinite_policy::refuse;
+  halfstep::nonfinite_policy nan = halfstep::nonfinite_policy::refuse;
   bool full_precision_matrix_mult = false;
   bool save_quant_metadata = false;
   bool no_normalize_scales = false;

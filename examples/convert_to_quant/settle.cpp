@@ -98,7 +98,8 @@ void settle_quip(options& o) {
   if (o.quip_store_transformed && o.convrot) contradict("--convrot", "'--quip-store-transformed': that rotates all columns");
   if (o.quip_store_transformed && o.comfy_quant && o.comfy_target != "fork")
     throw halfstep::usage_error(
-        "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose --comfy_target "
+        "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
+        "--comfy_target "
         "fork, or write no markers with --recipe engine");
   if (o.calibration_data.empty())
     o.notes.push_back("--optimizer quip rounds to nearest here, on searched scales: it needs --calibration-data for more");

@@ -78,6 +78,23 @@ recipe recipe_of(options const& o, format_words const& words) {
   return r;
 }
 
+/// A thread holds its piece, the codes, and for a rotation some rows in FP32: four times the piece is ample.
+convert_settings settings_of(options const& o, std::uint64_t seed, int threads) {
+  convert_settings s;
+  s.seed = seed;
+  std::uint64_t const largest = o.low_memory ? std::uint64_t{1} << 20 : std::uint64_t{2} << 20;
+  s.piece_bytes = std::clamp(memory_budget(o) / 4 / static_cast<std::uint64_t>(threads), std::uint64_t{1} << 18, largest);
+  s.order = o.low_memory ? piece_order::one_tensor : piece_order::overlapped;
+  s.verify = o.verify == "full" ? verification::full : o.verify == "header" ? verification::header : verification::sampled;
+  return s;
+}
+
+lora_options lora_options_of(options const& o) {
+  return {.scale = o.merge_lora_scale,
+          .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
+          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse};
+}
+
 }  // namespace
 
 recipe target_of(options const& o) {
@@ -134,12 +151,6 @@ plan_options plan_options_of(options const& o) {
   return p;
 }
 
-lora_options lora_options_of(options const& o) {
-  return {.scale = o.merge_lora_scale,
-          .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
-          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse};
-}
-
 std::string described(options const& o, std::uint64_t seed) {
   recipe const r = target_of(o);
   std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
@@ -164,15 +175,28 @@ int thread_count(options const& o) {
   return o.threads.value_or(cores);
 }
 
-/// A thread holds its piece, the codes, and for a rotation some rows in FP32: four times the piece is ample.
-convert_settings settings_of(options const& o, std::uint64_t seed, int threads) {
-  convert_settings s;
-  s.seed = seed;
-  std::uint64_t const largest = o.low_memory ? std::uint64_t{1} << 20 : std::uint64_t{2} << 20;
-  s.piece_bytes = std::clamp(memory_budget(o) / 4 / static_cast<std::uint64_t>(threads), std::uint64_t{1} << 18, largest);
-  s.order = o.low_memory ? piece_order::one_tensor : piece_order::overlapped;
-  s.verify = o.verify == "full" ? verification::full : o.verify == "header" ? verification::header : verification::sampled;
-  return s;
+conversion_options conversion_options_of(options const& o, std::uint64_t seed, int threads) {
+  conversion_options c;
+  c.input = o.input;
+  c.output = o.output;
+  c.layers = plan_options_of(o);
+  c.layers.static_activations = o.input_scale ? activation_scales::store : activation_scales::omit;
+  bool const is_random = c.layers.target.rounding == rounding_kind::stochastic ||
+                         (c.layers.target.basis == storage_basis::incoherent && !o.quip_seed);
+  if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
+  c.chosen = o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags;
+  c.search = o.simple ? code_search::simple : code_search::learned;
+  c.settings = settings_of(o, seed, threads);
+  c.solving = o.solve;
+  c.solving.quip_seed = o.quip_seed ? static_cast<std::uint64_t>(*o.quip_seed) : seed;
+  c.calibration_data = o.calibration_data;
+  c.biases = o.simple ? bias_policy::keep : bias_policy::correct;
+  c.loras = o.loras;
+  c.merging = lora_options_of(o);
+  c.nonfinite = o.nan;
+  c.existing = o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse;
+  c.fail_below_db = o.fail_below;
+  return c;
 }
 
 }  // namespace convert_to_quant

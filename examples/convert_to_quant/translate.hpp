@@ -5,8 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <halfstep/convert/settings.hpp>
-#include <halfstep/lora/merge.hpp>
+#include <halfstep/convert/options.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
@@ -28,14 +27,13 @@ halfstep::layer_config layer_config_of(options const& o, std::string_view text);
 
 halfstep::plan_options plan_options_of(options const& o);
 
-halfstep::lora_options lora_options_of(options const& o);
-
 /// Returns what was chosen, as the summary's first line.
 std::string described(options const& o, std::uint64_t seed);
 
 /// Returns how many threads work.
 int thread_count(options const& o);
 
-halfstep::convert_settings settings_of(options const& o, std::uint64_t seed, int threads);
+/// Returns everything that a run is told; `seed` is the one that was given or drawn.
+halfstep::conversion_options conversion_options_of(options const& o, std::uint64_t seed, int threads);
 
 }  // namespace convert_to_quant

@@ -5,6 +5,8 @@
 #include <new>
 #include <system_error>
 
+#include <halfstep/convert/quality_limit.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/recipe/contract.hpp>
 
 namespace program {
@@ -49,7 +51,7 @@ std::string one_line(std::string text) {
 failure describe(std::exception_ptr const& error) {
   try {
     std::rethrow_exception(error);
-  } catch (quality_error const& e) {
+  } catch (halfstep::quality_error const& e) {
     return {quality, one_line(e.what())};
   } catch (halfstep::usage_error const& e) {
     return {usage, one_line(e.what())};

@@ -4,15 +4,7 @@
 #include <exception>
 #include <string>
 
-#include <halfstep/core/error.hpp>
-
 namespace program {
-
-/// A layer below --fail-below.
-class quality_error : public halfstep::error {
- public:
-  using error::error;
-};
 
 /// The end of a run that failed.
 struct failure {

@@ -3,16 +3,20 @@
 
 #include <halfstep/calibration/files.hpp>
 #include <halfstep/calibration/merged_files.hpp>
+#include <halfstep/convert/file_conversion.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
+#include <halfstep/convert/layer_plan.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/nonfinite.hpp>
+#include <halfstep/convert/options.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/convert/quality_axis.hpp>
 #include <halfstep/convert/quality_figures.hpp>
 #include <halfstep/convert/quality_html.hpp>
 #include <halfstep/convert/quality_json.hpp>
+#include <halfstep/convert/quality_limit.hpp>
 #include <halfstep/convert/quality_markup.hpp>
 #include <halfstep/convert/quality_number.hpp>
 #include <halfstep/convert/quality_plot.hpp>

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/convert/quality_limit.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/recipe/contract.hpp>
 
@@ -252,7 +253,7 @@ TEST(ExitCode, TellsKindsOfFailureApart) {
   using halfstep::io_stage;
   EXPECT_EQ(code(halfstep::usage_error("")), 2);
   EXPECT_EQ(code(halfstep::unknown_option("")), 2);
-  EXPECT_EQ(code(program::quality_error("")), 3);
+  EXPECT_EQ(code(halfstep::quality_error("")), 3);
   EXPECT_EQ(code(halfstep::format_error("")), 65);
   EXPECT_EQ(code(halfstep::value_error("")), 65);
   EXPECT_EQ(code(io_error(io_stage::input_changed, "")), 65);

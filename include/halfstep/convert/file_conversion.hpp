@@ -1,0 +1,170 @@
+// A conversion from file to file: plan, work, checks, publication.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/layer_plan.hpp>
+#include <halfstep/convert/nonfinite.hpp>
+#include <halfstep/convert/options.hpp>
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/quality_limit.hpp>
+#include <halfstep/convert/quality_number.hpp>
+#include <halfstep/convert/refinement.hpp>
+#include <halfstep/convert/report.hpp>
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/verify.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/lora/merge.hpp>
+#include <halfstep/plan/output_name.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/stage_table.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+/// A conversion in its steps, for programs that show the plan before the work and the report before the publication.
+///
+/// Construction opens the inputs and plans, from headers alone; `run` writes everything into `<output>.part` and checks it;
+/// `publish` gives it its name. Destroyed before that, it leaves nothing behind. Prints nothing.
+class file_conversion {
+ public:
+  /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
+  explicit file_conversion(conversion_options options)
+      : options_(std::move(options)), input_(options_.input), known_(options_.calibration_data) {
+    if (!options_.loras.empty()) merge_.emplace(options_.loras, options_.merging, input_.head());
+    plan_ = plan_layers(input_.head(), known_, merge(), options_.biases, options_.layers);
+  }
+  file_conversion(file_conversion const&) = delete;
+  file_conversion& operator=(file_conversion const&) = delete;
+
+  /// Returns what will be done. `keep_nonfinite` may change it.
+  plan const& planned() const { return plan_; }
+
+  /// Returns the adapters that are merged into the weights.
+  std::vector<matched_adapter> merged() const { return merge_ ? merge_->adapters() : std::vector<matched_adapter>{}; }
+
+  /// Returns the path that will be published.
+  std::string output_path() const {
+    if (!options_.output.empty()) return options_.output;
+    return default_output_name(options_.input, plan_, options_.layers.target, options_.chosen, options_.search);
+  }
+
+  /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
+  /// note for each. Throws `cancelled` when the observer says so.
+  template <host_executor Executor>
+  void keep_nonfinite(Executor const& ex, observer const& watcher) {
+    if (options_.nonfinite != nonfinite_policy::keep) return;
+    options_.layers.nonfinite = nonfinite_tensors(ex, input_, plan_, options_.settings, watcher);
+    if (options_.layers.nonfinite.empty()) return;
+    plan_ = plan_layers(input_.head(), known_, merge(), options_.biases, options_.layers);
+    for (auto const& name : options_.layers.nonfinite)
+      plan_.notes.push_back("'" + name + "' holds NaN or infinity and stays as it is");
+  }
+
+  /// Writes the whole output beside its place and checks it; returns what is known of it.
+  ///
+  /// Uses the codecs and stages that the recipes name. Throws what the library throws, `cancelled` within one piece or one step
+  /// of a solver after the observer said so; nothing is left then once this object is gone.
+  template <host_executor Executor>
+  run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+    output_.emplace(output_path(), plan_.output, options_.existing, input_identities());
+    conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
+                   {std::move(stages), options_.solving, &known_, merge()});
+    job.run(ex);
+    verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
+    check_contract(output_->head(), contract_of(plan_),
+                   [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+                     output_->read_back(t, offset, into);
+                   });
+    return report(job);
+  }
+
+  /// Publishes what `run` wrote. Throws io_error: input_changed where an input was written to meanwhile, and what a commit
+  /// throws; `cancelled` when the observer says so. Precondition: `run` returned.
+  void publish(observer const& watcher) {
+    input_.require_unchanged();
+    if (merge() != nullptr) merge()->require_unchanged();
+    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+    output_->commit();
+  }
+
+  /// Returns the time since construction in seconds.
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  lora_merge const* merge() const { return merge_ ? &*merge_ : nullptr; }
+
+  std::vector<safetensors::file_identity> input_identities() const {
+    std::vector all = known_.identities();
+    all.push_back(input_.identity());
+    all.insert(all.end(), options_.other_inputs.begin(), options_.other_inputs.end());
+    if (merge() != nullptr)
+      for (auto const& identity : merge()->identities()) all.push_back(identity);
+    return all;
+  }
+
+  run_report report(conversion const& job) const {
+    run_report r;
+    r.input = options_.input;
+    r.output = output_path();
+    r.warnings = plan_.warnings;
+    r.layers = job.quality();
+    r.input_bytes = input_.file_bytes();
+    r.output_bytes = output_->file_bytes();
+    if (std::any_of(r.layers.begin(), r.layers.end(), [](auto const& l) { return l.output_error.has_value(); }))
+      r.measured_on = "the rows in the calibration data, which the scales were chosen for: held-out inputs lose a little more";
+    for (auto const& t : plan_.tensors)
+      ++r.formats[t.what == action::quantize  ? "layers as " + to_string(t.how)
+                  : t.what == action::keep    ? "tensors kept as they are"
+                  : t.what == action::correct ? "biases corrected"
+                                              : "tensors left out"];
+    for (auto const& layer : r.layers) {
+      if (layer.how.format != scheme::fp16 || layer.error.clipped == 0) continue;
+      r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
+                           "' exceed FP16 and became infinite: keep it with --exclude-layers");
+      if (options_.layers.strict == strictness::refuse) throw value_error("--strict: " + r.warnings.back());
+    }
+    r.seconds = seconds();
+    return r;
+  }
+
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  conversion_options options_;
+  safetensors::reader input_;
+  calibration_files known_;
+  std::optional<lora_merge> merge_;
+  plan plan_;
+  std::optional<safetensors::writer> output_;
+};
+
+/// Converts a file as `options` say and publishes the result; returns what is known of it.
+///
+/// Prints nothing: the observer is told of progress and may cancel. Throws what `file_conversion` throws, and quality_error for
+/// a layer below `fail_below_db`; nothing is published then, and nothing is left.
+template <host_executor Executor>
+run_report convert(Executor const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
+                   observer const& watcher = {}) {
+  auto const least = options.fail_below_db;
+  file_conversion job(std::move(options));
+  job.keep_nonfinite(ex, watcher);
+  run_report report = job.run(ex, codecs, std::move(stages), watcher);
+  if (least) require_quality(report.layers, *least);
+  job.publish(watcher);
+  report.seconds = job.seconds();
+  return report;
+}
+
+}  // namespace halfstep

@@ -1,0 +1,79 @@
+// The plan of a file together with what is known of its layers' inputs and what is merged into its weights.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/options.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/lora/merge.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/layer_name.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Returns `wanted` without what is decided when it is known which layers' inputs are known.
+inline plan_options without_inputs(plan_options wanted) {
+  wanted.static_activations = activation_scales::omit;
+  wanted.target.smoothing.reset();
+  for (auto& custom : wanted.custom) custom.how.smoothing.reset();
+  if (wanted.fallback) wanted.fallback->smoothing.reset();
+  if (!wanted.layers) return wanted;
+  for (auto& entry : wanted.layers->entries) entry.fate.how.smoothing.reset();
+  if (wanted.layers->otherwise) wanted.layers->otherwise->how.smoothing.reset();
+  return wanted;
+}
+
+inline void refuse_warnings(plan_options const& wanted, plan const& p) {
+  if (wanted.strict == strictness::refuse && !p.warnings.empty()) throw usage_error("--strict: " + p.warnings.front());
+}
+
+/// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
+inline plan plan_with_inputs(safetensors::header const& input, calibration_files const& known, bias_policy biases,
+                             plan_options& wanted) {
+  plan p = make_plan(input, known.any() ? without_inputs(wanted) : wanted);
+  if (wanted.target.scales == scale_choice::mse && !known.any())
+    p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
+  bool const has_codes = std::any_of(p.tensors.begin(), p.tensors.end(),
+                                     [](auto const& t) { return t.what == action::quantize && t.how.format != scheme::fp16; });
+  if (!known.any() || !has_codes) return p;
+  std::vector<std::string> layers;
+  for (auto const& t : p.tensors) {
+    if (t.what != action::quantize) continue;
+    layers.emplace_back(layer_of(t.input.name));
+    known_inputs inputs = known.known(layers.back(), static_cast<index_t>(t.input.shape[1]));
+    if (biases == bias_policy::keep) inputs.mean = false;
+    wanted.inputs.emplace(layers.back(), inputs);
+  }
+  p = make_plan(input, wanted);
+  if (auto const unknown = known.unmatched(layers); !unknown.empty())
+    p.warnings.push_back("the calibration data has statistics that no quantized layer uses: " + some_of(unknown));
+  return p;
+}
+
+}  // namespace detail
+
+/// Adds to `wanted` what `known` says of the layers that are quantized, and returns the plan, warnings of the merge included.
+///
+/// `merge` may be null. Throws what `make_plan` throws, and usage_error for the first warning where `wanted` is strict.
+inline plan plan_layers(safetensors::header const& input, calibration_files const& known, lora_merge const* merge,
+                        bias_policy biases, plan_options& wanted) {
+  plan p = detail::plan_with_inputs(input, known, biases, wanted);
+  if (merge != nullptr) {
+    p.warnings.insert(p.warnings.end(), merge->warnings().begin(), merge->warnings().end());
+    std::vector<std::string> removed;
+    for (auto const& t : p.tensors)
+      if (t.what == action::remove && merge->changes(t.input.name)) removed.push_back(t.input.name);
+    if (!removed.empty())
+      p.warnings.push_back("LoRAs change tensors that are left out of the output: " + detail::some_of(removed));
+  }
+  detail::refuse_warnings(wanted, p);
+  return p;
+}
+
+}  // namespace halfstep

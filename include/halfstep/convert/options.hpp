@@ -1,0 +1,46 @@
+// What a conversion from file to file is told.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/lora/options.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/plan/output_name.hpp>
+#include <halfstep/recipe/solve_options.hpp>
+#include <halfstep/safetensors/file.hpp>
+
+namespace halfstep {
+
+/// What happens to weights that hold NaN or infinity.
+enum class nonfinite_policy : std::uint8_t {
+  refuse,  ///< the run ends with their names
+  keep     ///< they are found in a pass over the data and stay as they are
+};
+
+/// What happens to biases of layers whose mean input is known.
+enum class bias_policy : std::uint8_t { correct, keep };
+
+/// Everything that a conversion is told, apart from where it runs and who watches.
+struct conversion_options {
+  std::string input;
+  std::string output = {};                      ///< empty: beside the input, named after it
+  plan_options layers = {};                     ///< what becomes of the tensors; `inputs` are found in the calibration data
+  recipe_choice chosen = recipe_choice::flags;  ///< for the output's name
+  code_search search = code_search::learned;    ///< for the output's name
+  convert_settings settings = {};
+  solve_options solving = {};
+  std::vector<std::string> calibration_data = {};  ///< files
+  bias_policy biases = bias_policy::correct;
+  std::vector<lora_request> loras = {};
+  lora_options merging = {};
+  nonfinite_policy nonfinite = nonfinite_policy::refuse;
+  safetensors::overwrite existing = safetensors::overwrite::refuse;
+  std::vector<safetensors::file_identity> other_inputs = {};  ///< of files that were read already: never the output
+  std::optional<double> fail_below_db = std::nullopt;         ///< a layer of less SQNR: nothing is published
+};
+
+}  // namespace halfstep

@@ -1,0 +1,109 @@
+#include <halfstep/convert/file_conversion.hpp>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+
+#include "scene.hpp"
+
+namespace {
+
+using namespace halfstep_test;
+using halfstep::conversion_options;
+using halfstep::file_conversion;
+using halfstep::scheme;
+using testing::HasSubstr;
+using testing::Throws;
+using testing::ThrowsMessage;
+
+class FileConversion : public testing::Test {
+ protected:
+  FileConversion() { write_model(options.input, small_model()); }
+
+  std::size_t files() const {
+    std::size_t count = 0;
+    for ([[maybe_unused]] auto const& entry : std::filesystem::directory_iterator(folder.file(""))) ++count;
+    return count;
+  }
+
+  scratch_folder folder;
+  conversion_options options{.input = folder.file("model.safetensors"), .layers = {.target = {.format = scheme::int8_axis}}};
+};
+
+TEST_F(FileConversion, IsOneCallThatSaysWhatItMade) {
+  std::map<std::string, std::uint64_t> advanced;
+  std::mutex guard;
+  halfstep::observer const watcher{.advanced =
+                                       [&](std::string_view tensor, std::uint64_t bytes) {
+                                         std::scoped_lock const lock(guard);
+                                         advanced[std::string(tensor)] += bytes;
+                                       },
+                                   .cancelled = {}};
+  auto const report = halfstep::convert(halfstep::threads(2), options, small_table(), {}, watcher);
+  EXPECT_EQ(report.output, folder.file("model_learned_int8_bs128.safetensors"));
+  halfstep::safetensors::reader const made(report.output);
+  EXPECT_EQ(report.output_bytes, made.file_bytes());
+  EXPECT_EQ(report.layers.size(), 5u);
+  EXPECT_EQ(report.formats.at("layers as int8_axiswise"), 5);
+  EXPECT_EQ(files(), 2u);
+  halfstep::safetensors::reader const given(options.input);
+  for (auto const& t : given.head().tensors()) EXPECT_EQ(advanced[t.name], t.bytes()) << t.name;
+}
+
+TEST_F(FileConversion, LeavesNothingWhereItIsCancelled) {
+  std::atomic<int> calls{0};
+  for (int const after : {0, 1, 3}) {
+    calls = 0;
+    halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= after; }};
+    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, small_table(), {}, watcher), halfstep::cancelled);
+    EXPECT_EQ(files(), 1u);
+  }
+}
+
+TEST_F(FileConversion, PlansBeforeItWorksAndPublishesOnRequestAlone) {
+  options.output = folder.file("out");
+  {
+    file_conversion job(options);
+    EXPECT_EQ(job.planned().families.size(), 0u);
+    EXPECT_EQ(files(), 1u) << "a plan writes nothing";
+    job.run(halfstep::serial{}, small_table(), {}, {});
+    EXPECT_FALSE(std::filesystem::exists(folder.file("out")));
+    EXPECT_EQ(files(), 2u) << "the part";
+  }
+  EXPECT_EQ(files(), 1u);
+  file_conversion job(options);
+  job.run(halfstep::serial{}, small_table(), {}, {});
+  job.publish({});
+  EXPECT_TRUE(std::filesystem::exists(folder.file("out")));
+}
+
+TEST_F(FileConversion, RefusesLayersBelowTheQualityAskedFor) {
+  options.fail_below_db = 200.0;
+  EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, small_table(), {}); },
+              ThrowsMessage<halfstep::quality_error>(HasSubstr("nothing was published")));
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(FileConversion, RefusesAnInputThatChangesMeanwhile) {
+  file_conversion job(options);
+  job.run(halfstep::serial{}, small_table(), {}, {});
+  std::filesystem::last_write_time(options.input, std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+  EXPECT_THAT([&] { job.publish({}); }, Throws<halfstep::io_error>());
+  EXPECT_FALSE(std::filesystem::exists(job.output_path()));
+}
+
+TEST_F(FileConversion, RefusesWarningsWhereTheyAreErrors) {
+  options.layers.target.scales = halfstep::scale_choice::mse;
+  EXPECT_THAT(file_conversion(options).planned().warnings, testing::Contains(HasSubstr("without --calibration-data clips")));
+  options.layers.strict = halfstep::strictness::refuse;
+  EXPECT_THAT([&] { file_conversion const job(options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("--strict: ")));
+}
+
+}  // namespace
