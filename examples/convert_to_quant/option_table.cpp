@@ -178,7 +178,9 @@ constexpr option_row table[] = {
      set_switch<&options::input_scale>},
     {experimental, "--calib_samples", "N", "6144", "synthetic samples where a method needs them; none does in this version",
      set_value<&options::calib_samples>},
-    {experimental, "--calibration-lora", "FILE", "none", "LoRA directions inform the Hessian", nullptr},
+    {experimental, "--calibration-lora", "FILE", "none",
+     "gptq, quip and auto round for the directions that a LoRA reads, in layers whose inputs are not known",
+     set_value<&options::calibration_lora>},
     {experimental, "--smoothquant", "", "off",
      "move outliers from activations to weights by stored factors; needs --calibration-data, and --comfy_target fork or no "
      "markers",

@@ -36,6 +36,7 @@ struct options {
   std::string scale_optimization = "auto";
   halfstep::solve_options solve;
   std::vector<std::string> calibration_data;
+  std::string calibration_lora;
   std::optional<std::int64_t> calib_samples;
   std::string merge_lora;  ///< FILE or FILE:strength
   std::vector<std::string> merge_loras;

@@ -72,7 +72,7 @@ void settle_solver(options& o) {
   if (learned && o.rounding == "stochastic") contradict("--optimizer " + o.optimizer, "'--rounding stochastic'");
   if (o.input_scale && o.calibration_data.empty())
     contradict("--input_scale", "a run without '--calibration-data': activation scales come from measured inputs alone");
-  if (o.optimizer == "gptq" && o.calibration_data.empty())
+  if (o.optimizer == "gptq" && o.calibration_data.empty() && o.calibration_lora.empty())
     o.notes.push_back("--optimizer gptq rounds to nearest here, on searched scales: it needs --calibration-data");
   double const alpha = o.smoothquant_alpha.value_or(0.5);
   require(alpha >= 0.0 && alpha <= 1.0, "--smoothquant-alpha", alpha, "0 to 1");
@@ -101,7 +101,7 @@ void settle_quip(options& o) {
         "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
         "--comfy_target "
         "fork, or write no markers with --recipe engine");
-  if (o.calibration_data.empty())
+  if (o.calibration_data.empty() && o.calibration_lora.empty())
     o.notes.push_back("--optimizer quip rounds to nearest here, on searched scales: it needs --calibration-data for more");
   o.solve.feedback.order = o.quip_order;
 }
@@ -122,8 +122,14 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
       if (!read && is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: " + who);
   };
   std::string const by = "--optimizer " + o.optimizer;
-  note("--gptq-actorder,--no-gptq-actorder", o.optimizer == "gptq" || (o.optimizer == "auto" && !o.calibration_data.empty()),
+  bool const feeds_back =
+      !o.simple && !o.fp16 && o.rounding == "nearest" && !(o.calibration_data.empty() && o.calibration_lora.empty());
+  note("--gptq-actorder,--no-gptq-actorder", o.optimizer == "gptq" || (o.optimizer == "auto" && feeds_back),
        by + " has no order of columns");
+  note("--calibration-lora", o.optimizer == "gptq" || o.optimizer == "quip" || (o.optimizer == "auto" && feeds_back),
+       o.fp16     ? "FP16 is rounded to nearest"
+       : o.simple ? "--simple rounds to nearest"
+                  : by + " takes no second moments of inputs");
   bool const is_quip = o.optimizer == "quip";
   note(
       "--quip-actorder,--no-quip-actorder,--quip-store-transformed,--quip-no-store-transformed,--quip-hadamard,"

@@ -73,7 +73,8 @@ recipe recipe_of(options const& o, format_words const& words) {
   for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
                             solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
     if (o.optimizer == name_of(solver)) r.solver = solver;
-  if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest && !o.calibration_data.empty())
+  if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest &&
+      !(o.calibration_data.empty() && o.calibration_lora.empty()))
     r.solver = solver_kind::automatic;
   return r;
 }
@@ -164,7 +165,7 @@ std::string described(options const& o, std::uint64_t seed) {
   text += scales_in_words(o, r);
   if (stage_of(r.solver) == solver_kind::gptq)
     text += ", then " + std::string(name_of(r.solver == solver_kind::quip ? r.solver : solver_kind::gptq)) +
-            " where the second moments of the inputs are known";
+            " where the second moments of the inputs are known" + (o.calibration_lora.empty() ? "" : ", or a LoRA tells of them");
   else if (r.solver != solver_kind::none)
     text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
   return text;
@@ -190,6 +191,7 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.solving = o.solve;
   c.solving.quip_seed = o.quip_seed ? static_cast<std::uint64_t>(*o.quip_seed) : seed;
   c.calibration_data = o.calibration_data;
+  c.calibration_lora = o.calibration_lora;
   c.biases = o.simple ? bias_policy::keep : bias_policy::correct;
   c.loras = o.loras;
   c.merging = lora_options_of(o);

@@ -8,6 +8,7 @@
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_plan.hpp>
 #include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/piece.hpp>

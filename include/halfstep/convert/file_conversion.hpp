@@ -13,6 +13,7 @@
 
 #include <halfstep/calibration/files.hpp>
 #include <halfstep/convert/layer_plan.hpp>
+#include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/pipeline.hpp>
@@ -45,7 +46,8 @@ class file_conversion {
   explicit file_conversion(conversion_options options)
       : options_(std::move(options)), input_(options_.input), known_(options_.calibration_data) {
     if (!options_.loras.empty()) merge_.emplace(options_.loras, options_.merging, input_.head());
-    plan_ = plan_layers(input_.head(), known_, merge(), options_.biases, options_.layers);
+    if (!options_.calibration_lora.empty()) directions_.emplace(options_.calibration_lora, input_.head());
+    plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
   }
   file_conversion(file_conversion const&) = delete;
   file_conversion& operator=(file_conversion const&) = delete;
@@ -69,7 +71,7 @@ class file_conversion {
     if (options_.nonfinite != nonfinite_policy::keep) return;
     options_.layers.nonfinite = nonfinite_tensors(ex, input_, plan_, options_.settings, watcher);
     if (options_.layers.nonfinite.empty()) return;
-    plan_ = plan_layers(input_.head(), known_, merge(), options_.biases, options_.layers);
+    plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
     for (auto const& name : options_.layers.nonfinite)
       plan_.notes.push_back("'" + name + "' holds NaN or infinity and stays as it is");
   }
@@ -82,7 +84,7 @@ class file_conversion {
   run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
     output_.emplace(output_path(), plan_.output, options_.existing, input_identities());
     conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
-                   {std::move(stages), options_.solving, &known_, merge()});
+                   {std::move(stages), options_.solving, &known_, merge(), directions()});
     job.run(ex);
     verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
     check_contract(output_->head(), contract_of(plan_),
@@ -97,6 +99,7 @@ class file_conversion {
   void publish(observer const& watcher) {
     input_.require_unchanged();
     if (merge() != nullptr) merge()->require_unchanged();
+    if (directions_) directions_->require_unchanged();
     if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
     output_->commit();
   }
@@ -105,12 +108,14 @@ class file_conversion {
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
+  lora_directions const* directions() const { return directions_ ? &*directions_ : nullptr; }
   lora_merge const* merge() const { return merge_ ? &*merge_ : nullptr; }
 
   std::vector<safetensors::file_identity> input_identities() const {
     std::vector all = known_.identities();
     all.push_back(input_.identity());
     all.insert(all.end(), options_.other_inputs.begin(), options_.other_inputs.end());
+    if (directions_) all.push_back(directions_->identity());
     if (merge() != nullptr)
       for (auto const& identity : merge()->identities()) all.push_back(identity);
     return all;
@@ -146,6 +151,7 @@ class file_conversion {
   safetensors::reader input_;
   calibration_files known_;
   std::optional<lora_merge> merge_;
+  std::optional<lora_directions> directions_;
   plan plan_;
   std::optional<safetensors::writer> output_;
 };

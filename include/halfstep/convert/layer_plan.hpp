@@ -2,16 +2,20 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
+#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -58,11 +62,30 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
 
 }  // namespace detail
 
-/// Adds to `wanted` what `known` says of the layers that are quantized, and returns the plan, warnings of the merge included.
+namespace detail {
+
+/// Says in the plan which layers a LoRA informs, and what of it is for no layer.
+inline void describe_directions(calibration_files const& known, lora_directions const& lora, plan& p) {
+  std::size_t informed = 0;
+  for (auto const& t : p.tensors) {
+    if (t.what != action::quantize || t.how.format == scheme::fp16 || stage_of(t.how.solver) != solver_kind::gptq) continue;
+    auto const layer = layer_of(t.input.name);
+    informed += lora.has(layer) && !known.hessian_owner(layer) ? 1 : 0;
+  }
+  std::string const name = "LoRA " + safetensors::quoted(lora.path());
+  p.notes.push_back("the " + name + " informs " + layers_in_words(informed) + " whose inputs are not known");
+  if (!lora.unmatched().empty())
+    p.warnings.push_back("the directions of the " + name + " are for no layer of the model: " + some_of(lora.unmatched()));
+}
+
+}  // namespace detail
+
+/// Adds to `wanted` what `known` says of the layers that are quantized, and returns the plan, with what there is to say of
+/// `merge` and `directions`, each of which may be null.
 ///
-/// `merge` may be null. Throws what `make_plan` throws, and usage_error for the first warning where `wanted` is strict.
+/// Throws what `make_plan` throws, and usage_error for the first warning where `wanted` is strict.
 inline plan plan_layers(safetensors::header const& input, calibration_files const& known, lora_merge const* merge,
-                        bias_policy biases, plan_options& wanted) {
+                        lora_directions const* directions, bias_policy biases, plan_options& wanted) {
   plan p = detail::plan_with_inputs(input, known, biases, wanted);
   if (merge != nullptr) {
     p.warnings.insert(p.warnings.end(), merge->warnings().begin(), merge->warnings().end());
@@ -72,6 +95,7 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
     if (!removed.empty())
       p.warnings.push_back("LoRAs change tensors that are left out of the output: " + detail::some_of(removed));
   }
+  if (directions != nullptr) detail::describe_directions(known, *directions, p);
   detail::refuse_warnings(wanted, p);
   return p;
 }

@@ -36,6 +36,7 @@
 #include <halfstep/kernel/column_max.hpp>
 #include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
+#include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 #include <halfstep/transform/smoothing.hpp>
@@ -251,14 +252,20 @@ class layer_work {
         context.factor = &known->factor;
       }
     }
-    if (context.factor == nullptr) {
+    std::optional<low_rank_hessian> directions;
+    if (context.factor == nullptr && how_.directions != nullptr && !(inputs_ && !inputs_->channel_sq.empty()))
+      directions = how_.directions->moments(team_, job_.found().layer, recipe_of_job().rotation_group, job_.smoothing().factors(),
+                                            basis_ ? &*basis_ : nullptr);
+    if (directions) context.directions = &*directions;
+    if (context.factor == nullptr && !directions) {
       if (wanted != solver_kind::automatic) add_method("no " + std::string(name_of(wanted)) + ": its inputs are not known");
       return;
     }
     job_.found().solved = how_.stages.at(solver_kind::gptq).refine(matrices(), context);
-    is_fed_back_ = true;
-    add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)));
-    if (context.factor->damping() > how_.options.feedback.damping)
+    is_fed_back_ = context.factor != nullptr;
+    add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)) +
+               (directions ? " on a LoRA's directions" : ""));
+    if (is_fed_back_ && context.factor->damping() > how_.options.feedback.damping)
       add_method("damped by " + std::to_string(context.factor->damping()) + " of its mean diagonal");
   }
 
@@ -356,7 +363,7 @@ class layer_work {
   std::optional<two_sided_hadamard> basis_;  ///< of a layer that is stored transformed
   std::optional<hessian> turned_;            ///< the second moments of its inputs, in that basis
   std::vector<double> shift_;
-  bool is_fed_back_ = false;  ///< the codes keep second moments, and the mean with them
+  bool is_fed_back_ = false;  ///< the codes keep measured second moments, and the mean with them
 };
 
 }  // namespace halfstep

@@ -34,6 +34,7 @@ struct conversion_options {
   convert_settings settings = {};
   solve_options solving = {};
   std::vector<std::string> calibration_data = {};  ///< files
+  std::string calibration_lora = {};               ///< a file that informs layers without statistics, or empty
   bias_policy biases = bias_policy::correct;
   std::vector<lora_request> loras = {};
   lora_options merging = {};

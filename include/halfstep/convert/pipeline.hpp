@@ -117,7 +117,8 @@ class conversion {
     bool const is_solved = t.how.solver != solver_kind::none && t.how.solver != solver_kind::automatic;
     if (is_solved) static_cast<void>(better_.stages.at(stage_of(t.how.solver)));
     return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != scale_choice::absmax ||
-           (better_.inputs != nullptr && better_.inputs->any());
+           (better_.inputs != nullptr && better_.inputs->any()) ||
+           (better_.directions != nullptr && t.how.solver == solver_kind::automatic);
   }
 
   void write_later(quantize_job const& job, plan const& what) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/recipe/stage_table.hpp>
@@ -12,8 +13,9 @@ namespace halfstep {
 struct refinement {
   stage_table stages;
   solve_options options;
-  calibration_files const* inputs = nullptr;  ///< borrowed; null where nothing is known
-  lora_merge const* merge = nullptr;          ///< borrowed; null where nothing is merged
+  calibration_files const* inputs = nullptr;    ///< borrowed; null where nothing is known
+  lora_merge const* merge = nullptr;            ///< borrowed; null where nothing is merged
+  lora_directions const* directions = nullptr;  ///< borrowed; null where no LoRA says what matters
 };
 
 }  // namespace halfstep

@@ -18,6 +18,7 @@
 #include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/hessian_factor.hpp>
+#include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/solver/concept.hpp>
@@ -42,6 +43,7 @@ struct stage_context {
   std::function<bool(int, double)> watch;  ///< called with iteration and loss; returns whether to go on, may throw
   hessian const* moments = nullptr;        ///< of the inputs, for solvers that want them
   hessian_factor<float> const* factor = nullptr;
+  low_rank_hessian const* directions = nullptr;  ///< in their place, where a LoRA tells what matters
 };
 
 /// A solver under its runtime name.

@@ -1,0 +1,109 @@
+// Second moments of layers' inputs as far as a LoRA tells them: the directions that its down matrices read.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/lora/adapter.hpp>
+#include <halfstep/lora/delta.hpp>
+#include <halfstep/lora/merge.hpp>
+#include <halfstep/objective/low_rank_hessian.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
+
+namespace halfstep {
+
+/// How much the directions of a LoRA weigh together, relative to all directions of the space together.
+///
+/// 1: half of what rounding is charged for is the error along the r directions, so one of them counts N / r times as much as one
+/// of the others.
+inline constexpr double lora_share = 1.0;
+
+/// Returns H = I + rho A^T A / mean diag(A^T A), where rho is `lora_share`, for directions `a` [r, N]; nothing where A is zero.
+inline std::optional<low_rank_hessian> lora_informed(host_view<float const> a) {
+  double sum = 0.0;
+  for (index_t i = 0; i < a.extents().count(); ++i) sum += static_cast<double>(a.data()[i]) * static_cast<double>(a.data()[i]);
+  if (!(sum > 0.0)) return std::nullopt;
+  double const size = std::sqrt(lora_share * static_cast<double>(a.columns()) / sum);
+  host_buffer<float> v(a.extents().count());
+  for (index_t j = 0; j < a.columns(); ++j)
+    for (index_t k = 0; k < a.rows(); ++k) v[j * a.rows() + k] = static_cast<float>(size * static_cast<double>(a(k, j)));
+  return low_rank_hessian(std::vector<float>(static_cast<std::size_t>(a.columns()), 1.0f), std::move(v), a.rows());
+}
+
+/// A LoRA whose down matrices say which directions of a layer's inputs matter to it.
+class lora_directions {
+ public:
+  /// Opens the file and matches its pairs to the layers of `model`. Throws what `adapter` throws; format_error where a shape does
+  /// not fit or a name fits two layers.
+  lora_directions(std::string const& path, safetensors::header const& model) : adapter_(path) {
+    detail::layer_index const layers(model);
+    for (auto const& layer : adapter_.layers()) {
+      auto const* const name = layer.strangers.empty() && layer.down != nullptr ? layers.find(layer.name) : nullptr;
+      auto const* const weight = name == nullptr ? nullptr : model.find(*name + ".weight");
+      if (weight == nullptr || weight->shape.size() != 2) {
+        unmatched_.push_back(layer.any().name);
+        continue;
+      }
+      if (weight->shape[1] != layer.down->shape[1])
+        throw format_error(adapter_.described(*layer.down) + " of the shape " + detail::shape_text(layer.down->shape) +
+                           " does not fit " + safetensors::quoted(weight->name) + " of the shape " +
+                           detail::shape_text(weight->shape));
+      down_.emplace(*name, layer.down);
+    }
+  }
+
+  std::string const& path() const { return adapter_.path(); }
+  safetensors::file_identity const& identity() const { return adapter_.file().identity(); }
+  void require_unchanged() const { adapter_.file().require_unchanged(); }
+
+  /// Returns whether the LoRA has a pair for a layer of the model.
+  bool has(std::string_view layer) const { return down_.find(layer) != down_.end(); }
+
+  /// Returns the first tensors of what no layer of the model takes.
+  std::vector<std::string> const& unmatched() const { return unmatched_; }
+
+  /// Returns `lora_informed` of the directions in the basis of the layer's codes: columns divided by `smoothing` (empty: not),
+  /// then rotated in groups of `rotation_group` (0: not), or turned as `basis` turns inputs where that is not null; nothing where
+  /// the LoRA has none. The identity is that of this basis. Throws value_error at NaN or infinity, and io_error.
+  template <host_executor Executor>
+  std::optional<low_rank_hessian> moments(Executor const& ex, std::string_view layer, int rotation_group,
+                                          std::span<float const> smoothing, two_sided_hadamard const* basis) const {
+    auto const found = down_.find(layer);
+    if (found == down_.end()) return std::nullopt;
+    extents2 const e{static_cast<index_t>(found->second->shape[0]), static_cast<index_t>(found->second->shape[1])};
+    extents2 const turned{e.rows, basis == nullptr ? e.columns : basis->padded().columns};
+    host_buffer<float> const memory(e.count());
+    host_buffer<float> const directions(turned.count());
+    detail::read_adapter(adapter_, *found->second, 0, {memory.data(), static_cast<std::size_t>(memory.size())});
+    auto const a = directions.view(turned);
+    for (index_t k = 0; k < e.rows; ++k)
+      for (index_t j = 0; j < turned.columns; ++j) {
+        float const x = j < e.columns ? memory[k * e.columns + j] : 0.0f;
+        a(k, j) = smoothing.empty() || j >= e.columns ? x : x / smoothing[static_cast<std::size_t>(j)];
+      }
+    if (basis != nullptr) basis->apply_to_input(ex, a);
+    if (rotation_group != 0) hadamard_regular(ex, host_view<float const>(a), a, rotation_group);
+    return lora_informed(a);
+  }
+
+ private:
+  adapter adapter_;
+  std::map<std::string, safetensors::tensor const*, std::less<>> down_;
+  std::vector<std::string> unmatched_;
+};
+
+}  // namespace halfstep
