@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include <boost/json.hpp>
+
 namespace convert_to_quant {
 
 namespace {
@@ -30,7 +32,7 @@ progress_style settled(progress_style asked, verbosity level) {
   return isatty(STDERR_FILENO) == 1 ? progress_style::bar : progress_style::plain;
 }
 
-progress::progress(progress_style style, halfstep::plan const& what) : style_(style) {
+progress::progress(progress_style style, halfstep::plan const& what, messages& to) : style_(style), to_(to) {
   for (auto const& tensor : what.tensors) {
     if (tensor.what == halfstep::action::remove || tensor.input.bytes() == 0) continue;
     left_[tensor.input.name] = tensor.input.bytes();
@@ -42,25 +44,45 @@ progress::progress(progress_style style, halfstep::plan const& what) : style_(st
 double progress::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 void progress::advance(std::string_view tensor, std::uint64_t bytes) {
-  if (style_ == progress_style::none || bytes == 0) return;
+  if (bytes == 0) return;
   std::scoped_lock const lock(guard_);
   done_ += bytes;
   auto const entry = left_.find(tensor);
   if (entry == left_.end()) return;
   entry->second -= std::min(entry->second, bytes);
   bool const ended = entry->second == 0;
-  if (ended) ++tensors_done_;
-  if (style_ == progress_style::bar) {
-    auto const now = std::chrono::steady_clock::now();
-    if (now - drawn_ < std::chrono::milliseconds(100)) return;
-    drawn_ = now;
-    draw(tensor);
-  } else if (ended) {
+  if (ended) {
+    ++tensors_done_;
     std::string const line = text_of("[%zu/%zu] %3.0f %% ", tensors_done_, tensors_,
                                      100.0 * static_cast<double>(done_) / static_cast<double>(total_)) +
-                             std::string(tensor) + "\n";
-    std::fputs(line.c_str(), stderr);
+                             std::string(tensor);
+    if (style_ == progress_style::plain)
+      to_.say(line);
+    else
+      to_.log(line);
   }
+  if (style_ != progress_style::bar && style_ != progress_style::json) return;
+  auto const now = std::chrono::steady_clock::now();
+  bool const is_step = ended && style_ == progress_style::json;
+  if (!is_step && now - drawn_ < std::chrono::milliseconds(100)) return;
+  drawn_ = now;
+  if (style_ == progress_style::bar)
+    draw(tensor);
+  else
+    report(tensor);
+}
+
+void progress::report(std::string_view tensor) {
+  double const rate = static_cast<double>(done_) / std::max(seconds(), 1e-6);
+  to_.show(
+      boost::json::serialize(boost::json::object{{"event", "progress"},
+                                                 {"tensor", tensor},
+                                                 {"tensors_done", tensors_done_},
+                                                 {"tensors", tensors_},
+                                                 {"bytes_done", done_},
+                                                 {"bytes", total_},
+                                                 {"seconds", seconds()},
+                                                 {"seconds_left", static_cast<double>(total_ - done_) / std::max(rate, 1.0)}}));
 }
 
 void progress::draw(std::string_view tensor) {

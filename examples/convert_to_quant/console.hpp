@@ -10,15 +10,18 @@
 
 #include <halfstep/plan/plan.hpp>
 
+#include "messages.hpp"
 #include "options.hpp"
 
 namespace convert_to_quant {
 
-/// Writes progress to standard error: a bar on a terminal, or one line a tensor.
+/// Shows progress: a bar on a terminal, one line a tensor, or a JSON object now and then and for each tensor.
+///
+/// The log gets one line a tensor whatever is shown.
 class progress {
  public:
-  /// `style` is bar, plain or none; `what` says how many bytes each tensor has.
-  progress(progress_style style, halfstep::plan const& what);
+  /// `style` is not automatic; `what` says how many bytes each tensor has. `to` is borrowed.
+  progress(progress_style style, halfstep::plan const& what, messages& to);
 
   /// Takes note of `bytes` more of `tensor`. Several threads may call.
   void advance(std::string_view tensor, std::uint64_t bytes);
@@ -28,9 +31,11 @@ class progress {
 
  private:
   void draw(std::string_view tensor);
+  void report(std::string_view tensor);
   double seconds() const;
 
   progress_style style_;
+  messages& to_;
   std::map<std::string, std::uint64_t, std::less<>> left_;  ///< bytes of each tensor
   std::size_t tensors_ = 0;
   std::size_t tensors_done_ = 0;

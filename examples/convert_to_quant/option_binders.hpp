@@ -212,17 +212,13 @@ inline void set_quiet(CLI::App& app, option_row const& row, options& o) {
 }
 
 inline void set_progress(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row,
-             [&o](std::string const& got) {
-               if (got == "json")
-                 throw CLI::ValidationError("--progress",
-                                            "'json' is not built in this version, takes one of {auto, bar, plain, none}");
-               o.progress = got == "bar"     ? progress_style::bar
-                            : got == "plain" ? progress_style::plain
-                            : got == "none"  ? progress_style::none
-                                             : progress_style::automatic;
-             },
-             {"json"});
+  set_choice(app, row, [&o](std::string const& got) {
+    o.progress = got == "bar"     ? progress_style::bar
+                 : got == "plain" ? progress_style::plain
+                 : got == "json"  ? progress_style::json
+                 : got == "none"  ? progress_style::none
+                                  : progress_style::automatic;
+  });
 }
 
 inline void set_nan(CLI::App& app, option_row const& row, options& o) {

@@ -14,7 +14,7 @@
 namespace convert_to_quant {
 
 enum class verbosity { minimal, normal, verbose, debug };
-enum class progress_style { automatic, bar, plain, none };
+enum class progress_style { automatic, bar, plain, json, none };
 
 /// Every option of the converter, as given; `settle` fills what depends on others.
 struct options {
@@ -62,6 +62,7 @@ struct options {
 
   verbosity level = verbosity::normal;
   progress_style progress = progress_style::automatic;
+  std::string log_file;
 
   std::optional<std::string> preset;
   std::vector<std::string> families;

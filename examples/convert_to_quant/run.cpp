@@ -2,13 +2,15 @@
 #include "run.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <exception>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <halfstep/converter.hpp>
@@ -17,6 +19,8 @@
 
 #include "codecs/codecs.hpp"
 #include "console.hpp"
+#include "messages.hpp"
+#include "program/exit_code.hpp"
 #include "program/start_threads.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
@@ -27,10 +31,6 @@ namespace convert_to_quant {
 namespace {
 
 using namespace halfstep;
-
-void say(options const& o, std::string const& text, verbosity least = verbosity::normal) {
-  if (o.level >= least) std::fputs((text + "\n").c_str(), stderr);
-}
 
 /// What the pieces in flight can take: every thread holds one, its codes, and some of its rows in FP32.
 std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, int threads) {
@@ -44,12 +44,12 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
   return 4 * largest * static_cast<std::uint64_t>(threads);
 }
 
-void write_report(options const& o, run_report const& report) {
+void write_report(options const& o, run_report const& report, messages& to) {
   bool const page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
   auto* const write = page ? quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
   std::string const text = write(report, o.quality_threshold);
   if (o.report_file.empty()) {
-    std::fputs(text.c_str(), stdout);
+    to.print(text);
     return;
   }
   std::ofstream file(o.report_file, std::ios::binary | std::ios::trunc);
@@ -61,20 +61,20 @@ void write_report(options const& o, run_report const& report) {
                                            "model was not published");
 }
 
-void print_plan(options const& o, plan const& p) {
-  say(o, p.rules);
-  for (auto const& text : p.warnings) say(o, "warning: " + text);
-  for (auto const& text : p.notes) say(o, "note: " + text);
-  say(o, "the output " + std::string(load_sentence(p.needs)));
-  if (o.level == verbosity::verbose) std::fputs(analyze(p).c_str(), stderr);
+void print_plan(options const& o, plan const& p, messages& to) {
+  to.say(p.rules);
+  for (auto const& text : p.warnings) to.say("warning: " + text);
+  for (auto const& text : p.notes) to.say("note: " + text);
+  to.say("the output " + std::string(load_sentence(p.needs)));
+  if (o.level == verbosity::verbose) to.say(analyze(p));
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
-    say(o, "  " + t.input.name + ": " +
-               (t.what == action::quantize  ? to_string(t.how)
-                : t.what == action::keep    ? "kept"
-                : t.what == action::correct ? "corrected"
-                                            : "left out") +
-               ", " + t.reason);
+    to.say("  " + t.input.name + ": " +
+           (t.what == action::quantize  ? to_string(t.how)
+            : t.what == action::keep    ? "kept"
+            : t.what == action::correct ? "corrected"
+                                        : "left out") +
+           ", " + t.reason);
 }
 
 /// Returns the text of a layer configuration. Throws usage_error where it is too long.
@@ -92,28 +92,39 @@ std::string described(matched_adapter const& adapter) {
          detail::layers_in_words(adapter.layers);
 }
 
-void print_result(options const& o, run_report const& report) {
-  if (o.report_quality && o.report_file.empty()) write_report(o, report);
+void print_result(options const& o, run_report const& report, messages& to) {
+  if (o.report_quality && o.report_file.empty()) write_report(o, report, to);
   if (o.level > verbosity::minimal) {
-    std::string const text = report.settings + "\n" + summary_text(report, o.quality_threshold);
-    std::fputs(text.c_str(), stdout);
-    if (!o.report_file.empty()) std::fputs(("  report: " + o.report_file + "\n").c_str(), stdout);
+    to.print(report.settings + "\n" + summary_text(report, o.quality_threshold));
+    if (!o.report_file.empty()) to.print("  report: " + o.report_file + "\n");
   }
-  std::fputs((report.output + "\n").c_str(), stdout);
+  to.print(report.output + "\n");
 }
 
 /// Writes the report of a run that is published or refused after it; then throws quality_error where it is refused.
-void judge(options const& o, run_report& report) {
+void judge(options const& o, run_report& report, messages& to) {
   if (o.fail_below && !summarize(report.layers, *o.fail_below).below.empty()) {
     report.warnings.push_back("not published: layers are below --fail-below " + detail::fixed(*o.fail_below, 2) + " dB");
-    if (o.report_quality) write_report(o, report);
+    if (o.report_quality) write_report(o, report, to);
     require_quality(report.layers, *o.fail_below);
   }
-  if (o.report_quality && !o.report_file.empty()) write_report(o, report);
+  if (o.report_quality && !o.report_file.empty()) write_report(o, report, to);
+}
+
+/// Throws usage_error where a file that is written beside the output would replace an input or the output itself.
+void require_apart(options const& o, std::string_view flag, std::string const& path) {
+  std::vector<std::string> others{o.input, o.output, o.layer_config};
+  others.insert(others.end(), o.calibration_data.begin(), o.calibration_data.end());
+  for (auto const& lora : o.loras) others.push_back(lora.path);
+  std::error_code unknown;  // a file that is not there is not the same as another
+  for (auto const& other : others)
+    if (!path.empty() && !other.empty() && (path == other || std::filesystem::equivalent(path, other, unknown)))
+      throw usage_error(std::string(flag) + " got '" + path +
+                        "', which is an input or the output of this run: choose another file");
 }
 
 template <host_executor Executor>
-void convert(options const& o, Executor const& ex, int threads, std::atomic<bool> const& stop) {
+void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
   std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : std::random_device{}();
   conversion_options wanted = conversion_options_of(o, seed, threads);
   std::optional<safetensors::input_file> layers;
@@ -125,22 +136,21 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
   file_conversion job(wanted);
   std::vector<std::string> merged;
   for (auto const& adapter : job.merged()) merged.push_back(described(adapter));
-  say(o, described(o, seed));
-  for (auto const& note : o.notes) say(o, "note: " + note);
-  for (auto const& adapter : merged) say(o, "merging " + adapter);
+  to.say(described(o, seed));
+  for (auto const& note : o.notes) to.say("note: " + note);
+  for (auto const& adapter : merged) to.say("merging " + adapter);
   if (o.dry_run == "create-template") {
-    std::fputs(layer_template(job.planned()).c_str(), stdout);
+    to.print(layer_template(job.planned()));
     return;
   }
   if (o.dry_run) {
-    std::fputs(analyze(job.planned(), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)}).c_str(),
-               stdout);
+    to.print(analyze(job.planned(), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)}));
     return;
   }
   job.keep_nonfinite(ex, watcher);
-  print_plan(o, job.planned());
+  print_plan(o, job.planned(), to);
 
-  progress shown(settled(o.progress, o.level), job.planned());
+  progress shown(settled(o.progress, o.level), job.planned(), to);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   run_report report = [&] {
     struct finish {
@@ -149,25 +159,33 @@ void convert(options const& o, Executor const& ex, int threads, std::atomic<bool
     } const at_the_end{shown};
     return job.run(ex, all_codecs(), all_stages(), watcher);
   }();
-  for (std::size_t i = job.planned().warnings.size(); i < report.warnings.size(); ++i) say(o, "warning: " + report.warnings[i]);
+  for (std::size_t i = job.planned().warnings.size(); i < report.warnings.size(); ++i) to.say("warning: " + report.warnings[i]);
   report.settings = described(o, seed);
   report.settings_list = settings_list(o, job.planned(), seed, threads);
   report.merged = merged;
   for (auto const& adapter : merged) report.settings_list.emplace_back("merged", adapter);
-  judge(o, report);
+  judge(o, report, to);
   job.publish(watcher);
   report.seconds = job.seconds();
-  print_result(o, report);
+  print_result(o, report, to);
 }
 
 }  // namespace
 
 void run(options const& o, std::atomic<bool> const& stop) {
-  int const count = thread_count(o);
-  if (count == 1) return convert(o, serial{}, 1, stop);
-  threads const team(count);
-  program::start(team);
-  convert(o, team, count, stop);
+  require_apart(o, "--log", o.log_file);
+  require_apart(o, "--report-quality", o.report_file);
+  messages to(o);
+  try {
+    int const count = thread_count(o);
+    if (count == 1) return convert(o, serial{}, 1, to, stop);
+    threads const team(count);
+    program::start(team);
+    convert(o, team, count, to, stop);
+  } catch (...) {
+    to.log("error: " + program::describe(std::current_exception()).text);
+    throw;
+  }
 }
 
 }  // namespace convert_to_quant

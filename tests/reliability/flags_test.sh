@@ -81,6 +81,30 @@ progress() {
   "$bin/convert_to_quant" "${usual[@]}" --force --progress bar >stdout 2>stderr
   check "--progress bar: status 0" test $? = 0
   rm -f out/*
+  "$bin/convert_to_quant" "${usual[@]}" --progress json >stdout 2>stderr
+  check "--progress json: status 0" test $? = 0
+  check "--progress json: one object a line, nothing else" test -z "$(grep -v '^{"event":"[a-z]*",.*}$' stderr)"
+  check "--progress json: messages" grep -q '^{"event":"message","text":"recipe comfyui' stderr
+  check "--progress json: the last step has all bytes" bash -c 'tail -1 stderr | grep -Eq "\"bytes_done\":([0-9]+),\"bytes\":\1,"'
+  check "--progress json: the last line of the output is the path" test "$(tail -1 stdout)" = out/a
+  rm -f out/*
+}
+
+log() {
+  converts "--log" "${usual[@]}" --log run.log
+  check "--log has a line a tensor" test "$(grep -c '^\[[0-9]*/[0-9]*\].*blocks\.[01]\.[a-z]*\.weight' run.log)" -ge 3
+  check "--log has the summary and the path" test "$(tail -1 run.log)" = out/a
+  refuses 73 "a run that fails" "${usual[@]}" --log run.log
+  check "--log keeps what was there, and has the error" bash -c 'grep -q "^out/a$" run.log && tail -1 run.log | grep -q "^error: .*out/a"'
+  refuses 73 "a log in a folder that is not there" "${usual[@]}" --force --log none/run.log
+  says "a log in a folder that is not there: named" '\-\-log'
+  cp in.safetensors model.txt
+  refuses 2 "a log over the input" -i model.txt -o out/b --log model.txt
+  check "a log over the input: it is untouched" cmp in.safetensors model.txt
+  echo '{}' >known.json
+  refuses 2 "a report over an input" "${usual[@]}" --force --calibration-data known.json --report-quality ./known.json
+  check "a report over an input: it is untouched" test "$(cat known.json)" = '{}'
+  rm -f out/* run.log model.txt known.json
 }
 
 contradictions() {
@@ -220,11 +244,9 @@ unbuilt_flags() {
   unbuilt --max-shard-size 1GB
   unbuilt --custom-type fp8 --custom-layers attn
   unbuilt --fallback fp8
-  unbuilt --log file.log
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --device cuda
-  unbuilt --progress json
   unbuilt --remove-keys a
   unbuilt --quant-filter a
 }
@@ -329,6 +351,7 @@ quiet() {
 unknown
 bad_values
 progress
+log
 contradictions
 per_layer
 layer_config

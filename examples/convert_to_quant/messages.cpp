@@ -1,0 +1,53 @@
+// Messages, results and the log.
+#include "messages.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <boost/json.hpp>
+
+#include <halfstep/core/error.hpp>
+
+namespace convert_to_quant {
+
+messages::messages(options const& o) : level_(o.level), is_json_(o.progress == progress_style::json) {
+  if (o.log_file.empty()) return;
+  log_.reset(std::fopen(o.log_file.c_str(), "ae"));
+  if (log_ == nullptr)
+    throw halfstep::io_error(halfstep::io_stage::create_output, "cannot write the log '" + o.log_file + "': " +
+                                                                    std::strerror(errno) + "; choose another file for --log");
+}
+
+void messages::write_log(std::string_view text) {
+  if (log_ == nullptr) return;
+  std::fwrite(text.data(), 1, text.size(), log_.get());
+  std::fflush(log_.get());  // what an interrupted run said is what its log is for
+}
+
+void messages::say(std::string_view text, verbosity least) {
+  if (level_ < least) return;
+  std::string const line = std::string(text) + "\n";
+  std::scoped_lock const lock(guard_);
+  std::string const shown =
+      is_json_ ? boost::json::serialize(boost::json::object{{"event", "message"}, {"text", text}}) + "\n" : line;
+  std::fputs(shown.c_str(), stderr);
+  write_log(line);
+}
+
+void messages::print(std::string_view text) {
+  std::scoped_lock const lock(guard_);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  write_log(text);
+}
+
+void messages::show(std::string_view line) {
+  std::scoped_lock const lock(guard_);
+  std::fputs((std::string(line) + "\n").c_str(), stderr);
+}
+
+void messages::log(std::string_view line) {
+  std::scoped_lock const lock(guard_);
+  write_log(std::string(line) + "\n");
+}
+
+}  // namespace convert_to_quant
