@@ -14,11 +14,13 @@
 #include "program/run.hpp"
 #include "program/start_threads.hpp"
 #include "stoppable.hpp"
+#include "synthetic.hpp"
 
 int main(int count, char** values) {
   return program::run("calibrate", [&](std::atomic<bool> const& stop) {
     auto const asked = calibrate::parse(count, values);
     if (!asked) return;
+    if (asked->synthetic) return calibrate::write_synthetic(*asked);
     auto const work = [&](auto const& ex) {
       calibrate::stoppable const team(ex, stop);
       calibrate::write_captured(*asked, halfstep::any_host(team));

@@ -1,6 +1,7 @@
 // What the command line of `calibrate` says.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,11 @@ struct options {
   bool merge = false;
   bool hessian = true;
   bool keep_inputs = false;
+  bool synthetic = false;
+  std::string model;
+  std::string lora;
+  std::int64_t samples = 6144;
+  std::int64_t seed = 0;
   bool dry_run = false;
   bool force = false;
   std::optional<int> threads;

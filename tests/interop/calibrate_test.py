@@ -140,6 +140,49 @@ class Calibrate(support.Test):
             calibrate(*arguments)
         return str(failed.exception)
 
+    def test_synthetic_maxima_are_those_of_normal_rows(self):
+        wide = self.folder / "wide.safetensors"
+        support.save(wide, {"a.weight": support.narrow(np.ones((2, 20_000)), "F32"), "norm.weight": support.narrow(np.ones(8), "F32")})
+        file, _ = self.made("synthetic.safetensors", "--synthetic", "--model", wide, "--samples", 16)
+        self.assertEqual((list(file.tensors), file.metadata), (["a.channel_max"], {"source": "synthetic"}))
+        drawn = np.abs(np.random.default_rng(2).standard_normal((16, 20_000))).max(0)
+        quantiles = np.linspace(0.02, 0.98, 25)
+        self.assertLess(np.max(np.abs(np.quantile(file.raw("a.channel_max"), quantiles) - np.quantile(drawn, quantiles))), 0.05)
+        other, _ = self.made("other.safetensors", "--synthetic", "--model", wide, "--samples", 16, "--seed", 1)
+        self.assertNotEqual(other.tensors, file.tensors)
+        down = np.random.default_rng(3).standard_normal((4, 20_000)) * np.linspace(0, 3, 20_000)
+        lora = self.folder / "lora.safetensors"
+        support.save(lora, {"a.lora_A.weight": support.narrow(down, "F32"), "a.lora_B.weight": support.narrow(np.ones((2, 4)), "F32")})
+        informed, said = self.made("informed.safetensors", "--synthetic", "--model", wide, "--samples", 16, "--lora", lora)
+        self.assertIn("1 informed by the LoRA", said)
+        variance = 1 + np.sum(down**2, 0) / np.mean(np.sum(down**2, 0))
+        self.assertTrue(np.allclose(informed.raw("a.channel_max"), file.raw("a.channel_max") * variance**0.5, rtol=1e-5))
+
+    def test_the_converter_takes_synthetic_maxima_for_smoothing_and_for_nothing_else(self):
+        self.made("synthetic.safetensors", "--synthetic", "--model", self.model)
+        data = ("--calibration-data", self.folder / "synthetic.safetensors")
+        options = ("--preset", "none", "--recipe", "engine", "--scaling_mode", "axis")
+
+        def convert(*more):
+            said = support.convert(self.model, self.folder / "q.safetensors", "--force", *options, *more)
+            return support.File(self.folder / "q.safetensors"), said
+        free, _ = convert()
+        known, said = convert(*data, "--input_scale")
+        self.assertEqual(known.tensors, free.tensors)
+        self.assertIn("cannot give 3 layers a static activation scale", said)
+        smoothed, _ = convert(*data, "--smoothquant")
+        self.assertTrue(all(layer + ".smooth_factors" in smoothed for layer in (*COLUMNS, *ALIASES)))
+        self.assertEqual(smoothed.tensors["blocks.0.attn.q.bias"], free.tensors["blocks.0.attn.q.bias"])
+
+    def test_flags_that_make_no_sense_together_are_refused(self):
+        out = ("-o", self.folder / "out.safetensors")
+        self.assertIn("--model", self.refusal(2, *out, "--synthetic"))
+        self.assertIn("contradicts --input", self.refusal(2, *out, "--synthetic", "--model", self.model, self.parts[0]))
+        self.assertIn("contradicts --merge", self.refusal(2, *out, "--synthetic", "--model", self.model, "--merge"))
+        self.assertIn("belongs to --synthetic", self.refusal(2, *out, self.parts[0], "--lora", self.parts[0]))
+        self.assertIn("belongs to --synthetic", self.refusal(2, *out, self.parts[0], "--seed", 3))
+        self.assertIn("status 73", self.failure("-o", self.model, "--force", "--synthetic", "--model", self.model))
+
     def test_neither_an_input_nor_an_existing_file_is_overwritten(self):
         before = self.parts[0].read_bytes()
         self.assertIn("status 73", self.failure("-o", self.parts[0], "--force", self.parts[0]))
