@@ -91,13 +91,29 @@ check_cycles() {
     { tsort 2>&1 >/dev/null || true; } | sed -n 's/^tsort: \(halfstep.*\)/\1: part of an include cycle/p'
 }
 
+# A function of namespace detail hides one of namespace halfstep from the rest of detail, but only where its header came first.
+check_hidden_names() {
+  files | xargs awk '
+    /^namespace .*\{$/  { space[++depth] = $2 }
+    /^\}  \/\/ namespace/ { --depth }
+    /^(inline|constexpr|HALFSTEP_[A-Z]+) .*[a-z_0-9]\(/ {
+      name = $0; sub(/\(.*/, "", name)
+      if (name ~ /[={]/) next
+      sub(/.*[^a-z_0-9]/, "", name)
+      if (name == "") next
+      if (space[depth] ~ /detail$/) helpers[name] = FILENAME
+      else if (depth > 0) open[name] = FILENAME
+    }
+    END { for (name in helpers) if (name in open) print helpers[name] ": detail::" name " hides " name " of " open[name] }' | sort
+}
+
 check_top_level() {
   { git -C "$root" ls-files 2>/dev/null || true; } | cut -d/ -f1 | sort -u | awk '
     !/^(\..*|CMakeLists\.txt|CMakePresets\.json|LICENSE|README\.md|CONTRIBUTING\.md|include|examples|tests|bench|docs|cmake)$/ {
       print $0 ": does not belong to the top level" }'
 }
 
-faults=$(check_names; check_text; check_cycles; check_top_level)
+faults=$(check_names; check_text; check_cycles; check_hidden_names; check_top_level)
 if [[ -n $faults ]]; then
   printf '%s\n' "$faults"
   exit 1

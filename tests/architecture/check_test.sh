@@ -67,6 +67,7 @@ expect "no bool parameters" core/c.hpp < <(header 'void f(int x, bool fast);')
 for global in 'inline int counter = 0;' 'static int counter;' 'int counter = 0;' 'inline thread_local int x = 0;'; do
   expect "no mutable globals" core/c.hpp < <(header "$global")
 done
+expect "detail::twice hides twice of halfstep/core/a.hpp" layout/c.hpp < <(header $'namespace halfstep {\nnamespace detail {\ninline int twice(int x) { return x; }\n}  // namespace detail\n}  // namespace halfstep')
 expect "no #if for the device" core/c.hpp < <(header '#ifdef __CUDACC__')
 
 clean_tree

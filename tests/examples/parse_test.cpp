@@ -138,7 +138,6 @@ TEST(CommandLine, RefusesByNameEveryFlagThatIsNotBuilt) {
   }
   EXPECT_GT(known, 0);
   EXPECT_THAT(refusal({"--device", "cuda:1"}), HasSubstr("not built"));
-  EXPECT_THAT(refusal({"--progress", "json"}), HasSubstr("not built"));
 }
 
 TEST(CommandLine, NamesTheFlagWhatItGotAndWhatItTakes) {

@@ -29,7 +29,7 @@ std::string with_numbers_replaced(std::string_view name, std::string_view number
 }
 
 /// Returns `text` as a Perl expression that matches nothing else.
-inline std::string escaped(std::string_view text) {
+inline std::string literal_expression(std::string_view text) {
   std::string expression;
   for (char const c : text) {
     if (std::string_view(".[]{}()\\*+?|^$").find(c) != std::string_view::npos) expression += '\\';
@@ -47,10 +47,10 @@ inline std::string name_pattern(std::string_view name) {
 
 /// Returns the Perl expression that matches `name` and the names that differ from it in the numbers of blocks, and no others.
 inline std::string block_expression(std::string_view name) {
-  return "^" + detail::with_numbers_replaced(name, "\\d+", detail::escaped) + "$";
+  return "^" + detail::with_numbers_replaced(name, "\\d+", detail::literal_expression) + "$";
 }
 
 /// Returns the Perl expression that matches `name` alone.
-inline std::string name_expression(std::string_view name) { return "^" + detail::escaped(name) + "$"; }
+inline std::string name_expression(std::string_view name) { return "^" + detail::literal_expression(name) + "$"; }
 
 }  // namespace halfstep
