@@ -61,7 +61,7 @@ std::string help_text(std::string_view name) {
   }
   text +=
       "\nMore: --help-experimental (-he), --help-filters (-hf), --help-advanced (-ha), --version. Dashes and underscores are "
-      "the same.\n";
+      "the same.\n--print {bash, zsh, man, markdown}: completions for a shell, a man page, a reference of all flags.\n";
   return text;
 }
 

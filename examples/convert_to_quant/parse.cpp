@@ -9,6 +9,7 @@
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
 
+#include "documents.hpp"
 #include "help.hpp"
 #include "option_table.hpp"
 #include "settle.hpp"
@@ -32,6 +33,7 @@ std::string nearest_flag(std::string const& flag) {
     for (auto const& name : split(row.names)) consider(name);
   for (auto const& entry : pages)
     for (auto const& name : split(entry.flags)) consider(name);
+  for (std::string const name : {"--version", "--print"}) consider(name);
   return best;
 }
 
@@ -66,8 +68,11 @@ void normalise(std::vector<std::string>& arguments) {
 }  // namespace
 
 std::variant<options, information> parse(std::vector<std::string> arguments) {
-  for (auto const& argument : arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    auto const& argument = arguments[i];
     if (argument == "--version") return information{version_text()};
+    if (argument == "--print") return information{printed(i + 1 < arguments.size() ? arguments[i + 1] : "")};
+    if (argument.starts_with("--print=")) return information{printed(argument.substr(8))};
     for (auto const& entry : pages)
       for (auto const& name : split(entry.flags))
         if (canonical(argument) == name) return information{help_text(entry.name)};
