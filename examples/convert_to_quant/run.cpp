@@ -113,7 +113,7 @@ void judge(options const& o, run_report& report, messages& to) {
 
 /// Throws usage_error where a file that is written beside the output would replace an input or the output itself.
 void require_apart(options const& o, std::string_view flag, std::string const& path) {
-  std::vector<std::string> others{o.input, o.output, o.layer_config};
+  std::vector<std::string> others{o.input, o.output, o.layer_config, o.calibration_lora};
   others.insert(others.end(), o.calibration_data.begin(), o.calibration_data.end());
   for (auto const& lora : o.loras) others.push_back(lora.path);
   std::error_code unknown;  // a file that is not there is not the same as another

@@ -11,6 +11,8 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 
+#include <codecs/codecs.hpp>
+
 #include "scene.hpp"
 
 namespace {
@@ -46,7 +48,7 @@ TEST_F(FileConversion, IsOneCallThatSaysWhatItMade) {
                                          advanced[std::string(tensor)] += bytes;
                                        },
                                    .cancelled = {}};
-  auto const report = halfstep::convert(halfstep::threads(2), options, small_table(), {}, watcher);
+  auto const report = halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher);
   EXPECT_EQ(report.output, folder.file("model_learned_int8_bs128.safetensors"));
   halfstep::safetensors::reader const made(report.output);
   EXPECT_EQ(report.output_bytes, made.file_bytes());
@@ -62,7 +64,7 @@ TEST_F(FileConversion, LeavesNothingWhereItIsCancelled) {
   for (int const after : {0, 1, 3}) {
     calls = 0;
     halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= after; }};
-    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, small_table(), {}, watcher), halfstep::cancelled);
+    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher), halfstep::cancelled);
     EXPECT_EQ(files(), 1u);
   }
 }
@@ -73,27 +75,27 @@ TEST_F(FileConversion, PlansBeforeItWorksAndPublishesOnRequestAlone) {
     file_conversion job(options);
     EXPECT_EQ(job.planned().families.size(), 0u);
     EXPECT_EQ(files(), 1u) << "a plan writes nothing";
-    job.run(halfstep::serial{}, small_table(), {}, {});
+    job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
     EXPECT_FALSE(std::filesystem::exists(folder.file("out")));
     EXPECT_EQ(files(), 2u) << "the part";
   }
   EXPECT_EQ(files(), 1u);
   file_conversion job(options);
-  job.run(halfstep::serial{}, small_table(), {}, {});
+  job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
   job.publish({});
   EXPECT_TRUE(std::filesystem::exists(folder.file("out")));
 }
 
 TEST_F(FileConversion, RefusesLayersBelowTheQualityAskedFor) {
   options.fail_below_db = 200.0;
-  EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, small_table(), {}); },
+  EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {}); },
               ThrowsMessage<halfstep::quality_error>(HasSubstr("nothing was published")));
   EXPECT_EQ(files(), 1u);
 }
 
 TEST_F(FileConversion, RefusesAnInputThatChangesMeanwhile) {
   file_conversion job(options);
-  job.run(halfstep::serial{}, small_table(), {}, {});
+  job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
   std::filesystem::last_write_time(options.input, std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_THAT([&] { job.publish({}); }, Throws<halfstep::io_error>());
   EXPECT_FALSE(std::filesystem::exists(job.output_path()));

@@ -1,6 +1,4 @@
 // Layers that are held in memory as a whole: searched scales, solvers, known inputs.
-#include <halfstep/convert/layer_work.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -10,14 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/verify.hpp>
-#include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/singular.hpp>
-#include <halfstep/objective/principal.hpp>
-#include <halfstep/solver/coordinate.hpp>
-#include <halfstep/solver/error_feedback.hpp>
+#include <solvers/solvers.hpp>
 
+#include "converted.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -31,26 +24,6 @@ using halfstep::scheme;
 using halfstep::solver_kind;
 using testing::Each;
 using testing::HasSubstr;
-
-halfstep::stage_table small_stages() {
-  using namespace halfstep;
-  return {
-      make_grid_stages<127>(),
-      {{solver_kind::coordinate,
-        [](layer_matrices const& layer, stage_context const& context) {
-          extents2 const e = layer.weight.extents();
-          auto found = leading_singular_vectors(context.team, layer.weight, context.options.rank(e), context.random);
-          index_t const k = found.rank();
-          principal const objective(std::move(found.u), std::move(found.v), e.rows, e.columns, k);
-          coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
-          return coordinate(context.options.sqnr_budget_db).refine(context.team, layer.weight, codes, objective, context.watch);
-        }},
-       {solver_kind::gptq, [](layer_matrices const& layer, stage_context const& context) {
-          coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
-          return error_feedback<>({.factor = context.options.feedback})
-              .refine(context.team, layer.weight, codes, *context.moments, *context.factor, context.watch);
-        }}}};
-}
 
 /// Inputs of the layer blocks.0.attn: correlated, with a mean.
 halfstep::host_buffer<float> sampled_inputs() {
@@ -69,9 +42,8 @@ class WholeLayers : public testing::Test {
     write_model(calibration, {{{"blocks.0.attn.input", halfstep::dtype::f32, {200, 256}}, {bytes.begin(), bytes.end()}}});
   }
 
-  template <class Executor>
   std::vector<halfstep::layer_quality> convert(
-      Executor const& ex, std::string const& to, recipe const& how, std::vector<std::string> const& known = {},
+      team_size team, std::string const& to, recipe const& how, std::vector<std::string> const& known = {},
       halfstep::convert_settings const& settings = {.verify = halfstep::verification::full},
       halfstep::observer const& watcher = {}) {
     halfstep::safetensors::reader const from(input);
@@ -83,16 +55,8 @@ class WholeLayers : public testing::Test {
       options.static_activations = halfstep::activation_scales::store;
     }
     auto const what = halfstep::make_plan(from.head(), options);
-    halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
-    auto const table = small_table();
-    halfstep::conversion job(from, what, table, output, settings, watcher, {small_stages(), {.min_k = 16}, &inputs});
-    job.run(ex);
-    halfstep::verify_output(ex, job, what, from, output, settings, watcher);
-    halfstep::check_contract(
-        output.head(), halfstep::contract_of(what),
-        [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
-    output.commit();
-    return job.quality();
+    return converted(team, from, what, to,
+                     {.settings = settings, .watcher = watcher, .solving = {.min_k = 16}, .inputs = &inputs, .stages = stages});
   }
 
   template <class T>
@@ -104,6 +68,7 @@ class WholeLayers : public testing::Test {
     return values;
   }
 
+  std::optional<halfstep::stage_table> stages;
   scratch_folder folder;
   std::string const input = folder.file("model.safetensors");
   std::string const calibration = folder.file("inputs.safetensors");
@@ -313,6 +278,7 @@ TEST_F(WholeLayers, TellTheObserverOfEveryInputByteOnce) {
 }
 
 TEST_F(WholeLayers, RefuseASolverThatTheTableLacks) {
+  stages = halfstep::stage_table(convert_to_quant::int8_stages(), convert_to_quant::coordinate_solvers());
   EXPECT_THAT(message_of([&] {
                 convert(halfstep::serial{}, folder.file("out"), {.format = scheme::int8_axis, .solver = solver_kind::adamw});
               }),

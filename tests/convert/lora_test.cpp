@@ -7,12 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/verify.hpp>
-#include <halfstep/exec/threads.hpp>
-#include <halfstep/lora/merge.hpp>
-#include <halfstep/recipe/stage_table.hpp>
-
+#include "converted.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -74,10 +69,8 @@ class LoraConversion : public testing::Test {
     write_model(calibration, {{{"blocks.0.attn.input", dtype::f32, {200, 256}}, {bytes.begin(), bytes.end()}}});
   }
 
-  template <class Executor>
-  std::vector<halfstep::layer_quality> convert(Executor const& ex, std::string const& from, std::string const& to,
-                                               recipe const& how, lora_merge const* merge,
-                                               std::vector<std::string> const& known = {},
+  std::vector<halfstep::layer_quality> convert(team_size team, std::string const& from, std::string const& to, recipe const& how,
+                                               lora_merge const* merge, std::vector<std::string> const& known = {},
                                                halfstep::convert_settings const& settings = {
                                                    .verify = halfstep::verification::full}) {
     halfstep::safetensors::reader const model(from);
@@ -86,15 +79,7 @@ class LoraConversion : public testing::Test {
     options.target = how;
     if (inputs.any()) options.inputs.emplace("blocks.0.attn", inputs.known("blocks.0.attn", 256));
     auto const what = halfstep::make_plan(model.head(), options);
-    halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
-    auto const table = small_table();
-    halfstep::observer const watcher{};
-    halfstep::conversion job(model, what, table, output, settings, watcher,
-                             {{halfstep::make_grid_stages<127>(), {}}, {}, &inputs, merge});
-    job.run(ex);
-    halfstep::verify_output(ex, job, what, model, output, settings, watcher);
-    output.commit();
-    return job.quality();
+    return converted(team, model, what, to, {.settings = settings, .inputs = &inputs, .merge = merge});
   }
 
   lora_merge merged(std::vector<halfstep::lora_request> const& files) const {
@@ -251,20 +236,16 @@ TEST_F(LoraConversion, NoticesBytesThatChangeOnTheDisk) {
   auto const merge = merged({{lora}});
   halfstep::safetensors::reader const model(input);
   auto const what = halfstep::make_plan(model.head(), {.target = recipes[1]});
-  halfstep::convert_settings const settings{.verify = halfstep::verification::full};
-  auto const table = small_table();
   for (std::string const name : {"blocks.0.attn.weight", "final.weight"}) {
-    halfstep::safetensors::writer output(folder.file("out"), what.output, halfstep::safetensors::overwrite::replace, {});
-    halfstep::observer const watcher{};
-    halfstep::conversion job(model, what, table, output, settings, watcher, {{}, {}, nullptr, &merge});
-    job.run(halfstep::serial{});
-    halfstep::verify_output(halfstep::serial{}, job, what, model, output, settings, watcher);
-    std::vector<std::byte> byte(1);
-    output.read_back(*output.head().find(name), 100, byte);
-    byte[0] ^= std::byte{0x40};
-    output.write(*output.head().find(name), 100, byte);
-    EXPECT_THAT(message_of([&] { halfstep::verify_output(halfstep::serial{}, job, what, model, output, settings, watcher); }),
-                AllOf(HasSubstr(name), HasSubstr("reads back differently")));
+    auto const flip = [&](halfstep::safetensors::writer& output) {
+      std::vector<std::byte> byte(1);
+      output.read_back(*output.head().find(name), 100, byte);
+      byte[0] ^= std::byte{0x40};
+      output.write(*output.head().find(name), 100, byte);
+    };
+    EXPECT_THAT(
+        message_of([&] { converted(halfstep::serial{}, model, what, folder.file("out"), {.merge = &merge, .tamper = flip}); }),
+        AllOf(HasSubstr(name), HasSubstr("reads back differently")));
   }
 }
 

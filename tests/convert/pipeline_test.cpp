@@ -1,14 +1,17 @@
-#include <halfstep/convert/pipeline.hpp>
-
+// Rows in pieces, whatever the executor and the size of the pieces.
+#include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/verify.hpp>
-#include <halfstep/exec/threads.hpp>
+#include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
+#include "converted.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -26,22 +29,10 @@ halfstep::plan plan_for(halfstep::safetensors::reader const& input, recipe const
   return halfstep::make_plan(input.head(), options);
 }
 
-template <class Executor>
-std::vector<halfstep::layer_quality> convert(Executor const& ex, std::string const& from, std::string const& to,
-                                             recipe const& how, halfstep::convert_settings const& settings,
-                                             halfstep::observer const& watcher = {}) {
+std::vector<halfstep::layer_quality> convert(team_size team, std::string const& from, std::string const& to, recipe const& how,
+                                             halfstep::convert_settings const& settings, halfstep::observer const& watcher = {}) {
   halfstep::safetensors::reader const input(from);
-  auto const what = plan_for(input, how);
-  halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
-  auto const table = small_table();
-  halfstep::conversion job(input, what, table, output, settings, watcher);
-  job.run(ex);
-  halfstep::verify_output(ex, job, what, input, output, settings, watcher);
-  halfstep::check_contract(
-      output.head(), halfstep::contract_of(what),
-      [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
-  output.commit();
-  return job.quality();
+  return converted(team, input, plan_for(input, how), to, {.settings = settings, .watcher = watcher});
 }
 
 std::vector<recipe> const recipes{{.format = scheme::int8_block, .block_size = 64},
@@ -163,19 +154,13 @@ TEST_F(Conversion, FindsACodeThatChangedOnTheDisk) {
   halfstep::safetensors::reader const from(input);
   for (recipe const& how : recipes) {
     for (std::string const name : {"blocks.0.attn.weight", "head.weight"}) {
-      auto const what = plan_for(from, how);
-      halfstep::safetensors::writer output(folder.file("out"), what.output, halfstep::safetensors::overwrite::replace, {});
-      auto const table = small_table();
-      halfstep::observer const nobody;
-      halfstep::convert_settings const settings{.verify = halfstep::verification::full};
-      halfstep::conversion job(from, what, table, output, settings, nobody);
-      job.run(halfstep::serial{});
-      EXPECT_NO_THROW(halfstep::verify_output(halfstep::serial{}, job, what, from, output, settings, nobody));
-      std::byte stored[2];
-      output.read_back(*output.head().find(name), 200, stored);
-      stored[1] ^= std::byte{0x10};
-      output.write(*output.head().find(name), 200, stored);
-      EXPECT_THROW(halfstep::verify_output(halfstep::serial{}, job, what, from, output, settings, nobody),
+      auto const flip = [&](halfstep::safetensors::writer& output) {
+        std::byte stored[2];
+        output.read_back(*output.head().find(name), 200, stored);
+        stored[1] ^= std::byte{0x10};
+        output.write(*output.head().find(name), 200, stored);
+      };
+      EXPECT_THROW(converted(halfstep::serial{}, from, plan_for(from, how), folder.file("out"), {.tamper = flip}),
                    halfstep::contract_error)
           << to_string(how) << " " << name;
     }

@@ -8,12 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/verify.hpp>
-#include <halfstep/exec/threads.hpp>
-#include <halfstep/solver/error_feedback.hpp>
 #include <halfstep/tensor/incoherent.hpp>
 
+#include "converted.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -55,16 +52,6 @@ model_part part_of(std::string name, halfstep::host_buffer<float> const& x, std:
   return {{std::move(name), halfstep::dtype::f32, std::move(extents)}, {bytes.begin(), bytes.end()}};
 }
 
-halfstep::stage_table feedback_stages() {
-  using namespace halfstep;
-  return {make_grid_stages<127>(), {{solver_kind::gptq, [](layer_matrices const& layer, stage_context const& context) {
-                                       coded_matrix<symmetric_grid<127>> const codes{layer.codes, layer.scales, layer.geometry};
-                                       return error_feedback<>({.factor = context.options.feedback})
-                                           .refine(context.team, layer.weight, codes, *context.moments, *context.factor,
-                                                   context.watch);
-                                     }}}};
-}
-
 class QuipLayers : public testing::Test {
  protected:
   QuipLayers() {
@@ -81,22 +68,11 @@ class QuipLayers : public testing::Test {
     halfstep::plan_options options{.target = how, .markers = halfstep::marker_style::fork, .rules = halfstep::rule_source::none};
     if (files.any()) options.inputs.emplace("blocks.0.w", files.known("blocks.0.w", 320));
     auto const what = halfstep::make_plan(from.head(), options);
-    halfstep::safetensors::writer output(folder.file(to), what.output, halfstep::safetensors::overwrite::replace, {});
-    auto const table = small_table();
-    halfstep::observer const watcher;
-    halfstep::convert_settings const settings{.verify = halfstep::verification::full};
     halfstep::solve_options solving;
     solving.quip_seed = seed;
-    halfstep::conversion job(from, what, table, output, settings, watcher, {feedback_stages(), solving, &files});
-    halfstep::threads const team(threads);
-    job.run(team);
-    if (tamper) tamper(output);
-    halfstep::verify_output(team, job, what, from, output, settings, watcher);
-    halfstep::check_contract(
-        output.head(), halfstep::contract_of(what),
-        [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
-    output.commit();
-    return job.quality().at(0);
+    return converted(halfstep::threads(threads), from, what, folder.file(to),
+                     {.solving = solving, .inputs = &files, .tamper = tamper})
+        .at(0);
   }
 
   template <class T>

@@ -11,12 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/converter.hpp>
-#include <halfstep/exec/serial.hpp>
-#include <halfstep/layout/fp16.hpp>
-#include <halfstep/layout/int8_axis.hpp>
-#include <halfstep/layout/int8_block.hpp>
-#include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/core/bfloat16.hpp>
+#include <halfstep/core/float16.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/writer.hpp>
 
 #include "../support/weights.hpp"
 
@@ -83,15 +82,6 @@ inline std::vector<model_part> small_model() {
           weight<bfloat16>("blocks.1.wide.weight", {256, 4096}, 5),
           std::move(bias),
           weight<float>("head.weight", {10, 256}, 6)};
-}
-
-inline halfstep::codec_table small_table() {
-  using namespace halfstep;
-  return codec_table({make_codec<int8_block<64>, nearest>(scheme::int8_block, 64, rounding_kind::nearest, dtype::i8),
-                      make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8),
-                      make_codec<int8_axis, stochastic>(scheme::int8_axis, 0, rounding_kind::stochastic, dtype::i8),
-                      make_codec<int8_tensor, nearest>(scheme::int8_tensor, 0, rounding_kind::nearest, dtype::i8),
-                      make_codec<fp16, nearest>(scheme::fp16, 0, rounding_kind::nearest, dtype::f16)});
 }
 
 }  // namespace halfstep_test

@@ -7,12 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/verify.hpp>
-#include <halfstep/exec/threads.hpp>
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/transform/smoothing.hpp>
 
+#include "converted.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -61,20 +59,9 @@ class SmoothedLayers : public testing::Test {
     halfstep::plan_options options{.target = how, .markers = halfstep::marker_style::fork};
     for (auto const& [name, e] : shapes) options.inputs.emplace(name, known.known(name, e.columns));
     auto const what = halfstep::make_plan(from.head(), options);
-    halfstep::safetensors::writer output(folder.file(to), what.output, halfstep::safetensors::overwrite::replace, {});
-    auto const table = small_table();
-    halfstep::observer const watcher;
     halfstep::convert_settings const settings{.piece_bytes = piece_bytes, .verify = halfstep::verification::full};
-    halfstep::conversion job(from, what, table, output, settings, watcher, {{halfstep::make_grid_stages<127>(), {}}, {}, &known});
-    halfstep::threads const team(threads);
-    job.run(team);
-    if (tamper) tamper(output);
-    halfstep::verify_output(team, job, what, from, output, settings, watcher);
-    halfstep::check_contract(
-        output.head(), halfstep::contract_of(what),
-        [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
-    output.commit();
-    return job.quality();
+    return converted(halfstep::threads(threads), from, what, folder.file(to),
+                     {.settings = settings, .inputs = &known, .tamper = tamper});
   }
 
   template <class T>

@@ -104,7 +104,10 @@ log() {
   echo '{}' >known.json
   refuses 2 "a report over an input" "${usual[@]}" --force --calibration-data known.json --report-quality ./known.json
   check "a report over an input: it is untouched" test "$(cat known.json)" = '{}'
-  rm -f out/* run.log model.txt known.json
+  cp known.json directions.json
+  refuses 2 "a report over a LoRA" "${usual[@]}" --force --calibration-lora directions.json --report-quality directions.json
+  check "a report over a LoRA: it is untouched" cmp known.json directions.json
+  rm -f out/* run.log model.txt {known,directions}.json
 }
 
 contradictions() {
