@@ -51,7 +51,7 @@ void search(benchmark::State& state, scale_criterion criterion) {
   for (int i = 0; i < 5; ++i)
     quantizing = std::min(quantizing, seconds([&] { halfstep::quantizer<Layout>()(team, weight(), q.groups(), q.codes()); }));
   auto const given = halfstep::column_energy(team, weight());
-  halfstep::scale_search<127> const find(criterion);
+  halfstep::scale_search<halfstep::symmetric_grid<127>> const find(criterion);
   double best = 1e9;
   for (auto _ : state) {
     std::copy(fitted.begin(), fitted.end(), q.groups().data());

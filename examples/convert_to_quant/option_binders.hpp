@@ -74,15 +74,6 @@ void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
   set_choice(app, row, [&o](std::string const& got) { o.*Member = got == "row" ? "axis" : got; }, {"row"});
 }
 
-/// Takes the word for a format; refuses by name those that are not built.
-template <auto Member>
-void set_type(CLI::App& app, option_row const& row, options& o) {
-  set_choice(app, row, [&o, flag = std::string(row.names)](std::string const& got) {
-    if (got == "fp8") throw CLI::ValidationError(flag, "'fp8' is not built in this version, takes one of {int8, fp16}");
-    o.*Member = got;
-  });
-}
-
 template <auto Member>
 void set_off(CLI::App& app, option_row const& row, options& o) {
   app.add_flag_callback(registered(row), [&o] { o.*Member = false; });

@@ -26,6 +26,7 @@ struct options {
   std::optional<std::string> comfy_target;  ///< comfyui or fork
   bool int8 = false;
   bool fp16 = false;
+  bool fp8 = false;
   std::optional<std::string> scaling_mode;  ///< block, axis or tensor
   std::optional<int> block_size;
   bool convrot = false;
@@ -72,12 +73,12 @@ struct options {
   std::string layer_config;
   bool fullmatch = false;
   std::string custom_layers;
-  std::optional<std::string> custom_type;  ///< int8 or fp16
+  std::optional<std::string> custom_type;  ///< int8, fp16 or fp8
   std::optional<int> custom_block_size;
   std::optional<std::string> custom_scaling_mode;  ///< block, axis or tensor
   bool custom_simple = false;
   bool custom_heur = false;
-  std::optional<std::string> fallback;  ///< int8 or fp16
+  std::optional<std::string> fallback;  ///< int8, fp16 or fp8
   std::optional<int> fallback_block_size;
   bool fallback_simple = false;
   std::optional<std::string> dry_run;

@@ -37,7 +37,7 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
   std::uint64_t largest = settings.piece_bytes;
   for (auto const& t : p.tensors) {
     if (t.what != action::quantize) continue;
-    auto const rows = static_cast<std::uint64_t>(t.how.format == scheme::int8_block ? t.how.block_size : residual_tile_rows);
+    auto const rows = static_cast<std::uint64_t>(has_blocks(t.how.format) ? t.how.block_size : residual_tile_rows);
     largest = std::max(
         largest, std::min(rows, t.input.shape[0]) * t.input.shape[1] * static_cast<std::uint64_t>(bits_of(t.input.type) / 8));
   }

@@ -20,7 +20,7 @@ namespace {
 }
 
 bool any_format_flag(options const& o) {
-  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.scaling_mode || o.block_size || o.convrot ||
+  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.fp8 || o.scaling_mode || o.block_size || o.convrot ||
          !o.layer_config.empty();
 }
 
@@ -76,6 +76,7 @@ void settle_solver(options& o) {
     o.notes.push_back("--optimizer gptq rounds to nearest here, on searched scales: it needs --calibration-data");
   double const alpha = o.smoothquant_alpha.value_or(0.5);
   require(alpha >= 0.0 && alpha <= 1.0, "--smoothquant-alpha", alpha, "0 to 1");
+  if (o.fp8 && o.smoothquant) contradict("--smoothquant", "'--fp8': its factors are stored beside INT8 codes alone");
   if (o.fp16 && o.smoothquant) contradict("--smoothquant", "'--fp16': FP16 is not smoothed");
   if (o.smoothquant && o.comfy_quant && o.comfy_target != "fork")
     throw halfstep::usage_error(
@@ -95,6 +96,7 @@ void settle_quip(options& o) {
   if (o.optimizer != "quip") return;
   if (o.quip_store_transformed && !o.quip_hadamard)
     contradict("--no-quip-hadamard", "'--quip-store-transformed': a dense rotation takes more room than the codes");
+  if (o.quip_store_transformed && o.fp8) contradict("--quip-store-transformed", "'--fp8': engines undo it of INT8 codes alone");
   if (o.quip_store_transformed && o.convrot) contradict("--convrot", "'--quip-store-transformed': that rotates all columns");
   if (o.quip_store_transformed && o.comfy_quant && o.comfy_target != "fork")
     throw halfstep::usage_error(
@@ -174,6 +176,9 @@ void settle_layers(options& o, std::vector<std::string> const& arguments) {
   if (custom_fp16 && o.custom_scaling_mode)
     contradict("--custom-scaling-mode",
                (o.custom_type ? "'--custom-type fp16'" : "'--fp16'") + std::string(": FP16 has no scales"));
+  if (o.custom_type ? *o.custom_type == "fp8" : o.fp8)
+    if (o.custom_scaling_mode == "axis")
+      contradict("--custom-scaling-mode axis", "FP8: loaders take one scale a tensor or a block");
   if (custom_fp16) changes_nothing("--custom-simple", "FP16 has no scales to search");
   if (!o.custom_heur && (custom_fp16 || o.custom_scaling_mode.value_or("block") != "block"))
     changes_nothing("--custom-block-size",
@@ -221,18 +226,22 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
 void settle_formats(options& o) {
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
   if (o.optimizer == "quip" && !o.scaling_mode && !o.fp16)
-    o.scaling_mode = o.quip_requant_scheme == "block" ? "block" : o.quip_requant_per_row ? "axis" : "tensor";
+    o.scaling_mode = o.quip_requant_scheme == "block" ? "block" : o.quip_requant_per_row && !o.fp8 ? "axis" : "tensor";
   if (o.recipe == "comfyui" || o.recipe == "fork") {
     o.comfy_quant = true;
     if (o.recipe == "fork" && !o.comfy_target) o.comfy_target = "fork";
     if (o.recipe == "comfyui" && !o.fp16) {
-      if (!o.scaling_mode && !o.block_size) o.scaling_mode = "axis";
+      if (!o.scaling_mode && !o.block_size) o.scaling_mode = o.fp8 ? "tensor" : "axis";
       bool const rotates = o.optimizer == "quip" && o.quip_store_transformed;
       if (o.scaling_mode == "axis" && !rotates) o.convrot = true;
     }
   }
   std::string const mode = o.scaling_mode.value_or("block");
   if (o.int8 && o.fp16) contradict("--int8", "'--fp16': choose one format");
+  if (o.fp8 && (o.int8 || o.fp16)) contradict("--fp8", std::string(o.int8 ? "'--int8'" : "'--fp16'") + ": choose one format");
+  if (o.fp8 && o.convrot) contradict("--convrot", "'--fp8': only INT8 codes are rotated");
+  if (o.fp8 && mode == "axis")
+    contradict("--scaling_mode axis", "'--fp8': loaders take one scale a tensor or a block, --scaling_mode tensor or block");
   if (o.fp16 && o.convrot) contradict("--convrot", "'--fp16': only INT8 codes are rotated");
   if (o.fp16 && o.scaling_mode) contradict("--scaling_mode", "'--fp16': FP16 has no scales");
   if (o.convrot && mode != "axis") contradict("--convrot", mode + " scaling: it needs --scaling_mode axis");

@@ -36,8 +36,8 @@ std::uint64_t memory_budget(options const& o) {
 
 /// What flags say of a format in words of their own, once for the run, once for some of its layers.
 struct format_words {
-  std::string type;  ///< int8 or fp16
-  std::string mode;  ///< block, axis or tensor
+  std::string type;  ///< int8, fp16 or fp8
+  std::string mode;  ///< block, axis or tensor; FP8 takes tensor for axis
   int block_size = 128;
   bool simple = false;
 };
@@ -45,13 +45,17 @@ struct format_words {
 /// Whether a run of FP16 numbers would store ComfyUI's INT8 where some layers are to be INT8.
 bool is_comfyui_fp16(options const& o) { return o.fp16 && o.recipe == "comfyui"; }
 
+/// The word for the format of the run.
+std::string type_of(options const& o) { return o.fp16 ? "fp16" : o.fp8 ? "fp8" : "int8"; }
+
 /// How INT8 layers are scaled where no flag of theirs says it.
 std::string int8_mode(options const& o) { return o.scaling_mode.value_or(is_comfyui_fp16(o) ? "axis" : "block"); }
 
 recipe recipe_of(options const& o, format_words const& words) {
   recipe r;
-  bool const fp16 = words.type == "fp16";
+  bool const fp16 = words.type == "fp16", fp8 = words.type == "fp8";
   r.format = fp16                     ? scheme::fp16
+             : fp8                    ? (words.mode == "block" ? scheme::fp8_block : scheme::fp8_tensor)
              : words.mode == "axis"   ? scheme::int8_axis
              : words.mode == "tensor" ? scheme::int8_tensor
                                       : scheme::int8_block;
@@ -60,16 +64,18 @@ recipe recipe_of(options const& o, format_words const& words) {
   r.rotation_group = rotates ? o.convrot_group_size.value_or(256) : 0;
   r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
-  if (o.smoothquant && !fp16) r.smoothing = o.smoothquant_alpha.value_or(0.5);
-  if (o.optimizer == "quip" && o.quip_store_transformed && !fp16) r.basis = storage_basis::incoherent;
+  if (o.smoothquant && words.type == "int8") r.smoothing = o.smoothquant_alpha.value_or(0.5);
+  if (o.optimizer == "quip" && o.quip_store_transformed && words.type == "int8") r.basis = storage_basis::incoherent;
   if (words.simple || fp16) {
     r.scales = scale_choice::absmax;
     return r;
   }
-  r.scales = o.scale_optimization == "absmax"    ? scale_choice::absmax
-             : o.scale_optimization == "bounded" ? scale_choice::bounded
-             : o.scale_optimization == "mse"     ? scale_choice::mse
-                                                 : scale_choice::automatic;
+  // FP8's steps grow with the weights: a search wins hundredths of a dB.
+  bool const by_default = fp8 && o.scale_optimization == "auto";
+  r.scales = o.scale_optimization == "absmax" || by_default ? scale_choice::absmax
+             : o.scale_optimization == "bounded"            ? scale_choice::bounded
+             : o.scale_optimization == "mse"                ? scale_choice::mse
+                                                            : scale_choice::automatic;
   for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
                             solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
     if (o.optimizer == name_of(solver)) r.solver = solver;
@@ -99,14 +105,14 @@ lora_options lora_options_of(options const& o) {
 }  // namespace
 
 recipe target_of(options const& o) {
-  return recipe_of(o, {.type = o.fp16 ? "fp16" : "int8",
+  return recipe_of(o, {.type = type_of(o),
                        .mode = o.scaling_mode.value_or("block"),
                        .block_size = o.block_size.value_or(128),
                        .simple = o.simple});
 }
 
 recipe custom_of(options const& o) {
-  return recipe_of(o, {.type = o.custom_type.value_or(o.fp16 ? "fp16" : "int8"),
+  return recipe_of(o, {.type = o.custom_type.value_or(type_of(o)),
                        .mode = o.custom_scaling_mode.value_or(o.custom_block_size ? "block" : int8_mode(o)),
                        .block_size = o.custom_block_size.value_or(o.block_size.value_or(128)),
                        .simple = o.simple || o.custom_simple});
@@ -120,11 +126,15 @@ recipe fallback_of(options const& o) {
 }
 
 layer_config layer_config_of(options const& o, std::string_view text) {
-  format_words const codes{.type = "int8", .mode = int8_mode(o), .block_size = o.block_size.value_or(128), .simple = o.simple};
-  format_words searched = codes;
-  searched.simple = false;
+  auto const base = [&](std::string const& type, bool const simple) {
+    return recipe_of(o, {.type = type, .mode = int8_mode(o), .block_size = o.block_size.value_or(128), .simple = simple});
+  };
   return parse_layer_config(text, o.layer_config,
-                            {.run = target_of(o), .codes = recipe_of(o, codes), .searched = recipe_of(o, searched)},
+                            {.run = target_of(o),
+                             .codes = base("int8", o.simple),
+                             .searched = base("int8", false),
+                             .fp8 = base("fp8", o.simple),
+                             .fp8_searched = base("fp8", false)},
                             o.fullmatch ? pattern_scope::whole_layer : pattern_scope::part_of_layer);
 }
 
@@ -160,7 +170,7 @@ std::string described(options const& o, std::uint64_t seed) {
   if (!o.custom_layers.empty()) text += ", " + safetensors::quoted(o.custom_layers) + " as " + to_string(custom_of(o));
   if (!o.layer_config.empty()) text += ", layers as " + safetensors::quoted(o.layer_config) + " says";
   if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
-  if (r.format == scheme::fp16) return text;
+  if (!has_scales(r.format)) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);
   if (stage_of(r.solver) == solver_kind::gptq)

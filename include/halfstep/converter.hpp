@@ -57,3 +57,4 @@
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/scheme.hpp>

@@ -43,7 +43,11 @@
 #include <halfstep/kernel/sum.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/e4m3_grid.hpp>
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/layout/grid_step.hpp>
 #include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/layout/group_rows.hpp>
 #include <halfstep/layout/int8_axis.hpp>

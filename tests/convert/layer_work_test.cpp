@@ -278,7 +278,7 @@ TEST_F(WholeLayers, TellTheObserverOfEveryInputByteOnce) {
 }
 
 TEST_F(WholeLayers, RefuseASolverThatTheTableLacks) {
-  stages = halfstep::stage_table(convert_to_quant::int8_stages(), convert_to_quant::coordinate_solvers());
+  stages = halfstep::stage_table(convert_to_quant::stages_of_grids(), convert_to_quant::coordinate_solvers());
   EXPECT_THAT(message_of([&] {
                 convert(halfstep::serial{}, folder.file("out"), {.format = scheme::int8_axis, .solver = solver_kind::adamw});
               }),

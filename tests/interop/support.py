@@ -160,10 +160,10 @@ def dequantize(file, layer, rotation=0):
     """The stored weight of a layer in FP64."""
     name = layer + ".weight"
     dtype, shape, _ = file.tensors[name]
-    if dtype != "I8":
+    if layer + ".weight_scale" not in file and layer + ".scale_weight" not in file:
         return file.floats(name).astype(np.float64)
     scale = file.raw(layer + (".weight_scale" if layer + ".weight_scale" in file else ".scale_weight"))
-    weight = file.raw(name).astype(np.float64) * expand(scale, shape).astype(np.float64)
+    weight = widen(file.raw(name), dtype).astype(np.float64) * expand(scale, shape).astype(np.float64)
     return unrotate(weight, rotation) if rotation else weight
 
 

@@ -6,6 +6,8 @@
 #include <halfstep/core/float16.hpp>
 #include <halfstep/core/float8.hpp>
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -23,6 +25,7 @@ class LayoutKernels : public GpuTest {};
 using compositions = testing::Types<std::tuple<int8_axis, nearest, bfloat16>, std::tuple<int8_axis, stochastic, bfloat16>,
                                     std::tuple<int8_axis, decided, float>, std::tuple<int8_block<128>, nearest, bfloat16>,
                                     std::tuple<int8_block<64>, stochastic, float16>, std::tuple<int8_tensor, nearest, bfloat16>,
+                                    std::tuple<fp8_tensor, nearest, bfloat16>, std::tuple<fp8_block<64>, stochastic, float>,
                                     std::tuple<fp16, nearest, float>>;
 TYPED_TEST_SUITE(LayoutKernels, compositions);
 

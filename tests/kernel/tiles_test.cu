@@ -6,6 +6,8 @@
 #include <halfstep/core/float16.hpp>
 #include <halfstep/core/float8.hpp>
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -27,6 +29,7 @@ using compositions =
                    std::tuple<int8_block<64>, stochastic, bfloat16>, std::tuple<int8_block<128>, decided, float>,
                    std::tuple<int8_block<32>, nearest, float8_e5m2>, std::tuple<int8_tensor, nearest, bfloat16>,
                    std::tuple<int8_tensor, stochastic, float16>, std::tuple<int8_tensor, decided, float>,
+                   std::tuple<fp8_tensor, nearest, bfloat16>, std::tuple<fp8_block<32>, stochastic, float>,
                    std::tuple<fp16, nearest, bfloat16>, std::tuple<fp16, stochastic, float>, std::tuple<fp16, decided, double>>;
 TYPED_TEST_SUITE(LayoutTiles, compositions);
 

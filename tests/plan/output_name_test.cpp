@@ -37,6 +37,7 @@ TEST(OutputName, TellsSearchFormatAndBlockSizeOtherwise) {
   };
   EXPECT_EQ(name(block, code_search::simple), "a.b_simple_int8_bs64.safetensors");
   EXPECT_EQ(name(block, code_search::learned), "a.b_learned_int8_bs64.safetensors");
+  EXPECT_EQ(name({.format = scheme::fp8_tensor}, code_search::learned), "a.b_learned_fp8_bs128.safetensors");
   EXPECT_EQ(name({.format = scheme::fp16}, code_search::simple), "a.b_simple_fp16_bs128.safetensors");
 }
 

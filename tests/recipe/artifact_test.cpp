@@ -41,6 +41,13 @@ TEST(Artifact, WritesScalesOfRowsAsAVectorForTheFork) {
             "p.weight I8 [5,7]; p.weight_scale F32 [5]; p.comfy_quant U8 [27]; ");
 }
 
+TEST(Artifact, WritesFp8CodesWithOneScaleOrOneABlock) {
+  EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, {.format = scheme::fp8_tensor}, marker_style::comfyui)),
+            "p.weight F8_E4M3 [5,7]; p.weight_scale F32 []; p.comfy_quant U8 [27]; ");
+  EXPECT_EQ(in_words(artifacts_of("p", {256, 384}, {.format = scheme::fp8_block}, marker_style::none)),
+            "p.weight F8_E4M3 [256,384]; p.scale_weight F32 [2,3]; ");
+}
+
 TEST(Artifact, WritesATensorsScaleAsAScalarUnlessAskedNotTo) {
   recipe const r{.format = scheme::int8_tensor};
   EXPECT_EQ(in_words(artifacts_of("p", {5, 7}, r, marker_style::comfyui)),

@@ -23,6 +23,9 @@ TEST(ComfyQuant, KnowsWhoLoadsWhat) {
   EXPECT_EQ(loader_of(axis, marker_style::fork), loader::fork);
   EXPECT_EQ(loader_of(axis, marker_style::none), loader::engine);
   EXPECT_EQ(loader_of(half, marker_style::none), loader::any);
+  EXPECT_EQ(loader_of({.format = scheme::fp8_tensor}, marker_style::comfyui), loader::stock_comfyui);
+  EXPECT_EQ(loader_of({.format = scheme::fp8_block}, marker_style::comfyui), loader::fp8_fork);
+  EXPECT_EQ(loader_of({.format = scheme::fp8_block}, marker_style::none), loader::engine);
 }
 
 TEST(ComfyQuant, GivesEveryLayerItsMarkersObjectInTheMetadata) {

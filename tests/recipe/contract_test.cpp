@@ -85,9 +85,11 @@ recipe const axis{.format = scheme::int8_axis};
 recipe const rotated{.format = scheme::int8_axis, .rotation_group = 256};
 recipe const tensor{.format = scheme::int8_tensor};
 recipe const half{.format = scheme::fp16};
+recipe const fp8{.format = scheme::fp8_tensor};
+recipe const fp8_block{.format = scheme::fp8_block, .block_size = 64};
 
 TEST(Contract, AcceptsWhatEveryRecipeWrites) {
-  for (auto const& how : {block, axis, rotated, tensor, half})
+  for (auto const& how : {block, axis, rotated, tensor, half, fp8, fp8_block})
     for (auto const style : {marker_style::none, marker_style::comfyui, marker_style::fork}) {
       sound_file const f(how, style);
       EXPECT_NO_THROW(f.bytes.check(f.expected)) << to_string(how);
@@ -153,6 +155,29 @@ TEST(Contract, RefusesMoreThanOneScaleForATensor) {
   sound_file f(tensor);
   f.bytes.set_scales("p.weight_scale", {256, 1});
   f.expect_fault("has the shape [256, 1], not []");
+}
+
+TEST(Contract, RefusesFp8WithScalesThatItsLoaderDoesNotTake) {
+  for (auto const& shape : {std::vector<std::uint64_t>{256, 1}, {256}, {4, 8}}) {
+    sound_file f(fp8);
+    f.bytes.set_scales("p.weight_scale", shape);
+    f.expect_fault("not []");
+  }
+  sound_file blocks(fp8_block);
+  blocks.bytes.set_marker("p", R"({"format": "float8_e4m3fn"})");
+  blocks.expect_fault("one scale a tensor is wanted, and `p.weight_scale` has the shape [4, 8]");
+  sound_file rows(fp8);
+  rows.bytes.set_marker("p", R"({"format": "float8_e4m3fn", "per_row": true})");
+  rows.expect_fault("one scale a tensor is wanted of float8_e4m3fn, not one a row");
+}
+
+TEST(Contract, RefusesAMarkerOfAFormatWithOtherCodes) {
+  sound_file f(fp8);
+  f.bytes.set_marker("p", R"({"format": "int8_tensorwise"})");
+  f.expect_fault("its marker names the format int8_tensorwise, but its codes are F8_E4M3");
+  sound_file g(fp8);
+  g.bytes.set("p.weight", dtype::i8, {256, 512});
+  g.expect_fault("`p.weight` is I8, not F8_E4M3");
 }
 
 TEST(Contract, RefusesAMarkerThatDisagreesWithTheShapes) {

@@ -15,6 +15,12 @@ TEST(Marker, NamesTheBlockSize) {
             R"({"format": "int8_blockwise", "group_size": 64})");
 }
 
+TEST(Marker, NamesFp8AsTorchDoes) {
+  EXPECT_EQ(marker_text({.format = scheme::fp8_tensor}, marker_style::comfyui), R"({"format": "float8_e4m3fn"})");
+  EXPECT_EQ(marker_text({.format = scheme::fp8_block, .block_size = 64}, marker_style::comfyui),
+            R"({"format": "float8_e4m3fn_blockwise", "group_size": 64})");
+}
+
 TEST(Marker, CallsAxisScalesTensorwisePerRowForStockComfyui) {
   EXPECT_EQ(marker_text({.format = scheme::int8_axis}, marker_style::comfyui),
             R"({"format": "int8_tensorwise", "per_row": true})");

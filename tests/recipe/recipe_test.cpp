@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -18,6 +20,10 @@ TEST(Recipe, CallsASchemeAsItsLayoutCallsItself) {
   EXPECT_EQ(name_of(scheme::int8_axis), halfstep::int8_axis::name);
   EXPECT_EQ(name_of(scheme::int8_tensor), halfstep::int8_tensor::name);
   EXPECT_EQ(name_of(scheme::fp16), halfstep::fp16::name);
+  EXPECT_EQ(name_of(scheme::fp8_tensor), halfstep::fp8_tensor::name);
+  EXPECT_EQ(name_of(scheme::fp8_block), halfstep::fp8_block<64>::name);
+  for (std::size_t i = 0; i < halfstep::scheme_table.size(); ++i)
+    EXPECT_EQ(halfstep::scheme_table[i].format, static_cast<scheme>(i)) << halfstep::scheme_table[i].name;
 }
 
 TEST(Recipe, SaysInWordsWhatItDoes) {
@@ -30,6 +36,8 @@ TEST(Recipe, SaysInWordsWhatItDoes) {
 
 TEST(Recipe, ComparesTheBlockSizeOfBlocksOnly) {
   EXPECT_NE((recipe{.block_size = 64}), (recipe{.block_size = 128}));
+  EXPECT_NE((recipe{.format = scheme::fp8_block, .block_size = 64}), (recipe{.format = scheme::fp8_block}));
+  EXPECT_EQ((recipe{.format = scheme::fp8_tensor, .block_size = 64}), (recipe{.format = scheme::fp8_tensor}));
   EXPECT_EQ((recipe{.format = scheme::int8_axis, .block_size = 64}), (recipe{.format = scheme::int8_axis, .block_size = 128}));
   EXPECT_NE((recipe{.format = scheme::int8_axis, .rotation_group = 64}), (recipe{.format = scheme::int8_axis}));
 }
@@ -51,6 +59,8 @@ TEST(Recipe, RotatesPowersOfFourOnly) {
 
 TEST(Recipe, SaysWhyItCannotStoreAShape) {
   EXPECT_EQ(obstacle(recipe{}, {3072, 3072}), "");
+  EXPECT_EQ(obstacle(recipe{.format = scheme::fp8_block}, {3072, 64}), "[3072, 64] is not divisible by blocks of 128");
+  EXPECT_EQ(obstacle(recipe{.format = scheme::fp8_tensor}, {3072, 65}), "");
   EXPECT_EQ(obstacle(recipe{}, {3072, 64}), "[3072, 64] is not divisible by blocks of 128");
   EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis}, {3, 5}), "");
   EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis, .rotation_group = 16}, {3, 24}),

@@ -232,6 +232,58 @@ templates() {
   template --fp16 --fallback int8 --exclude-layers attn
   template --comfy_quant --custom-layers 'mlp|embed' --custom-type fp16 --full_precision_matrix_mult
   template --scaling_mode axis --convrot --convrot-group-size 64 --preset none
+  template --fp8 --scaling_mode tensor --comfy_quant
+  template --comfy_quant --custom-layers mlp --custom-type fp8
+}
+
+fp8() {
+  converts "--fp8" "${usual[@]}" --fp8 --scaling_mode tensor --comfy_quant
+  check "--fp8: E4M3 codes" test "$(dtype_of out/a blocks.0.attn.weight)" = F8_E4M3
+  check "--fp8: the marker" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "float8_e4m3fn"}'
+  check "--fp8 --scaling_mode tensor loads in stock ComfyUI" grep -q 'loads in stock ComfyUI' stderr
+  rm -f out/*
+  converts "--fp8 in blocks" "${usual[@]}" --fp8 --block_size 64 --comfy_quant
+  check "--fp8: blocks" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "float8_e4m3fn_blockwise", "group_size": 64}'
+  check "--fp8 in blocks names who loads it" grep -q 'not in stock ComfyUI' stderr
+  rm -f out/*
+  converts "--recipe comfyui --fp8" "${usual[@]}" --recipe comfyui --fp8
+  check "--recipe comfyui --fp8 has one scale a tensor" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "float8_e4m3fn"}'
+  rm -f out/*
+  converts "--fp8 without markers" "${usual[@]}" --fp8 --scaling_mode tensor
+  check "--fp8 without markers: the older name" test "$(dtype_of out/a blocks.0.attn.scale_weight)" = F32
+  rm -f out/*
+  local name
+  for name in coordinate adamw quip; do
+    converts "--fp8 --optimizer $name" "${usual[@]}" --fp8 --scaling_mode tensor --force --optimizer $name --num_iter 5 --min_k 8
+  done
+  converts "--fp8 --scale_optimization mse" "${usual[@]}" --fp8 --force --scale_optimization mse
+  rm -f out/*
+  converts "--custom-type fp8" "${usual[@]}" --scaling_mode axis --comfy_quant --custom-layers mlp --custom-type fp8
+  check "--custom-type fp8 beside axis scaling has one scale a tensor" \
+    test "$(bytes_of out/a blocks.1.mlp.comfy_quant)" = '{"format": "float8_e4m3fn"}'
+  rm -f out/*
+  converts "--fallback fp8" "${usual[@]}" --comfy_quant --exclude-layers attn --fallback fp8
+  check "--fallback fp8" test "$(dtype_of out/a blocks.0.attn.weight)" = F8_E4M3
+  rm -f out/*
+  converts "--fp8, no output path" -i in.safetensors --fp8 --simple
+  check "the derived name of --fp8" test -f in_simple_fp8_bs128.safetensors
+  rm -f in_*.safetensors
+  echo '{"attn": {"format": "float8_e4m3fn"}, "mlp": {"format": "float8_e4m3fn_blockwise", "block_size": 64}}' >layers.json
+  converts "--layer-config with FP8" "${usual[@]}" --comfy_quant --layer-config layers.json
+  check "--layer-config: float8_e4m3fn" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "float8_e4m3fn"}'
+  check "--layer-config: float8_e4m3fn_blockwise" test "$(bytes_of out/a blocks.1.mlp.comfy_quant)" = \
+    '{"format": "float8_e4m3fn_blockwise", "group_size": 64}'
+  rm -f out/*
+  echo '{"attn": {"format": "float8_e4m3fn", "scaling_mode": "axis"}}' >layers.json
+  refuses 2 "--layer-config with FP8 and a scale a row" "${usual[@]}" --comfy_quant --layer-config layers.json
+  refuses 2 "--fp8 --int8" "${usual[@]}" --fp8 --int8
+  refuses 2 "--fp8 --fp16" "${usual[@]}" --fp8 --fp16
+  refuses 2 "--fp8 with a scale a row" "${usual[@]}" --fp8 --scaling_mode axis
+  says "--fp8 with a scale a row: what it takes" 'tensor or block'
+  refuses 2 "--fp8 --convrot" "${usual[@]}" --fp8 --convrot
+  refuses 2 "--fp8 --smoothquant" "${usual[@]}" --fp8 --smoothquant
+  refuses 2 "--fp8, transformed storage" "${usual[@]}" --fp8 --optimizer quip --quip-store-transformed
+  refuses 2 "--custom-type fp8 with a scale a row" "${usual[@]}" --custom-layers attn --custom-type fp8 --custom-scaling-mode axis
 }
 
 unbuilt() {  # FLAG [VALUE]
@@ -240,13 +292,11 @@ unbuilt() {  # FLAG [VALUE]
 }
 unbuilt_flags() {
   local flag
-  for flag in --fp8 --requantize --resume --streaming --streaming-aggressive \
+  for flag in --requantize --resume --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy; do
     unbuilt $flag
   done
   unbuilt --max-shard-size 1GB
-  unbuilt --custom-type fp8 --custom-layers attn
-  unbuilt --fallback fp8
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --device cuda
@@ -359,6 +409,7 @@ contradictions
 per_layer
 layer_config
 templates
+fp8
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

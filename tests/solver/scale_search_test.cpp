@@ -67,7 +67,7 @@ class ScaleSearch : public testing::Test {
     scales s;
     s.fitted.assign(groups.data(), groups.data() + groups.extents().count());
     s.searched = s.fitted;
-    scale_search<127> const searching(how);
+    scale_search<halfstep::symmetric_grid<127>> const searching(how);
     searching(ex, w, geometry_of<Layout>(w.extents()), weights, host_view<float>(s.searched.data(), groups.extents()));
     return s;
   }
@@ -158,7 +158,7 @@ TEST(ScaleSearchMse, BeatsEveryScaleOfItsCoarseWalkOnTinyGroups) {
     auto const q = halfstep::quantizer<halfstep::int8_axis>()(serial{}, view);
     auto const fitted = static_cast<double>(q.groups().data()[0]);
     auto searched = q.groups().data()[0];
-    scale_search<127> const searching(scale_criterion::mse);
+    scale_search<halfstep::symmetric_grid<127>> const searching(scale_criterion::mse);
     searching(serial{}, view, geometry_of<halfstep::int8_axis>(e), flat, host_view<float>(&searched, {1, 1}));
     double const found = loss_of<halfstep::int8_axis>(view, flat, 0, static_cast<double>(searched));
     for (int i = 0; i < 30; ++i)
@@ -173,7 +173,7 @@ TEST(ScaleSearchMse, LetsColumnsThatCountLittleClip) {
   std::vector<float> weights(512, 1.0f);
   weights[100] = 1e-6f;
   float scale = 3.0f / 127.0f;
-  scale_search<127> const searching(scale_criterion::mse);
+  scale_search<halfstep::symmetric_grid<127>> const searching(scale_criterion::mse);
   searching(serial{}, w.view(e), geometry_of<halfstep::int8_axis>(e), weights, host_view<float>(&scale, {1, 1}));
   EXPECT_LT(scale, 0.5f * 3.0f / 127.0f);
 }
@@ -183,7 +183,7 @@ TEST(ScaleSearchChecks, ShapesAndTheNumberOfWeights) {
   auto const w = noise(e);
   host_buffer<float> const scales(4);
   std::vector<float> const few(7, 1.0f);
-  scale_search<127> const searching(scale_criterion::bounded);
+  scale_search<halfstep::symmetric_grid<127>> const searching(scale_criterion::bounded);
   EXPECT_THROW(searching(serial{}, w.view(e), geometry_of<halfstep::int8_axis>(e), few, scales.view({4, 1})),
                halfstep::shape_error);
   EXPECT_THROW(searching(serial{}, w.view(e), geometry_of<halfstep::int8_axis>({4, 9}), few, scales.view({4, 1})),

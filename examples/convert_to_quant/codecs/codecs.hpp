@@ -11,6 +11,8 @@ std::vector<halfstep::codec> int8_block_codecs();
 std::vector<halfstep::codec> int8_axis_codecs();
 std::vector<halfstep::codec> int8_tensor_codecs();
 std::vector<halfstep::codec> fp16_codecs();
+std::vector<halfstep::codec> fp8_tensor_codecs();
+std::vector<halfstep::codec> fp8_block_codecs();
 
 /// Returns every composition this program was built with.
 inline halfstep::codec_table all_codecs() {
@@ -19,6 +21,8 @@ inline halfstep::codec_table all_codecs() {
   table.add(int8_axis_codecs());
   table.add(int8_tensor_codecs());
   table.add(fp16_codecs());
+  table.add(fp8_tensor_codecs());
+  table.add(fp8_block_codecs());
   return table;
 }
 

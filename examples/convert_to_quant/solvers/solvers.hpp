@@ -8,7 +8,7 @@
 
 namespace convert_to_quant {
 
-halfstep::grid_stages int8_stages();
+std::vector<halfstep::grid_stages> stages_of_grids();
 std::vector<halfstep::solver_stage> coordinate_solvers();
 std::vector<halfstep::solver_stage> gradient_solvers();
 std::vector<halfstep::solver_stage> feedback_solvers();
@@ -18,7 +18,7 @@ inline halfstep::stage_table all_stages() {
   auto solvers = coordinate_solvers();
   for (auto const& row : gradient_solvers()) solvers.push_back(row);
   for (auto const& row : feedback_solvers()) solvers.push_back(row);
-  return {int8_stages(), std::move(solvers)};
+  return {stages_of_grids(), std::move(solvers)};
 }
 
 }  // namespace convert_to_quant

@@ -137,7 +137,7 @@ class file_conversion {
                   : t.what == action::correct ? "biases corrected"
                                               : "tensors left out"];
     for (auto const& layer : r.layers) {
-      if (layer.how.format != scheme::fp16 || layer.error.clipped == 0) continue;
+      if (has_scales(layer.how.format) || layer.error.clipped == 0) continue;
       r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
                            "' exceed FP16 and became infinite: keep it with --exclude-layers");
       if (options_.layers.strict == strictness::refuse) throw value_error("--strict: " + r.warnings.back());

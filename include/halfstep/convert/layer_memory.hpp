@@ -1,7 +1,7 @@
 // What the work on one layer leaves to the next.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 
 #include <halfstep/convert/shared_hessian.hpp>
 #include <halfstep/core/buffer.hpp>
@@ -11,16 +11,19 @@ namespace halfstep {
 /// What one layer after the other works in: memory that grows to the largest and stays, and the Hessian of the last inputs.
 struct layer_memory {
   host_buffer<float> weight;
-  host_buffer<std::int8_t> codes;
+  host_buffer<std::byte> codes;
   host_buffer<float> scales;
   shared_hessian shared;
 
-  void grow(index_t elements, index_t groups) {
+  /// Makes room for so many elements, their codes and their groups; the contents are gone.
+  void grow(index_t elements, index_t code_bytes, index_t groups) {
     if (weight.size() < elements) {
       weight = {};
-      codes = {};
       weight = host_buffer<float>(elements);
-      codes = host_buffer<std::int8_t>(elements);
+    }
+    if (codes.size() < elements * code_bytes) {
+      codes = {};
+      codes = host_buffer<std::byte>(elements * code_bytes);
     }
     if (scales.size() < groups) scales = host_buffer<float>(groups);
   }

@@ -44,7 +44,7 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
   if (wanted.target.scales == scale_choice::mse && !known.any())
     p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
   bool const has_codes = std::any_of(p.tensors.begin(), p.tensors.end(),
-                                     [](auto const& t) { return t.what == action::quantize && t.how.format != scheme::fp16; });
+                                     [](auto const& t) { return t.what == action::quantize && has_scales(t.how.format); });
   if (!known.any() || !has_codes) return p;
   std::vector<std::string> layers;
   for (auto const& t : p.tensors) {
@@ -68,7 +68,7 @@ namespace detail {
 inline void describe_directions(calibration_files const& known, lora_directions const& lora, plan& p) {
   std::size_t informed = 0;
   for (auto const& t : p.tensors) {
-    if (t.what != action::quantize || t.how.format == scheme::fp16 || stage_of(t.how.solver) != solver_kind::gptq) continue;
+    if (t.what != action::quantize || !has_scales(t.how.format) || stage_of(t.how.solver) != solver_kind::gptq) continue;
     auto const layer = layer_of(t.input.name);
     informed += lora.has(layer) && !known.hessian_owner(layer) ? 1 : 0;
   }

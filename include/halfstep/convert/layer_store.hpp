@@ -34,10 +34,10 @@ class layer_store {
   /// stored transformed. Throws value_error where a static scale is planned and none is given, and io_error.
   void operator()(layer_memory const& memory, std::optional<float> input_scale, std::vector<double> const& shift,
                   two_sided_hadamard const* basis) {
-    std::span<std::int8_t const> const codes(memory.codes.data(), static_cast<std::size_t>(job_.extents().count()));
+    std::span<std::byte const> const codes(memory.codes.data(), static_cast<std::size_t>(job_.codes().bytes()));
     std::span<float const> const scales(memory.scales.data(),
                                         static_cast<std::size_t>(job_.codec().groups(job_.extents()).count()));
-    output_.write(job_.codes(), 0, std::as_bytes(codes));
+    output_.write(job_.codes(), 0, codes);
     output_.write(*job_.scales(), 0, std::as_bytes(scales));
     auto const [low, high] = std::minmax_element(scales.begin(), scales.end());
     job_.result(0).scale_min = *low;
@@ -67,7 +67,9 @@ class layer_store {
 
   void store_input_scale(artifact const& part, std::optional<float> scale) {
     if (!scale) throw value_error("no static activation scale is known for '" + job_.found().layer + "'");
-    store_value(part, *scale);
+    // The scale that is known puts the largest magnitude on INT8's last code.
+    bool const is_fp8 = facts_of(job_.tensor().how.format).grid == grid_kind::e4m3;
+    store_value(part, is_fp8 ? static_cast<float>(static_cast<double>(*scale) * 127.0 / 448.0) : *scale);
   }
 
   void store_bias(artifact const& part, std::vector<double> const& shift) {

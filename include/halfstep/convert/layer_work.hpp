@@ -34,7 +34,6 @@
 #include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/kernel/column_energy.hpp>
 #include <halfstep/kernel/column_max.hpp>
-#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -54,7 +53,7 @@ class layer_work {
   layer_work(any_host const& team, quantize_job& job, refinement const& how, safetensors::reader const& input,
              safetensors::writer& output, observer const& watcher, workspace_pool& pool, layer_memory& memory)
       : team_(team), job_(job), how_(how), input_(input), output_(output), watcher_(watcher), pool_(pool), memory_(memory) {
-    memory_.grow(job.extents().count(), groups().count());
+    memory_.grow(job.extents().count(), bits_of(job.codec().code_type) / 8, groups().count());
   }
 
   /// Does all of it. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
@@ -80,13 +79,11 @@ class layer_work {
 
  private:
   recipe const& recipe_of_job() const { return job_.tensor().how; }
+  grid_kind grid() const { return facts_of(recipe_of_job().format).grid; }
   extents2 groups() const { return job_.codec().groups(job_.extents()); }
   host_view<float const> weight() const { return {memory_.weight.data(), job_.extents()}; }
   layer_matrices matrices() const {
-    return {weight(),
-            {memory_.codes.data(), job_.extents()},
-            {memory_.scales.data(), groups()},
-            job_.codec().geometry(job_.extents())};
+    return {weight(), memory_.codes.data(), {memory_.scales.data(), groups()}, job_.codec().geometry(job_.extents())};
   }
 
   void require_going() const {
@@ -114,6 +111,10 @@ class layer_work {
   }
 
   std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(memory_.scales.data()) + job_.group_offset(row); }
+
+  std::byte* codes_at(index_t row) const {
+    return memory_.codes.data() + row * job_.extents().columns * (bits_of(job_.codec().code_type) / 8);
+  }
 
   /// Reads the weight, widened, merged with adapters, and rotated unless it is smoothed before.
   void load() {
@@ -198,7 +199,7 @@ class layer_work {
     std::vector<float> const weights = mse && known ? input_weights()
                                        : mse        ? std::vector<float>(static_cast<std::size_t>(job_.extents().columns), 1.0f)
                                                     : column_energy(team_, weight());
-    how_.stages.grid().search_scales(team_, matrices(), weights, mse ? scale_criterion::mse : scale_criterion::bounded);
+    how_.stages.grid(grid()).search_scales(team_, matrices(), weights, mse ? scale_criterion::mse : scale_criterion::bounded);
     add_method(mse && known ? "scales weighted by the inputs" : mse ? "scales of least squares" : "bounded scales");
   }
 
@@ -222,20 +223,19 @@ class layer_work {
 
   void encode() {
     for_each_tile([&](index_t first, index_t rows) {
-      job_.codec().from_f32.encode(rows_of(first, rows), groups_at(first), job_.key(),
-                                   memory_.codes.data() + first * job_.extents().columns);
+      job_.codec().from_f32.encode(rows_of(first, rows), groups_at(first), job_.key(), codes_at(first));
     });
   }
 
   void solve() {
     auto const wanted = recipe_of_job().solver;
-    if (wanted == solver_kind::none || (wanted == solver_kind::automatic && !how_.stages.has(solver_kind::gptq))) return;
+    if (wanted == solver_kind::none || (wanted == solver_kind::automatic && !how_.stages.has(solver_kind::gptq, grid()))) return;
     stage_context context{team_, how_.options, philox(job_.key()), [this](int, double) {
                             require_going();
                             return true;
                           }};
     if (stage_of(wanted) != solver_kind::gptq) {
-      job_.found().solved = how_.stages.at(wanted).refine(matrices(), context);
+      job_.found().solved = how_.stages.at(wanted, grid()).refine(matrices(), context);
       add_method(std::string(name_of(wanted)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
       return;
     }
@@ -261,7 +261,7 @@ class layer_work {
       if (wanted != solver_kind::automatic) add_method("no " + std::string(name_of(wanted)) + ": its inputs are not known");
       return;
     }
-    job_.found().solved = how_.stages.at(solver_kind::gptq).refine(matrices(), context);
+    job_.found().solved = how_.stages.at(solver_kind::gptq, grid()).refine(matrices(), context);
     is_fed_back_ = context.factor != nullptr;
     add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)) +
                (directions ? " on a LoRA's directions" : ""));
@@ -274,11 +274,12 @@ class layer_work {
     auto const& tensor = job_.tensor();
     if (basis_ || !inputs_ || inputs_->channel_mean.empty()) return;
     if (tensor.added.bias) {
-      shift_ = how_.stages.grid().residual_mean(team_, matrices(), inputs_->channel_mean);
+      shift_ = how_.stages.grid(grid()).residual_mean(team_, matrices(), inputs_->channel_mean);
       job_.found().bias = bias_state::corrected;
     } else if (job_.found().bias == bias_state::none && recipe_of_job().scales != scale_choice::absmax &&
                recipe_of_job().rounding == rounding_kind::nearest && !is_fed_back_) {
-      if (how_.stages.grid().flip_means(team_, matrices(), inputs_->channel_mean).moved > 0) add_method("mean kept by flips");
+      if (how_.stages.grid(grid()).flip_means(team_, matrices(), inputs_->channel_mean).moved > 0)
+        add_method("mean kept by flips");
     }
   }
 
@@ -287,14 +288,13 @@ class layer_work {
     std::mutex guard;
     for_each_tile([&](index_t first, index_t rows) {
       auto const part = rows_of(first, rows);
-      auto const* const q = memory_.codes.data() + first * e.columns;
+      auto const* const q = codes_at(first);
       job_.codec().from_f32.measure(part, groups_at(first), q, job_.error().data() + first / residual_tile_rows);
       auto const lease = pool_.take();
       host_view<float> const decoded((*lease).rows(part.extents.count()).data(), part.extents);
       job_.codec().decode(q, groups_at(first), part.extents, decoded.data());
-      host_view<float const> const scales(reinterpret_cast<float const*>(groups_at(first)), job_.codec().groups(part.extents));
-      auto const bins = error_histogram(serial{}, host_view<float const>(static_cast<float const*>(part.data), part.extents),
-                                        host_view<float const>(decoded), scales, job_.codec().geometry(part.extents));
+      auto const bins =
+          job_.codec().histogram(static_cast<float const*>(part.data), decoded.data(), groups_at(first), part.extents);
       std::scoped_lock const lock(guard);
       for (std::size_t i = 0; i < bins.size(); ++i) job_.found().error_steps[i] += bins[i];
     });
@@ -302,13 +302,12 @@ class layer_work {
     if (!inputs_ || !inputs_->rows) return;
     host_buffer<float> const decoded(e.count());
     for_each_tile([&](index_t first, index_t rows) {
-      job_.codec().decode(memory_.codes.data() + first * e.columns, groups_at(first), {rows, e.columns},
-                          decoded.data() + first * e.columns);
+      job_.codec().decode(codes_at(first), groups_at(first), {rows, e.columns}, decoded.data() + first * e.columns);
     });
     std::vector<float> const shift(shift_.begin(), shift_.end());
     auto const errors = output_error(team_, weight(), decoded.view(e), shift, *inputs_->rows);
     job_.found().output_error = errors.weights;
-    job_.found().output_error_8bit = errors.activations;
+    if (grid() == grid_kind::int8) job_.found().output_error_8bit = errors.activations;  // loaders run others in FP8
   }
 
   /// Measures a transformed layer in its own basis; W' in memory becomes W again. Corrects the bias on the way.
@@ -318,13 +317,12 @@ class layer_work {
       for (index_t row = first; row < first + rows; row += residual_tile_rows) {
         auto const count = static_cast<std::size_t>(std::min(residual_tile_rows, e.rows - row) * e.columns);
         job_.digests()[static_cast<std::size_t>(row / residual_tile_rows)] =
-            detail::digest(std::as_bytes(std::span(memory_.codes.data() + row * e.columns, count)));
+            detail::digest(std::span<std::byte const>(codes_at(row), count));
       }
     });
     host_buffer<float> const decoded(e.count());
     for_each_tile([&](index_t first, index_t rows) {
-      job_.codec().decode(memory_.codes.data() + first * e.columns, groups_at(first), {rows, e.columns},
-                          decoded.data() + first * e.columns);
+      job_.codec().decode(codes_at(first), groups_at(first), {rows, e.columns}, decoded.data() + first * e.columns);
     });
     job_.digests().back() =
         detail::digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));

@@ -18,7 +18,6 @@
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
-#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -98,9 +97,7 @@ class piece_worker {
         widen(serial{}, host_view<Source const>(static_cast<Source const*>(rows.data), e), exact.view(e));
       });
       job_.codec().decode(codes.data(), groups.data(), e, decoded.data());
-      host_view<float const> const scales(reinterpret_cast<float const*>(groups.data()), job_.codec().groups(e));
-      bins = error_histogram(serial{}, host_view<float const>(exact.view(e)), host_view<float const>(decoded.view(e)), scales,
-                             job_.codec().geometry(e));
+      bins = job_.codec().histogram(exact.data(), decoded.data(), groups.data(), e);
     });
     return bins;
   }

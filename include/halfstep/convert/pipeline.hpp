@@ -113,9 +113,9 @@ class conversion {
 
   /// Whether a layer is held in memory as a whole.
   bool is_whole(planned_tensor const& t) const {
-    if (t.how.format == scheme::fp16) return false;
+    if (!has_scales(t.how.format)) return false;
     bool const is_solved = t.how.solver != solver_kind::none && t.how.solver != solver_kind::automatic;
-    if (is_solved) static_cast<void>(better_.stages.at(stage_of(t.how.solver)));
+    if (is_solved) static_cast<void>(better_.stages.at(stage_of(t.how.solver), facts_of(t.how.format).grid));
     return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != scale_choice::absmax ||
            (better_.inputs != nullptr && better_.inputs->any()) ||
            (better_.directions != nullptr && t.how.solver == solver_kind::automatic);

@@ -15,13 +15,13 @@
 
 namespace halfstep {
 
-/// Weights by |x - y| / scale in bins of 0.05; the last bin takes everything beyond.
+/// Weights by |x - y| / step in bins of 0.05; the last bin takes everything beyond.
 using error_bins = std::array<index_t, 20>;
 
-/// Returns how many elements of `weight` [M, N] lie how far from those of `decoded`, in units of their group's scale.
+/// Returns how many elements of `weight` [M, N] lie how far from those of `decoded`, in steps of `Grid` where they lie.
 ///
 /// scales as `geometry` says; both belong to `weight`, which may be whole rows of groups of a larger matrix. Throws shape_error.
-template <host_executor Executor>
+template <class Grid, host_executor Executor>
 error_bins error_histogram(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
                            host_view<float const> scales, group_geometry const& geometry) {
   extents2 const e = weight.extents();
@@ -34,8 +34,9 @@ error_bins error_histogram(Executor const& ex, host_view<float const> weight, ho
     error_bins& bins = partial[static_cast<std::size_t>(tile)];
     for (index_t row = tiles.first(tile); row < tiles.first(tile) + tiles.rows(tile); ++row)
       for (index_t first = 0; first < e.columns; first += geometry.columns) {
-        float const to_bins = 20.0f / scales.data()[geometry.group_of(row, first)];
+        auto const step = Grid::unpack(scales.data()[geometry.group_of(row, first)]);
         for (index_t k = first; k < first + geometry.columns; ++k) {
+          float const to_bins = 20.0f / Grid::spacing(weight(row, k), step);
           float const bin = std::fabs(weight(row, k) - decoded(row, k)) * to_bins;
           ++bins[static_cast<std::size_t>(bin < 19.0f ? static_cast<std::int32_t>(bin) : 19)];
         }

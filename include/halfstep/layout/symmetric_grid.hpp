@@ -8,14 +8,9 @@
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/bracket.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/grid_step.hpp>
 
 namespace halfstep {
-
-/// A group's step, prepared once for all of its elements.
-struct grid_step {
-  float scale;
-  float reciprocal;  ///< 1 / scale, correctly rounded
-};
 
 /// The symmetric integer grid {-Limit, .., Limit} * scale.
 template <int Limit>
@@ -23,6 +18,7 @@ struct symmetric_grid {
   static_assert(0 < Limit && Limit <= 127, "halfstep: an INT8 grid has at most 127 steps on either side");
   using code_type = std::int8_t;
   using step_type = grid_step;
+  static constexpr float last = static_cast<float>(Limit);  ///< the largest number, in units of the scale
 
   HALFSTEP_HD static step_type unpack(float scale) { return {scale, 1.0f / scale}; }
 
@@ -57,6 +53,27 @@ struct symmetric_grid {
   HALFSTEP_HD static bool clips(float x, step_type s) { return std::fabs(x) > (static_cast<float>(Limit) + 0.5f) * s.scale; }
 
   HALFSTEP_HD static float decode(code_type code, step_type s) { return static_cast<float>(code) * s.scale; }
+
+  /// Returns the neighbouring code on the side of `direction`'s sign; the code itself at the end of the grid.
+  HALFSTEP_HD static code_type neighbour(code_type code, float direction) {
+    return clamp(direction > 0.0f ? code + 1 : code - 1);
+  }
+
+  /// Returns how far the neighbour on the side of `direction`'s sign is, the grid thought to go on behind its end.
+  HALFSTEP_HD static float gap(code_type, float, step_type s) { return s.scale; }
+
+  /// Returns how far the nearer of the two neighbours is.
+  HALFSTEP_HD static float least_gap(code_type, step_type s) { return s.scale; }
+
+  /// Returns the length of the step that `x` lies in.
+  HALFSTEP_HD static float spacing(float, step_type s) { return s.scale; }
+
+  /// Returns the number of the grid with scale 1 that is nearest to `quotient`, past its end too. Precondition: |quotient| <
+  /// 2^22.
+  HALFSTEP_HD static float nearest_number(float quotient) {
+    constexpr float magic = 12582912.0f;
+    return (quotient + magic) - magic;
+  }
 
  protected:
   /// Returns the scale that puts the largest magnitude on the last code, or `floor` where that is larger.

@@ -6,6 +6,8 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/group_rows.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -50,6 +52,16 @@ struct transpose_of<int8_block<Side>> {
 template <>
 struct transpose_of<int8_tensor> {
   using type = int8_tensor;
+};
+/// The same on the FP8 grid.
+template <int Side>
+struct transpose_of<fp8_block<Side>> {
+  using type = fp8_block<Side>;
+};
+/// The same on the FP8 grid.
+template <>
+struct transpose_of<fp8_tensor> {
+  using type = fp8_tensor;
 };
 /// There are no groups.
 template <>

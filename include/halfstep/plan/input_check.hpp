@@ -29,13 +29,16 @@ inline void require_consistent(recipe const& r, marker_style markers) {
     throw usage_error("--convrot needs --scaling_mode axis, not " + std::string(name_of(r.format)));
   if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
     throw usage_error("--convrot-group-size takes a power of four, such as 256, not " + std::to_string(r.rotation_group));
-  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format == scheme::fp16))
+  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || facts_of(r.format).grid != grid_kind::int8))
     throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
-                      std::string(r.rotation_group != 0 ? "--convrot" : "--fp16"));
+                      (r.rotation_group != 0 ? "--convrot" : "--" + std::string(facts_of(r.format).words)));
   if (r.basis == storage_basis::incoherent && markers == marker_style::comfyui)
     throw usage_error(
         "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
         "--comfy_target fork, or write no markers with --recipe engine");
+  if (r.smoothing && facts_of(r.format).grid != grid_kind::int8)
+    throw usage_error("--smoothquant stores factors beside INT8 codes alone: leave out --" +
+                      std::string(facts_of(r.format).words));
   if (r.smoothing && markers == marker_style::comfyui)
     throw usage_error(
         "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "

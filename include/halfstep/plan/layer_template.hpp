@@ -31,7 +31,7 @@ enum class matmul_mention : std::uint8_t { where_full, always };
 inline std::string entry_text(recipe const& r, matmul_mention mention) {
   std::string text = "{\"format\": \"" + std::string(name_of(r.format)) + "\"";
   if (r.format == scheme::fp16) return text + "}";
-  if (r.format == scheme::int8_block) text += ", \"block_size\": " + std::to_string(r.block_size);
+  if (has_blocks(r.format)) text += ", \"block_size\": " + std::to_string(r.block_size);
   if (r.rotation_group != 0)
     text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
   else if (r.format == scheme::int8_axis)

@@ -24,9 +24,11 @@ namespace halfstep {
 
 /// What the entries of a layer configuration start from: they change what they name, and leave the rest.
 struct entry_bases {
-  recipe run = {};       ///< the recipe of the run
-  recipe codes = {};     ///< of its INT8 layers: the same, unless the run stores FP16
-  recipe searched = {};  ///< `codes` as they are where an entry says that it is not simple
+  recipe run = {};                                       ///< the recipe of the run
+  recipe codes = {};                                     ///< of its INT8 layers: the same where the run stores INT8
+  recipe searched = {};                                  ///< `codes` as they are where an entry says that it is not simple
+  recipe fp8 = {.format = scheme::fp8_tensor};           ///< of its FP8 layers
+  recipe fp8_searched = {.format = scheme::fp8_tensor};  ///< `fp8` where an entry says that it is not simple
 };
 
 /// The longest layer configuration that is read, in bytes.
@@ -48,17 +50,8 @@ struct any_json {
   void null() {}
 };
 
-/// A format that an entry can name.
-struct format_word {
-  std::string_view word;
-  std::optional<scheme> format;  ///< none: the layer is kept
-};
-
-inline constexpr std::array<format_word, 5> format_words{{{name_of(scheme::int8_block), scheme::int8_block},
-                                                          {name_of(scheme::int8_axis), scheme::int8_axis},
-                                                          {name_of(scheme::int8_tensor), scheme::int8_tensor},
-                                                          {name_of(scheme::fp16), scheme::fp16},
-                                                          {"keep", std::nullopt}}};
+/// The word for layers that stay as they are, beside the names of formats.
+inline constexpr std::string_view keep_word = "keep";
 
 inline constexpr std::array<std::string_view, 8> entry_keys{
     "format", "block_size", "scaling_mode", "simple", "skip", "full_precision_matrix_mult", "convrot", "convrot_groupsize"};
@@ -89,8 +82,9 @@ class entry_reader {
     if (auto const simple = flag("simple")) {
       if (how.format == scheme::fp16 && *simple) fail("is simple, but FP16 has no scales to search");
       if (how.format != scheme::fp16) {
-        how.scales = *simple ? scale_choice::absmax : bases_.searched.scales;
-        how.solver = *simple ? solver_kind::none : bases_.searched.solver;
+        recipe const& searched = facts_of(how.format).grid == grid_kind::e4m3 ? bases_.fp8_searched : bases_.searched;
+        how.scales = *simple ? scale_choice::absmax : searched.scales;
+        how.solver = *simple ? solver_kind::none : searched.solver;
       }
     }
     if (auto const full = flag("full_precision_matrix_mult")) {
@@ -135,36 +129,49 @@ class entry_reader {
   }
 
   std::optional<scheme> format_of(std::string_view word) const {
-    auto const found = std::ranges::find(format_words, word, &format_word::word);
-    if (found != format_words.end()) return found->format;
-    std::array<std::string_view, format_words.size()> known{};
-    std::ranges::transform(format_words, known.begin(), &format_word::word);
+    if (word == keep_word) return std::nullopt;
+    auto const found = std::ranges::find(scheme_table, word, &scheme_facts::name);
+    if (found != scheme_table.end()) return found->format;
+    std::array<std::string_view, scheme_table.size() + 1> known{};
+    std::ranges::transform(scheme_table, known.begin(), &scheme_facts::name);
+    known.back() = keep_word;
     fail("has the unknown format " + safetensors::quoted(word) + "; known: " + listed(known));
   }
 
-  std::optional<scheme> scheme_of_mode() const {
+  /// Returns the format of `words`, such as "int8", whose scales `shared` names.
+  scheme scheme_with(std::string_view words, scaling shared) const {
+    for (auto const& row : scheme_table)
+      if (row.words == words && row.scales == shared) return row.format;
+    fail("has scaling_mode axis, which " + std::string(words) + " has not");
+  }
+
+  std::optional<scheme> scheme_of_mode(std::string_view words) const {
     auto const mode = text("scaling_mode");
     if (!mode) return std::nullopt;
-    if (*mode == "block") return scheme::int8_block;
-    if (*mode == "axis" || *mode == "row") return scheme::int8_axis;
-    if (*mode == "tensor") return scheme::int8_tensor;
+    if (*mode == "block") return scheme_with(words, scaling::block);
+    if (*mode == "axis" || *mode == "row") return scheme_with(words, scaling::row);
+    if (*mode == "tensor") return scheme_with(words, scaling::tensor);
     fail("has the unknown scaling_mode " + safetensors::quoted(*mode) + "; known: block, axis, tensor");
   }
 
   /// Returns the recipe with its format and block size, which alone means block scaling.
   recipe scaled(std::optional<scheme> const& format) const {
-    auto const mode = scheme_of_mode();
+    scheme const spoken_of = format && has_scales(*format) ? *format : bases_.run.format;
+    auto const words = facts_of(has_scales(spoken_of) ? spoken_of : bases_.codes.format).words;
+    auto const mode = scheme_of_mode(words);
     auto const side = number("block_size");
     if (format && mode && *format != *mode)
       fail("names the format " + std::string(name_of(*format)) + " and a scaling_mode that it does not have");
-    auto const wanted = format ? format : mode ? mode : side ? std::optional(scheme::int8_block) : std::nullopt;
-    recipe how = wanted && *wanted != scheme::fp16 ? bases_.codes : bases_.run;
+    auto const wanted = format ? format : mode ? mode : side ? std::optional(scheme_with(words, scaling::block)) : std::nullopt;
+    recipe how = !wanted || !has_scales(*wanted)             ? bases_.run
+                 : facts_of(*wanted).grid == grid_kind::e4m3 ? bases_.fp8
+                                                             : bases_.codes;
     if (wanted == scheme::fp16 && how.format != scheme::fp16)
       how = {.format = scheme::fp16, .block_size = how.block_size, .rounding = how.rounding};
     if (wanted) how.format = *wanted;
     if (how.format != scheme::int8_axis) how.rotation_group = 0;
     if (!side) return how;
-    if (how.format != scheme::int8_block) fail("has a block_size, but " + std::string(name_of(how.format)) + " has no blocks");
+    if (!has_blocks(how.format)) fail("has a block_size, but " + std::string(name_of(how.format)) + " has no blocks");
     constexpr std::array<std::int64_t, 5> sides{16, 32, 64, 128, 256};
     if (std::ranges::find(sides, *side) == sides.end())
       fail("has the block_size " + std::to_string(*side) + "; it takes a power of two from 16 to 256");
@@ -206,7 +213,8 @@ inline boost::json::value strict_json(std::string_view text) {
 /// Returns the configuration that `text`, the content of the file `origin`, spells:
 /// {"expression": {"format": "int8_axiswise", "convrot": true}, ..., "_default": {"format": "keep"}}.
 ///
-/// Keys of an entry: format (int8_blockwise, int8_axiswise, int8_tensorwise, fp16, keep), block_size, scaling_mode, simple, skip,
+/// Keys of an entry: format (int8_blockwise, int8_axiswise, int8_tensorwise, fp16, float8_e4m3fn,
+/// float8_e4m3fn_blockwise, keep), block_size, scaling_mode, simple, skip,
 /// full_precision_matrix_mult, convrot, convrot_groupsize. What an entry does not say it takes from `bases`. Names that begin
 /// with
 /// `_` are no expressions; of these only `_default` means something. Throws usage_error, naming file, entry and key, for anything

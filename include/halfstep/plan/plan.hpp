@@ -130,7 +130,7 @@ class planner {
     for (planned_tensor& t : plan_.tensors)
       if (t.what == action::keep && t.input.name.ends_with(".bias")) biases.emplace(t.input.name, &t);
     for (planned_tensor& t : plan_.tensors) {
-      if (t.what != action::quantize || t.how.format == scheme::fp16) continue;
+      if (t.what != action::quantize || !has_scales(t.how.format)) continue;
       std::string const layer(layer_of(t.input.name));
       auto const known = options_.inputs.find(layer);
       known_inputs const inputs = known == options_.inputs.end() ? known_inputs{} : known->second;

@@ -77,10 +77,10 @@ inline std::vector<std::uint64_t> scale_shape(recipe const& r, extents2 e, marke
   auto const rows = static_cast<std::uint64_t>(e.rows);
   auto const columns = static_cast<std::uint64_t>(e.columns);
   auto const side = static_cast<std::uint64_t>(r.block_size);
-  switch (r.format) {
-    case scheme::int8_block:
+  switch (facts_of(r.format).scales) {
+    case scaling::block:
       return {rows / side, columns / side};
-    case scheme::int8_axis:
+    case scaling::row:
       return style == marker_style::fork ? std::vector{rows} : std::vector{rows, std::uint64_t{1}};
     default:
       return lone_shape(lone);
@@ -99,9 +99,8 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
   extents2 const stored = stored_extents(r, e);
   auto const shape = std::vector{static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)};
   bool const older = style == marker_style::none;
-  std::vector<artifact> all{
-      {artifact_role::codes, {prefix + ".weight", r.format == scheme::fp16 ? dtype::f16 : dtype::i8, shape}}};
-  if (r.format != scheme::fp16) {
+  std::vector<artifact> all{{artifact_role::codes, {prefix + ".weight", facts_of(r.format).codes, shape}}};
+  if (has_scales(r.format)) {
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
     all.push_back({artifact_role::scales, {scales, dtype::f32, scale_shape(r, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,6 +19,7 @@
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/dequantize.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
@@ -57,6 +59,7 @@ struct codec {
   group_geometry (*geometry)(extents2);
   void (*fit)(value_range const* ranges, index_t count, void* groups);
   void (*decode)(void const* codes, void const* groups, extents2 piece, float* weight);
+  error_bins (*histogram)(float const* weight, float const* decoded, void const* groups, extents2 piece);
   codec_kernels from_f32;
   codec_kernels from_bf16;
   codec_kernels from_f16;
@@ -99,6 +102,18 @@ host_view<typename Layout::group_type const> typed_groups(void const* groups, ex
   return {static_cast<typename Layout::group_type const*>(groups), Layout::groups(piece)};
 }
 
+/// Returns the errors of a piece in steps; nothing for layouts whose steps have no `spacing`.
+template <class Layout>
+error_bins histogram_of(host_view<float const> weight, host_view<float const> decoded, void const* groups) {
+  if constexpr (requires(typename Layout::step_type s) {
+                  { Layout::spacing(0.0f, s) } -> std::same_as<float>;
+                })
+    return error_histogram<Layout>(serial{}, weight, decoded, typed_groups<Layout>(groups, weight.extents()),
+                                   geometry_of<Layout>(weight.extents()));
+  else
+    return {};
+}
+
 template <class Layout, class Rounding, class Source>
 constexpr codec_kernels kernels_of() {
   using code = typename Layout::code_type;
@@ -138,6 +153,9 @@ constexpr codec make_codec(scheme format, int block_size, rounding_kind rounding
           [](void const* codes, void const* groups, extents2 piece, float* weight) {
             dequantize<Layout>(serial{}, host_view<code const>{static_cast<code const*>(codes), piece},
                                detail::typed_groups<Layout>(groups, piece), host_view<float>{weight, piece});
+          },
+          [](float const* weight, float const* decoded, void const* groups, extents2 piece) {
+            return detail::histogram_of<Layout>({weight, piece}, {decoded, piece}, groups);
           },
           detail::kernels_of<Layout, Rounding, float>(),
           detail::kernels_of<Layout, Rounding, bfloat16>(),

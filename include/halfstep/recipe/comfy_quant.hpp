@@ -14,17 +14,17 @@
 namespace halfstep {
 
 /// Programs that load a file, from the most common to the most particular.
-enum class loader : std::uint8_t { any, stock_comfyui, fork, engine, quip_engine };
+enum class loader : std::uint8_t { any, stock_comfyui, fork, fp8_fork, engine, quip_engine };
 
 /// Returns which program loads a layer stored as `r` with keys in the given style.
 ///
-/// `any` for fp16, an ordinary tensor.
+/// `any` for formats without scales, such as fp16: ordinary tensors.
 constexpr loader loader_of(recipe const& r, marker_style style) {
-  if (r.format == scheme::fp16) return loader::any;
+  if (!has_scales(r.format)) return loader::any;
   if (r.basis == storage_basis::incoherent) return loader::quip_engine;
   if (style == marker_style::none) return loader::engine;
-  if (r.format == scheme::int8_block || r.smoothing || (r.format == scheme::int8_axis && style == marker_style::fork))
-    return loader::fork;
+  if (r.format == scheme::fp8_block) return loader::fp8_fork;
+  if (has_blocks(r.format) || r.smoothing || (r.format == scheme::int8_axis && style == marker_style::fork)) return loader::fork;
   return loader::stock_comfyui;
 }
 
@@ -37,6 +37,9 @@ constexpr std::string_view load_sentence(loader who) {
       return "loads in stock ComfyUI, version 0.27 or newer";
     case loader::fork:
       return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: --recipe comfyui writes what that loads";
+    case loader::fp8_fork:
+      return "loads only in ComfyUI forks with block-wise FP8, not in stock ComfyUI: --scaling_mode tensor writes what that "
+             "loads";
     case loader::engine:
       return "loads in engines that read `scale_weight` keys, not in ComfyUI: --comfy_quant writes what that loads";
     case loader::quip_engine:
@@ -54,12 +57,12 @@ inline constexpr std::string_view quant_metadata_key = "_quantization_metadata";
 
 /// Returns the value of `_quantization_metadata`: JSON that gives every layer the object its marker holds.
 ///
-/// `layers` are names without `.weight` and their recipes, written in this order; fp16 layers are left out.
+/// `layers` are names without `.weight` and their recipes, written in this order; layers without scales are left out.
 inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> const> layers, marker_style style) {
   std::string text = R"({"format_version": "1.0", "layers": {)";
   bool first = true;
   for (auto const& [name, how] : layers) {
-    if (how.format == scheme::fp16) continue;
+    if (!has_scales(how.format)) continue;
     if (!first) text += ", ";
     first = false;
     safetensors::append_json_string(text, name);

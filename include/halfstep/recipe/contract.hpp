@@ -68,10 +68,10 @@ class layer_check {
 
   void run() const {
     need_additions();
-    auto const& codes = need(".weight", layer_.how.format == scheme::fp16 ? dtype::f16 : dtype::i8);
+    auto const& codes = need(".weight", facts_of(layer_.how.format).codes);
     extents2 const stored = stored_extents(layer_.how, layer_.shape);
     need_shape(codes, {static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)});
-    if (layer_.how.format == scheme::fp16) return;
+    if (!has_scales(layer_.how.format)) return;
     auto const& scales = need(expected_.markers == marker_style::none ? ".scale_weight" : ".weight_scale", dtype::f32);
     need_shape(scales, scale_shape(layer_.how, stored, expected_.markers, expected_.scalars));
     need_positive(scales);
@@ -190,21 +190,25 @@ class layer_check {
     std::uint64_t const rows = codes.shape[0];
     std::uint64_t const columns = codes.shape[1];
     bool const per_row = flag("per_row");
-    if (name == name_of(scheme::int8_block)) {
+    auto const known =
+        std::find_if(scheme_table.begin(), scheme_table.end(), [&](scheme_facts const& f) { return f.name == name; });
+    if (known == scheme_table.end() || known->scales == scaling::none)
+      fail("its marker names the unknown format '" + std::string(name) + "'");
+    if (known->codes != codes.type)
+      fail("its marker names the format " + std::string(name) + ", but its codes are " + std::string(name_of(codes.type)));
+    if (known->scales == scaling::block) {
       auto const side = number("group_size");
       if (rows % side != 0 || columns % side != 0)
         fail("blocks of " + std::to_string(side) + " do not divide " + shape_text(codes.shape));
       need_shape(scales, {rows / side, columns / side});
-    } else if (name == name_of(scheme::int8_axis)) {
+    } else if (known->scales == scaling::row) {
       if (stock) fail("stock ComfyUI does not know the format int8_axiswise");
       need_shape(scales, {rows});
-    } else if (name == name_of(scheme::int8_tensor)) {
-      if (per_row)
-        need_shape(scales, {rows, 1});
-      else if (scales.bytes() != sizeof(float))
-        fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
-    } else {
-      fail("its marker names the unknown format '" + std::string(name) + "'");
+    } else if (per_row) {
+      if (known->grid != grid_kind::int8) fail("one scale a tensor is wanted of " + std::string(name) + ", not one a row");
+      need_shape(scales, {rows, 1});
+    } else if (scales.bytes() != sizeof(float)) {
+      fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
     }
     if (flag("convrot")) {
       auto const group = number("convrot_groupsize");

@@ -18,11 +18,11 @@ constexpr std::string_view marker_format(recipe const& r, marker_style style) {
 
 /// Returns the marker of a layer stored as `r`: one JSON object, keys in a fixed order, no NUL.
 ///
-/// Empty for fp16, which needs none.
+/// Empty for formats without scales, which need none.
 inline std::string marker_text(recipe const& r, marker_style style) {
-  if (r.format == scheme::fp16) return {};
+  if (!has_scales(r.format)) return {};
   std::string text = "{\"format\": \"" + std::string(marker_format(r, style)) + "\"";
-  if (r.format == scheme::int8_block) text += ", \"group_size\": " + std::to_string(r.block_size);
+  if (has_blocks(r.format)) text += ", \"group_size\": " + std::to_string(r.block_size);
   if (r.format == scheme::int8_axis && (style != marker_style::fork || r.rotation_group != 0)) text += ", \"per_row\": true";
   if (r.rotation_group != 0) text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
   if (r.matmul == matmul_precision::full) text += ", \"full_precision_matrix_mult\": true";

@@ -8,11 +8,9 @@
 #include <string_view>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/scheme.hpp>
 
 namespace halfstep {
-
-/// The storage formats, one for each layout family.
-enum class scheme : std::uint8_t { int8_block, int8_axis, int8_tensor, fp16 };
 
 /// Which of two neighbouring codes is taken.
 enum class rounding_kind : std::uint8_t { nearest, stochastic };
@@ -65,21 +63,6 @@ enum class marker_style : std::uint8_t {
   fork      ///< the same keys as the reference system writes them: `int8_axiswise` with scales [M]
 };
 
-/// Returns the name that the layout of `format` carries.
-constexpr std::string_view name_of(scheme format) {
-  switch (format) {
-    case scheme::int8_block:
-      return "int8_blockwise";
-    case scheme::int8_axis:
-      return "int8_axiswise";
-    case scheme::int8_tensor:
-      return "int8_tensorwise";
-    case scheme::fp16:
-      return "fp16";
-  }
-  return "unknown";
-}
-
 /// What is done to one weight matrix.
 struct recipe {
   scheme format = scheme::int8_block;
@@ -94,7 +77,7 @@ struct recipe {
 
   /// Returns whether both store a weight the same way, however its codes and scales are found.
   friend constexpr bool operator==(recipe const& a, recipe const& b) {
-    return a.format == b.format && (a.format != scheme::int8_block || a.block_size == b.block_size) &&
+    return a.format == b.format && (!has_blocks(a.format) || a.block_size == b.block_size) &&
            a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul && a.basis == b.basis &&
            a.smoothing.has_value() == b.smoothing.has_value();
   }
@@ -103,7 +86,7 @@ struct recipe {
 /// Returns the recipe in words, such as "int8_blockwise 128" or "int8_axiswise + convrot 64".
 inline std::string to_string(recipe const& r) {
   std::string text(name_of(r.format));
-  if (r.format == scheme::int8_block) text += " " + std::to_string(r.block_size);
+  if (has_blocks(r.format)) text += " " + std::to_string(r.block_size);
   if (r.smoothing) text += " + smoothquant";
   if (r.basis == storage_basis::incoherent) text += " + quip";
   if (r.rotation_group != 0) text += " + convrot " + std::to_string(r.rotation_group);
@@ -138,7 +121,7 @@ inline std::string obstacle(recipe const& r, extents2 e) {
   auto const shape = "[" + std::to_string(e.rows) + ", " + std::to_string(e.columns) + "]";
   if (e.rows == 0 || e.columns == 0) return shape + " holds no elements";
   extents2 const stored = stored_extents(r, e);
-  if (r.format == scheme::int8_block && (stored.rows % r.block_size != 0 || stored.columns % r.block_size != 0))
+  if (has_blocks(r.format) && (stored.rows % r.block_size != 0 || stored.columns % r.block_size != 0))
     return shape + " is not divisible by blocks of " + std::to_string(r.block_size);
   if (r.rotation_group != 0 && e.columns % r.rotation_group != 0)
     return shape + " is not divisible into rotation groups of " + std::to_string(r.rotation_group) + " columns";

@@ -27,12 +27,19 @@
 
 namespace halfstep {
 
-/// A layer in memory, in the basis of its codes: weight [M, N] in FP32, INT8 codes, and the scales of their groups.
+/// A layer in memory, in the basis of its codes: weight [M, N] in FP32, codes of the grid that the stage was looked up for, and
+/// the scales of their groups.
 struct layer_matrices {
   host_view<float const> weight;
-  host_view<std::int8_t> codes;
+  void* codes;  ///< [M, N] of the grid's code type
   host_view<float> scales;
   group_geometry geometry;
+
+  /// Returns the codes, which are those of `Grid`, with their scales.
+  template <class Grid>
+  coded_matrix<Grid> coded() const {
+    return {{static_cast<typename Grid::code_type*>(codes), weight.extents()}, scales, geometry};
+  }
 };
 
 /// What a solver is told.
@@ -46,33 +53,34 @@ struct stage_context {
   low_rank_hessian const* directions = nullptr;  ///< in their place, where a LoRA tells what matters
 };
 
-/// A solver under its runtime name.
+/// A solver under its runtime name, for codes on one grid.
 struct solver_stage {
   solver_kind solver;
+  grid_kind grid;
   solve_report (*refine)(layer_matrices const& layer, stage_context const& context);
 };
 
 /// What a grid can do with whole layers.
 struct grid_stages {
+  grid_kind grid;
   void (*search_scales)(any_host const& team, layer_matrices const& layer, std::span<float const> column_weights,
                         scale_criterion criterion);
   std::vector<double> (*residual_mean)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
   solve_report (*flip_means)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
 };
 
-/// Returns the stages of the symmetric integer grid.
-template <int Limit>
-constexpr grid_stages make_grid_stages() {
-  using grid = symmetric_grid<Limit>;
-  return {[](any_host const& team, layer_matrices const& layer, std::span<float const> weights, scale_criterion criterion) {
-            scale_search<Limit>{criterion}(team, layer.weight, layer.geometry, weights, layer.scales);
+/// Returns the stages of `Grid`, under the name `kind`.
+template <class Grid>
+constexpr grid_stages make_grid_stages(grid_kind kind) {
+  return {kind,
+          [](any_host const& team, layer_matrices const& layer, std::span<float const> weights, scale_criterion criterion) {
+            scale_search<Grid>{criterion}(team, layer.weight, layer.geometry, weights, layer.scales);
           },
           [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
-            return residual_mean<grid>(team, layer.weight, layer.codes, layer.scales, layer.geometry, mean);
+            return residual_mean<Grid>(team, layer.weight, layer.coded<Grid>().codes, layer.scales, layer.geometry, mean);
           },
           [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
-            return mean_flip({mean.begin(), mean.end()})
-                .refine(team, layer.weight, coded_matrix<grid>{layer.codes, layer.scales, layer.geometry});
+            return mean_flip({mean.begin(), mean.end()}).refine(team, layer.weight, layer.coded<Grid>());
           }};
 }
 
@@ -80,19 +88,27 @@ constexpr grid_stages make_grid_stages() {
 class stage_table {
  public:
   stage_table() = default;
-  stage_table(grid_stages grid, std::vector<solver_stage> solvers) : grid_(grid), solvers_(std::move(solvers)) {}
+  stage_table(std::vector<grid_stages> grids, std::vector<solver_stage> solvers)
+      : grids_(std::move(grids)), solvers_(std::move(solvers)) {}
 
-  grid_stages const& grid() const { return grid_; }
-
-  /// Returns whether there is a solver of that name.
-  bool has(solver_kind solver) const {
-    return std::any_of(solvers_.begin(), solvers_.end(), [=](solver_stage const& row) { return row.solver == solver; });
+  /// Returns what can be done on a grid. Throws unknown_option where there is nothing.
+  grid_stages const& grid(grid_kind grid) const {
+    auto const found = std::find_if(grids_.begin(), grids_.end(), [=](grid_stages const& row) { return row.grid == grid; });
+    if (found == grids_.end()) throw unknown_option("no scale search for this grid: this build has none");
+    return *found;
   }
 
-  /// Returns the solver of that name. Throws unknown_option with all names where there is none.
-  solver_stage const& at(solver_kind solver) const {
+  /// Returns whether there is a solver of that name for codes on `grid`.
+  bool has(solver_kind solver, grid_kind grid) const {
+    return std::any_of(solvers_.begin(), solvers_.end(),
+                       [=](solver_stage const& row) { return row.solver == solver && row.grid == grid; });
+  }
+
+  /// Returns the solver of that name for codes on `grid`. Throws unknown_option with all names where there is none.
+  solver_stage const& at(solver_kind solver, grid_kind grid) const {
     std::string known;
     for (auto const& row : solvers_) {
+      if (row.grid != grid) continue;
       if (row.solver == solver) return row;
       known += (known.empty() ? "" : ", ") + std::string(name_of(row.solver));
     }
@@ -100,7 +116,7 @@ class stage_table {
   }
 
  private:
-  grid_stages grid_{};
+  std::vector<grid_stages> grids_;
   std::vector<solver_stage> solvers_;
 };
 

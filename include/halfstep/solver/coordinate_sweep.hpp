@@ -20,9 +20,9 @@ namespace halfstep {
 
 /// The state of a descent on J = mu |E|^2 + |U^T E V|^2 over codes that move by one step at a time.
 ///
-/// Element (i, j) moves by d = +-s_ij when that lowers J: when |mu E_ij + u_i . P v_j| > (mu + |u_i|^2 |v_j|^2) s_ij / 2, with
-/// P = U^T E V of all moves before. Columns go in blocks of 64, and in each the rows in blocks of 256: inside a block P v_j is
-/// known through one product and is kept right through the small Gram matrices of the block's u_i and v_j, so that U streams
+/// Element (i, j) moves by d to a neighbour when that lowers J: when |mu E_ij + u_i . P v_j| > (mu + |u_i|^2 |v_j|^2) |d| / 2,
+/// with P = U^T E V of all moves before. Columns go in blocks of 64, and in each the rows in blocks of 256: inside a block P v_j
+/// is known through one product and is kept right through the small Gram matrices of the block's u_i and v_j, so that U streams
 /// from memory once for 64 columns. The order is a part of the algorithm: it depends on no executor.
 /// E [N, M] in FP32, 1 KiB a row for the Gram matrices, and P [k, k].
 template <class Grid, host_executor Executor>
@@ -206,8 +206,8 @@ class coordinate_sweep {
     alignas(64) float half[block_rows];
     for (index_t i = 0; i < rows; ++i) {
       index_t const row = first_row + i;
-      half[i] =
-          0.5f * q_.scales.data()[q_.geometry.group_of(row, column)] * (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
+      half[i] = 0.5f * Grid::least_gap(q_.codes(row, column), q_.step(row, column)) *
+                (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
     }
     for (index_t base = 0; base < rows; base += lanes) {
       index_t const count = std::min(lanes, rows - base);
@@ -222,7 +222,7 @@ class coordinate_sweep {
         lane = std::countr_zero(wanted);
         index_t const i = base + lane++;
         float const pull = mu * error[i] + (gradient[i] - norm * correction[i]);
-        float const d = move_code(first_row + i, column, pull > 0.0f ? 1.0f : -1.0f, error[i]);
+        float const d = move_code(first_row + i, column, pull, norm, mu, error[i]);
         if (d == 0.0f) continue;
         for (index_t k = 0; k < rows; ++k) correction[k] += d * row_gram[i * rows + k];
         moves.push_back({i, d});
@@ -230,13 +230,15 @@ class coordinate_sweep {
     }
   }
 
-  /// Moves one code towards `direction` and returns by how much its weight grew: 0 on the grid's last code.
-  float move_code(index_t row, index_t column, float direction, float& error) {
+  /// Moves one code to its neighbour on the side of `pull` where that lowers J, and returns by how much its weight grew: 0 where
+  /// it stays, as on the grid's last code.
+  float move_code(index_t row, index_t column, float pull, float norm, float mu, float& error) {
     auto& code = q_.codes(row, column);
     auto const step = q_.step(row, column);
+    float const half = 0.5f * Grid::gap(code, pull, step) * (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
+    auto const next = Grid::neighbour(code, pull);
+    if (next == code || !(std::fabs(pull) > half)) return 0.0f;
     float const old = Grid::decode(code, step);
-    auto const next = Grid::locate(old + direction * step.scale, step).nearer;
-    if (next == code) return 0.0f;
     float const now = Grid::decode(next, step);
     float const left = weight_(row, column) - now;
     error_square_ +=

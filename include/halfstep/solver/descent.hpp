@@ -26,7 +26,8 @@ struct descent_settings {
 
 /// Lowers an objective by moving codes away from the nearest, within a budget of weight SQNR.
 ///
-/// The variable is a shift Z of the *unrounded* weight in steps: q = clip(rint(W / s + Z)), E = W - q s. The gradient at the
+/// The variable is a shift Z of the *unrounded* weight in steps, those that the weight lies in where a grid's are not all equal:
+/// q = clip(rint(W / s + Z)), E = W - q s. The gradient at the
 /// rounded point, dL/dZ = -s dL/dE, goes into Z through the optimizer: rounding is passed straight through. It is multiplied by a
 /// constant that gives the first gradient an rms of 1, so that a rate is in steps: plain descent moves Z by about `rate` steps
 /// rms, Adam by about `rate` steps an element, whatever the layer's size and scale.
@@ -160,7 +161,7 @@ class descent {
       ex_.for_each(e_.rows, [&](index_t row) {
         float* const g = slope_.data() + row * e_.columns;
         detail::for_each_run(q_, row, [&](index_t first, index_t last, auto step) {
-          for (index_t c = first; c < last; ++c) g[c] *= -step.scale * factor;
+          for (index_t c = first; c < last; ++c) g[c] *= -Grid::spacing(round_.weight(row, c), step) * factor;
         });
       });
     }

@@ -1,4 +1,4 @@
-// What a group loses on a uniform grid, for many scales at once.
+// What a group loses on a grid, for many scales at once.
 #pragma once
 
 #include <algorithm>
@@ -22,11 +22,12 @@ enum class grid_end : std::uint8_t {
   reaches  ///< none lies more than half a step beyond it, which saves two operations a weight
 };
 
-/// The weighted squared error of one group: J(s) = sum w_j (W_ij - s clip(rint(W_ij / s), -Limit, Limit))^2.
+/// The weighted squared error of one group: J(s) = sum w_j (W_ij - s q_ij)^2, q_ij the number of `Grid` nearest to W_ij / s,
+/// clipped.
 ///
 /// Sums run over 16 interleaved FP32 lanes of up to 1024 weights, then in FP64 in order, from operations that no compiler can
 /// contract: the same bits on every executor and instruction set.
-template <int Limit>
+template <class Grid>
 class grid_loss {
  public:
   /// The group numbered `group` of `weight`; `column_weights` [N] are the w_j, none of them negative.
@@ -87,11 +88,10 @@ class grid_loss {
 
  private:
   static constexpr index_t lanes = 16;
-  static constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
 
-  static constexpr auto nearest = [](float quotient) { return (quotient + magic) - magic; };
+  static constexpr auto nearest = [](float quotient) { return Grid::nearest_number(quotient); };
   static constexpr auto clip = [](float quotient) {
-    constexpr float limit = static_cast<float>(Limit);
+    constexpr float limit = Grid::last;
     float const code = nearest(quotient);
     float const below = limit < code ? limit : code;
     return below < -limit ? -limit : below;

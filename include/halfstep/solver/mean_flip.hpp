@@ -81,9 +81,8 @@ class mean_flip {
 
   template <class Grid>
   static step_to<Grid> neighbour(typename Grid::code_type code, typename Grid::step_type step, double error) {
-    float const old = Grid::decode(code, step);
-    auto const next = Grid::locate(error > 0.0 ? old + step.scale : old - step.scale, step).nearer;
-    return {next, static_cast<double>(Grid::decode(next, step)) - static_cast<double>(old)};
+    auto const next = Grid::neighbour(code, error > 0.0 ? 1.0f : -1.0f);
+    return {next, static_cast<double>(Grid::decode(next, step)) - static_cast<double>(Grid::decode(code, step))};
   }
 
   template <class Grid>

@@ -14,7 +14,6 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/layout/group_geometry.hpp>
-#include <halfstep/layout/symmetric_grid.hpp>
 #include <halfstep/solver/grid_loss.hpp>
 
 namespace halfstep {
@@ -41,12 +40,12 @@ constexpr std::string_view name_of(scale_criterion criterion) {
 
 /// Searches, for every group, the scale with the least J(s) = sum w_j (W_ij - s q_ij)^2, q rounded to nearest and clipped.
 ///
-/// `bounded` tries s = a amax / Limit with a = 1 + 0.0005 m, m = -7 .. 100: the largest weight clips by less than half a step, so
-/// no weight is ever more than s (0.5 + 2e-5) off. `mse` walks a down from 1 in steps of 0.01 until J exceeds three times the
-/// best (30 trials or more, 0.35 at the least), refits s to the codes found at most five times while J falls, and ends with a
-/// fine pass around the best. Ties go to the first scale tried. FP32 with FP64 sums in a fixed order: the same scales on every
-/// executor and instruction set.
-template <int Limit>
+/// `bounded` tries s = a amax / last, `last` the grid's last number, with a = 1 + 0.0005 m, m = -7 .. 100: the largest weight
+/// clips by less than half a step, so no weight is ever more than s (0.5 + 2e-5) off. `mse` walks a down from 1 in steps of 0.01
+/// until J exceeds three times the best (30 trials or more, 0.35 at the least), refits s to the codes found at most five times
+/// while J falls, and ends with a fine pass around the best. Ties go to the first scale tried. FP32 with FP64 sums in a fixed
+/// order: the same scales on every executor and instruction set.
+template <class Grid>
 class scale_search {
  public:
   explicit scale_search(scale_criterion criterion) : criterion_(criterion) {}
@@ -67,9 +66,9 @@ class scale_search {
     std::vector<float> const weights = normalized(column_weights);
     index_t const groups = geometry.groups().count();
     auto const search = [&](auto const& inner, index_t group) {
-      grid_loss<Limit> const loss(weight, geometry, weights, group);
+      grid_loss<Grid> const loss(weight, geometry, weights, group);
       float& scale = scales.data()[group];
-      if (scale < 0x1p-90f || loss.largest() < 0.9f * static_cast<float>(Limit) * scale) return;
+      if (scale < 0x1p-90f || loss.largest() < 0.9f * Grid::last * scale) return;
       scale = criterion_ == scale_criterion::bounded ? bounded(inner, loss, scale) : least(inner, loss, scale);
     };
     constexpr index_t few = 16;  // with fewer groups the threads share each of them
@@ -97,7 +96,7 @@ class scale_search {
 
   /// Returns the best of `scales` or of `best`.
   template <class Executor>
-  static candidate better(Executor const& ex, grid_loss<Limit> const& loss, grid_end end, std::span<float const> scales,
+  static candidate better(Executor const& ex, grid_loss<Grid> const& loss, grid_end end, std::span<float const> scales,
                           candidate best) {
     std::vector<double> losses(scales.size());
     loss(ex, end, scales, losses);
@@ -111,14 +110,14 @@ class scale_search {
   static float scaled(float scale, double factor) { return static_cast<float>(static_cast<double>(scale) * factor); }
 
   template <class Executor>
-  static float bounded(Executor const& ex, grid_loss<Limit> const& loss, float scale) {
+  static float bounded(Executor const& ex, grid_loss<Grid> const& loss, float scale) {
     std::vector<float> trials;
     for (int m = -7; m <= 100; ++m) trials.push_back(scaled(scale, 1.0 + 0.0005 * m));
     return better(ex, loss, grid_end::reaches, trials, {scale, none}).scale;
   }
 
   template <class Executor>
-  static float least(Executor const& ex, grid_loss<Limit> const& loss, float scale) {
+  static float least(Executor const& ex, grid_loss<Grid> const& loss, float scale) {
     candidate best{scale, none};
     constexpr int batch = 8;
     for (int first = 0; first <= 65; first += batch) {

@@ -46,7 +46,7 @@ bool is_near_grid(Executor const& ex, host_view<float const> weight, coded_matri
         for_each_run(q, row, [&](index_t first, index_t last, auto step) {
           float amax = 0.0f;
           for (index_t c = first; c < last; ++c) amax = std::max(amax, std::fabs(weight(row, c)));
-          if (!Grid::is_near({amax + longest_shift * step.scale}, step)) near[static_cast<std::size_t>(tile)] = 0;
+          if (!Grid::is_near({amax + longest_shift * Grid::spacing(amax, step)}, step)) near[static_cast<std::size_t>(tile)] = 0;
         });
     });
     return std::find(near.begin(), near.end(), 0) == near.end();
@@ -54,8 +54,8 @@ bool is_near_grid(Executor const& ex, host_view<float const> weight, coded_matri
   return true;
 }
 
-/// Stores the codes nearest to w + z s, w the weight, z its shift and s its step, and w minus the numbers that they stand for.
-/// Returns the sum of the squares of that, in FP64.
+/// Stores the codes nearest to w + z s, w the weight, z its shift and s the step that it lies in, and w minus the numbers that
+/// they stand for. Returns the sum of the squares of that, in FP64.
 template <class Locate, class Executor, class Grid>
 double round_shifted(Executor const& ex, host_view<float const> weight, host_view<float const> shift, coded_matrix<Grid> const& q,
                      host_view<typename Grid::code_type> codes, host_view<float> residue, Locate const& locate) {
@@ -71,7 +71,7 @@ double round_shifted(Executor const& ex, host_view<float const> weight, host_vie
       for_each_run(q, row, [&](index_t first, index_t last, auto step) {
         for (index_t c = first; c < last; ++c) {
           float const steps = std::min(std::max(z[c], -longest_shift), longest_shift);
-          code[c] = locate(residual(w[c], -steps, step.scale), step).nearer;
+          code[c] = locate(residual(w[c], -steps, Grid::spacing(w[c], step)), step).nearer;
           left[c] = w[c] - settled(Grid::decode(code[c], step));
         }
       });
@@ -106,6 +106,9 @@ class shifted_rounding {
     return detail::round_shifted(ex, weight_, shift, q_, codes, residue,
                                  [](float x, auto step) { return Grid::locate(x, step); });
   }
+
+  /// Returns one unrounded weight.
+  float weight(index_t row, index_t column) const { return weight_(row, column); }
 
   /// Stores E = W - decode(codes); returns |E|^2.
   template <host_executor Executor>
