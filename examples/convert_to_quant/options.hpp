@@ -27,6 +27,7 @@ struct options {
   bool int8 = false;
   bool fp16 = false;
   bool fp8 = false;
+  bool requantize = false;
   std::optional<std::string> scaling_mode;  ///< block, axis or tensor
   std::optional<int> block_size;
   bool convrot = false;

@@ -39,7 +39,7 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
     if (t.what != action::quantize) continue;
     auto const rows = static_cast<std::uint64_t>(has_blocks(t.how.format) ? t.how.block_size : residual_tile_rows);
     largest = std::max(
-        largest, std::min(rows, t.input.shape[0]) * t.input.shape[1] * static_cast<std::uint64_t>(bits_of(t.input.type) / 8));
+        largest, std::min(rows, t.input.shape[0]) * t.input.shape[1] * static_cast<std::uint64_t>(bits_of(type_of_rows(t)) / 8));
   }
   return 4 * largest * static_cast<std::uint64_t>(threads);
 }

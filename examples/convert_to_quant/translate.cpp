@@ -158,6 +158,7 @@ plan_options plan_options_of(options const& o) {
   if (o.fallback) p.fallback = fallback_of(o);
   p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
   p.strict = o.strict ? strictness::refuse : strictness::warn;
+  p.requantize = o.requantize ? requantization::allow : requantization::refuse;
   p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
   return p;
 }

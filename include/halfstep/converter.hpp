@@ -29,6 +29,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/source_rows.hpp>
 #include <halfstep/convert/verify.hpp>
+#include <halfstep/convert/weight_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
@@ -51,6 +52,7 @@
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
@@ -58,3 +60,4 @@
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/scheme.hpp>
+#include <halfstep/recipe/stored_layer.hpp>

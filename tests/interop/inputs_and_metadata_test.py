@@ -34,12 +34,12 @@ class Inputs(support.Test):
     def test_fp8_without_a_scale_is_refused_as_quantized(self):
         for dtype in ["F8_E4M3", "F8_E5M2"]:
             with self.subTest(dtype), self.assertRaisesRegex(AssertionError, "already quantized.*blocks.0.lin"):
-                self.convert({"blocks.0.lin.weight": support.narrow(self.weight, dtype)}, "--comfy_quant")
+                self.convert({"blocks.0.lin.weight": support.narrow(self.weight, dtype)}, "--comfy_quant", "--scaling_mode", "axis")
 
     def test_fp8_with_a_scale_is_refused_as_quantized(self):
         content = {"blocks.0.lin.weight": support.narrow(self.weight, "F8_E4M3"), "blocks.0.lin.weight_scale": support.narrow(np.float32(1), "F32")}
         with self.assertRaisesRegex(AssertionError, "already quantized.*blocks.0.lin"):
-            self.convert(content, "--comfy_quant")
+            self.convert(content, "--comfy_quant", "--scaling_mode", "axis")
         self.assertFalse(self.target.exists())
 
     def test_an_f64_weight_is_rounded_to_fp32_first(self):

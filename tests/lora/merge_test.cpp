@@ -253,9 +253,9 @@ TEST_F(LoraMerge, RefusesANameThatTwoLayersHave) {
 TEST_F(LoraMerge, RefusesTypesThatNoWeightHas) {
   std::int8_t const bytes[3] = {};
   EXPECT_THAT(message_of([&] { merged(made_file().raw("norm.diff", dtype::i8, {3}, bytes, 3)); }), HasSubstr("is I8, not F32"));
-  model = made_file().raw("norm.weight", dtype::i8, {3}, bytes, 3);
+  model = made_file().raw("norm.weight", dtype::u8, {3}, bytes, 3);
   EXPECT_THAT(message_of([&] { merged(made_file().ones("norm.diff", {3})); }),
-              HasSubstr("cannot be added to 'norm.weight': it is I8"));
+              HasSubstr("cannot be added to 'norm.weight': it is U8"));
 }
 
 TEST_F(LoraMerge, NamesAFileThatIsMissingAndANumberThatIsNotFinite) {

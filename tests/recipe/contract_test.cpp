@@ -171,6 +171,30 @@ TEST(Contract, RefusesFp8WithScalesThatItsLoaderDoesNotTake) {
   rows.expect_fault("one scale a tensor is wanted of float8_e4m3fn, not one a row");
 }
 
+TEST(Contract, RefusesWhatIsLeftOfCodesThatAreGone) {
+  for (std::string const ending : {".scale_weight", ".input_scale", ".scale_input", ".smooth_factors", ".hadamard_quip"}) {
+    sound_file f(axis);
+    f.bytes.set("p" + ending, dtype::f32, {});
+    f.expected.copied.push_back({"p" + ending, dtype::f32, {}});
+    f.expect_fault("`p" + ending + "` is left of codes that are gone");
+  }
+  sound_file older(axis, marker_style::none);
+  older.bytes.set_marker("p", R"({"format": "float8_e4m3fn"})");
+  older.expected.copied.push_back({"p.comfy_quant", dtype::u8, {27}});
+  older.expect_fault("`p.comfy_quant` is left of codes that are gone");
+}
+
+TEST(Contract, KnowsTheMetadataOfLayersThatWereQuantizedBefore) {
+  sound_file f(axis);
+  f.expected.declared = {{"q", R"({"format":"float8_e4m3fn"})"}};
+  f.expect_fault("it differs from the markers");
+  f.bytes.metadata.emplace_back("_quantization_metadata",
+                                R"({"format_version": "1.0", "layers": {"q": {"format":"float8_e4m3fn"}}})");
+  EXPECT_NO_THROW(f.bytes.check(f.expected));
+  f.expected.declared = {};
+  f.expect_fault("stale");
+}
+
 TEST(Contract, RefusesAMarkerOfAFormatWithOtherCodes) {
   sound_file f(fp8);
   f.bytes.set_marker("p", R"({"format": "int8_tensorwise"})");

@@ -286,13 +286,43 @@ fp8() {
   refuses 2 "--custom-type fp8 with a scale a row" "${usual[@]}" --custom-layers attn --custom-type fp8 --custom-scaling-mode axis
 }
 
+requantize() {
+  converts "a quantized model to begin with" "${usual[@]}" --comfy_quant --scaling_mode axis --convrot --save-quant-metadata
+  mv out/a quantized.safetensors
+  local again=(-i quantized.safetensors -o out/a)
+  refuses 2 "a quantized input" "${again[@]}"
+  says "a quantized input: named, with what it is and the flag" "'blocks\.0\.attn' is int8_tensorwise \+ convrot.*--requantize"
+  refuses 2 "a quantized input, dry run" "${again[@]}" --dry-run
+  check "a refused input leaves nothing" holds_only out
+  converts "--requantize" "${again[@]}" --requantize --comfy_quant --block_size 64
+  check "--requantize: the new marker" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "int8_blockwise", "group_size": 64}'
+  check "--requantize: no stale metadata" bash -c '! grep -aq _quantization_metadata out/a'
+  rm -f out/*
+  converts "--requantize, some layers" "${again[@]}" --requantize --comfy_quant --exclude-layers mlp
+  check "--requantize: what stays keeps its marker" grep -q convrot <<<"$(bytes_of out/a blocks.1.mlp.comfy_quant)"
+  check "--requantize: what stays keeps its entry in the metadata" bash -c 'head -c 4096 out/a | grep -aq "_quantization_metadata.*blocks.1.mlp"'
+  rm -f out/*
+  converts "a quantized input of which nothing is chosen" "${again[@]}" --exclude-layers .
+  check "a quantized input of which nothing is chosen keeps its metadata" grep -aq '_quantization_metadata.*convrot_groupsize' out/a
+  check "a quantized input of which nothing is chosen: a note" grep -q 'layers already quantized, kept' stderr
+  rm -f out/*
+  converts "--requantize of a model of numbers" "${usual[@]}" --requantize
+  check "--requantize of a model of numbers: a note" grep -q 'note: --requantize changes nothing' stderr
+  rm -f out/*
+  converts "QuIP's storage" "${usual[@]}" --optimizer quip --quip-store-transformed --recipe engine
+  mv out/a quip.safetensors
+  refuses 2 "QuIP's storage as an input" -i quip.safetensors -o out/a --requantize
+  says "QuIP's storage as an input: why" "QuIP"
+  rm -f quantized.safetensors quip.safetensors
+}
+
 unbuilt() {  # FLAG [VALUE]
   refuses 2 "$*" "${usual[@]}" "$@"
   says "$*: named" "${1//[_-]/[_-]}"
 }
 unbuilt_flags() {
   local flag
-  for flag in --requantize --resume --streaming --streaming-aggressive \
+  for flag in --resume --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned --edit-quant --convert-legacy; do
     unbuilt $flag
   done
@@ -410,6 +440,7 @@ per_layer
 layer_config
 templates
 fp8
+requantize
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

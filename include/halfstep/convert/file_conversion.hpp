@@ -28,6 +28,7 @@
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/stage_table.hpp>
@@ -38,13 +39,15 @@ namespace halfstep {
 
 /// A conversion in its steps, for programs that show the plan before the work and the report before the publication.
 ///
-/// Construction opens the inputs and plans, from headers alone; `run` writes everything into `<output>.part` and checks it;
-/// `publish` gives it its name. Destroyed before that, it leaves nothing behind. Prints nothing.
+/// Construction opens the inputs and plans, from headers and markers alone; `run` writes everything into `<output>.part` and
+/// checks it; `publish` gives it its name. Destroyed before that, it leaves nothing behind. Prints nothing.
 class file_conversion {
  public:
   /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
   explicit file_conversion(conversion_options options)
       : options_(std::move(options)), input_(options_.input), known_(options_.calibration_data) {
+    options_.layers.stored = stored_layers(input_.head(), [this](safetensors::tensor const& t, std::uint64_t offset,
+                                                                 std::span<std::byte> into) { input_.read(t, offset, into); });
     if (!options_.loras.empty()) merge_.emplace(options_.loras, options_.merging, input_.head());
     if (!options_.calibration_lora.empty()) directions_.emplace(options_.calibration_lora, input_.head());
     plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);

@@ -52,7 +52,7 @@ class quantize_job {
     }
     group_rows_ = spans() ? 1 : codec_->group_rows(extents_);
     index_t const granule = std::lcm(group_rows_, residual_tile_rows);
-    auto const row_bytes = static_cast<index_t>(bits_of(tensor.input.type) / 8) * extents_.columns;
+    auto const row_bytes = static_cast<index_t>(bits_of(type_of_rows(tensor)) / 8) * extents_.columns;
     index_t const rows = static_cast<index_t>(settings.piece_bytes) / std::max<index_t>(row_bytes, 1) / granule * granule;
     piece_rows_ = std::max(rows, granule);
     results_.resize(static_cast<std::size_t>(pieces()));
@@ -66,6 +66,7 @@ class quantize_job {
 
   planned_tensor const& tensor() const { return *tensor_; }
   safetensors::tensor const& input() const { return tensor_->input; }
+  dtype row_type() const { return type_of_rows(*tensor_); }  ///< of the weight's rows as they are read
   safetensors::tensor const& codes() const { return *codes_; }
   safetensors::tensor const* scales() const { return scales_; }                  ///< null where the layout stores none
   safetensors::tensor const* smooth_factors() const { return smooth_factors_; }  ///< null where columns are not smoothed

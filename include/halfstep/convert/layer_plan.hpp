@@ -92,6 +92,12 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
     std::vector<std::string> removed;
     for (auto const& t : p.tensors)
       if (t.what == action::remove && merge->changes(t.input.name)) removed.push_back(t.input.name);
+    for (auto const& t : p.tensors)
+      if (t.what == action::keep && bits_of(t.input.type) == 8 && merge->changes(t.input.name))
+        throw usage_error("a LoRA cannot be merged into " + safetensors::quoted(t.input.name) + ": it stays " +
+                          std::string(name_of(t.input.type)) +
+                          ", and only numbers in F64, F32, F16 and BF16 take it; decode its "
+                          "layer with --requantize, or convert the original model");
     if (!removed.empty())
       p.warnings.push_back("LoRAs change tensors that are left out of the output: " + detail::some_of(removed));
   }

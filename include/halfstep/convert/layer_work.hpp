@@ -24,6 +24,7 @@
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/shared_hessian.hpp>
+#include <halfstep/convert/weight_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
@@ -118,19 +119,16 @@ class layer_work {
 
   /// Reads the weight, widened, merged with adapters, and rotated unless it is smoothed before.
   void load() {
-    auto const& tensor = job_.input();
     auto const delta = job_.delta();
     int const group = recipe_of_job().smoothing ? 0 : recipe_of_job().rotation_group;
     for_each_tile(job_.weight_extents(), [&](index_t first, index_t rows) {
       extents2 const e{rows, job_.weight_extents().columns};
       auto const lease = pool_.take();
-      auto const row_bytes = static_cast<index_t>(bits_of(tensor.type) / 8) * e.columns;
-      auto const bytes = (*lease).input(rows * row_bytes);
-      input_.read(tensor, static_cast<std::uint64_t>(first * row_bytes), bytes);
+      auto const bytes = read_rows(input_, job_.tensor(), first, rows, *lease);
       host_view<float> const to(memory_.weight.data() + first * e.columns, e, first);
-      detail::prepare_rows(tensor.type, {bytes.data(), e, first}, delta.get(), group, to);
+      detail::prepare_rows(job_.row_type(), {bytes.data(), e, first}, delta.get(), group, to);
       if (is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) return;
-      detail::refuse_prepared(tensor, {bytes.data(), e, first}, delta.get());
+      detail::refuse_prepared(job_.input(), job_.row_type(), {bytes.data(), e, first}, delta.get());
     });
   }
 

@@ -12,6 +12,7 @@
 
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/source_rows.hpp>
+#include <halfstep/convert/weight_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
@@ -28,7 +29,7 @@ namespace halfstep {
 /// A piece of a quantized tensor in memory, tile by tile: whole rows that stay in cache through every step.
 class piece_worker {
  public:
-  /// Works on `rows` rows of `job` from `first_row` on, whose bytes are in `input`.
+  /// Works on `rows` rows of `job` from `first_row` on, which `read_rows` read into `input`.
   piece_worker(quantize_job const& job, workspace& memory, std::span<std::byte const> input, index_t first_row, index_t rows)
       : job_(job), memory_(memory), input_(input), delta_(job.delta()), first_row_(first_row), rows_(rows) {
     extents2 const e = job.extents();
@@ -115,21 +116,21 @@ class piece_worker {
 
   /// Whether the codec reads the rows as they are in the file.
   bool as_stored() const {
-    return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && !is_smoothed() && codec::reads(job_.input().type);
+    return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && !is_smoothed() && codec::reads(job_.row_type());
   }
 
-  dtype type_of_rows() const { return as_stored() ? job_.input().type : dtype::f32; }
+  dtype type_of_rows() const { return as_stored() ? job_.row_type() : dtype::f32; }
 
   /// Calls `f(first, stored, rows)` for `count` rows of the piece.
   template <class F>
   void with_rows(index_t first, index_t count, F const& f) const {
     extents2 const e{count, job_.extents().columns};
-    auto const row_bytes = static_cast<index_t>(bits_of(job_.input().type) / 8) * e.columns;
+    auto const row_bytes = static_cast<index_t>(bits_of(job_.row_type()) / 8) * e.columns;
     erased_rows const stored{input_.data() + first * row_bytes, e, first_row_ + first};
     if (as_stored()) return f(first, stored, stored);
     host_view<float> const wide{memory_.rows(e.count()).data(), e, stored.first_row};
     int const group = job_.tensor().how.rotation_group;
-    detail::prepare_rows(job_.input().type, stored, delta_.get(), is_smoothed() ? 0 : group, wide);
+    detail::prepare_rows(job_.row_type(), stored, delta_.get(), is_smoothed() ? 0 : group, wide);
     if (is_smoothed()) detail::smooth_rows(job_.smoothing(), group, wide);
     f(first, stored, erased_rows{wide.data(), e, wide.first_row()});
   }
@@ -143,13 +144,13 @@ class piece_worker {
   void require_finite(std::span<value_range const> ranges, erased_rows stored) const {
     if (!ranges.empty()) {
       if (std::all_of(ranges.begin(), ranges.end(), [](value_range r) { return is_finite(r.amax); })) return;
-      detail::refuse_prepared(job_.input(), stored, delta_.get());
+      detail::refuse_prepared(job_.input(), job_.row_type(), stored, delta_.get());
     }
     value_range whole{};
-    with_source_type(job_.input().type, [&]<class Source>(std::type_identity<Source>) {
+    with_source_type(job_.row_type(), [&]<class Source>(std::type_identity<Source>) {
       whole = matrix_range(serial{}, host_view<Source const>{static_cast<Source const*>(stored.data), stored.extents});
     });
-    if (!is_finite(whole.amax)) detail::refuse_nonfinite(job_.input(), stored);
+    if (!is_finite(whole.amax)) detail::refuse_nonfinite(job_.input(), job_.row_type(), stored);
   }
 
   quantize_job const& job_;
@@ -163,9 +164,7 @@ class piece_worker {
 
 /// Reads the ranges of one piece into `job`, for layouts whose groups span the rows.
 inline void range_piece(quantize_job& job, index_t piece, safetensors::reader const& input, workspace& memory) {
-  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
-  auto const bytes = memory.input(job.rows(piece) * row_bytes);
-  input.read(job.input(), static_cast<std::uint64_t>(job.first_row(piece) * row_bytes), bytes);
+  auto const bytes = read_rows(input, job.tensor(), job.first_row(piece), job.rows(piece), memory);
   piece_worker(job, memory, bytes, job.first_row(piece), job.rows(piece)).range(job);
 }
 
@@ -177,9 +176,7 @@ inline void convert_piece(quantize_job& job, index_t piece, safetensors::reader 
   auto const start = std::chrono::steady_clock::now();
   index_t const first = job.first_row(piece);
   index_t const rows = job.rows(piece);
-  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
-  auto const bytes = memory.input(rows * row_bytes);
-  input.read(job.input(), static_cast<std::uint64_t>(first * row_bytes), bytes);
+  auto const bytes = read_rows(input, job.tensor(), first, rows, memory);
 
   piece_worker const worker(job, memory, bytes, first, rows);
   auto const groups = memory.groups(worker.group_bytes());

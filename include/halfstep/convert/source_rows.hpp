@@ -39,9 +39,9 @@ inline void smooth_rows(smoothing const& factors, int rotation_group, host_view<
   if (rotation_group != 0) hadamard_regular(serial{}, host_view<float const>(rows), rows, rotation_group);
 }
 
-/// Throws value_error with the place of the first NaN or infinity of `rows`, if there is one.
-inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows) {
-  with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
+/// Throws value_error with the place of the first NaN or infinity of `rows`, which are of type `type`, if there is one.
+inline void refuse_nonfinite(safetensors::tensor const& tensor, dtype type, erased_rows rows) {
+  with_source_type(type, [&]<class Source>(std::type_identity<Source>) {
     auto const* const x = static_cast<Source const*>(rows.data);
     for (index_t i = 0; i < rows.extents.count(); ++i) {
       if (is_finite(x[i])) continue;
@@ -59,8 +59,9 @@ inline void refuse_nonfinite(safetensors::tensor const& tensor, erased_rows rows
 }
 
 /// Throws value_error for rows that hold NaN or infinity after `prepare_rows`.
-[[noreturn]] inline void refuse_prepared(safetensors::tensor const& tensor, erased_rows stored, weight_delta const* delta) {
-  refuse_nonfinite(tensor, stored);
+[[noreturn]] inline void refuse_prepared(safetensors::tensor const& tensor, dtype type, erased_rows stored,
+                                         weight_delta const* delta) {
+  refuse_nonfinite(tensor, type, stored);
   throw value_error("cannot quantize '" + tensor.name + "': its " +
                     (delta == nullptr ? "rotated weights exceed FP32; convert it without --convrot"
                                       : "weights exceed FP32 once its LoRAs are merged; merge them with less strength"));

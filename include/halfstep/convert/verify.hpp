@@ -13,6 +13,7 @@
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/weight_rows.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/recipe/contract.hpp>
@@ -54,9 +55,7 @@ inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetens
                         safetensors::writer const& output, workspace& memory) {
   verify_smoothing(job, output);
   if (job.tensor().how.basis == storage_basis::incoherent) return verify_digests(job, first, rows, output, memory);
-  auto const row_bytes = static_cast<index_t>(bits_of(job.input().type) / 8) * job.extents().columns;
-  auto const bytes = memory.input(rows * row_bytes);
-  input.read(job.input(), static_cast<std::uint64_t>(first * row_bytes), bytes);
+  auto const bytes = read_rows(input, job.tensor(), first, rows, memory);
   piece_worker const worker(job, memory, bytes, first, rows);
   auto const codes = memory.codes(rows * worker.code_row_bytes());
   auto const groups = memory.groups(worker.group_bytes());

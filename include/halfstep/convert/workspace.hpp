@@ -19,6 +19,9 @@ class workspace {
   /// Returns `count` bytes for what is read, aligned to 64; the contents of the last call are gone.
   std::span<std::byte> input(index_t count) { return grown(input_, count); }
 
+  /// Returns `count` bytes for what is read before it is decoded.
+  std::span<std::byte> stored(index_t count) { return grown(stored_, count); }
+
   /// Returns `count` bytes for codes.
   std::span<std::byte> codes(index_t count) { return grown(codes_, count); }
 
@@ -39,6 +42,7 @@ class workspace {
   }
 
   host_buffer<std::byte> input_;
+  host_buffer<std::byte> stored_;
   host_buffer<std::byte> codes_;
   host_buffer<std::byte> groups_;
   host_buffer<float> rows_;

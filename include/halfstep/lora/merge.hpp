@@ -98,7 +98,7 @@ class lora_merge {
   ///
   /// Throws what `adapter` throws; usage_error for keys that match nothing, each with the nearest layer, unless they are only
   /// warned of; format_error where a shape does not fit, a name fits two layers, two names one layer, or a tensor is no F64, F32,
-  /// F16 or BF16.
+  /// F16 or BF16. I8 and FP8 are accepted for the codes of layers that are decoded: the plan knows which are.
   lora_merge(std::vector<lora_request> const& files, lora_options const& options, safetensors::header const& model) {
     detail::layer_index const layers(model);
     std::vector<std::string> unmatched;
@@ -201,7 +201,7 @@ class lora_merge {
     if (layer.down != nullptr) {
       if (weight->shape.size() > 2)
         throw format_error(a.described(*layer.down) + " is for " + safetensors::quoted(weight->name) + " of the shape " +
-                          detail::shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
+                           detail::shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
       std::vector<std::uint64_t> const product{layer.up->shape[0], layer.down->shape[1]};
       if (weight->shape != product) {
         bool const up = weight->shape.empty() || weight->shape[0] != product[0];
@@ -226,11 +226,12 @@ class lora_merge {
 
   [[noreturn]] static void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model) {
     throw format_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " +
-                      safetensors::quoted(model.name) + " of the shape " + detail::shape_text(model.shape));
+                       safetensors::quoted(model.name) + " of the shape " + detail::shape_text(model.shape));
   }
 
   void add(adapter const& a, safetensors::tensor const& to, delta_part part) {
-    if (to.type != dtype::f64 && to.type != dtype::f32 && to.type != dtype::f16 && to.type != dtype::bf16)
+    bool const is_code = to.type == dtype::i8 || to.type == dtype::f8_e4m3 || to.type == dtype::f8_e5m2;
+    if (!is_code && to.type != dtype::f64 && to.type != dtype::f32 && to.type != dtype::f16 && to.type != dtype::bf16)
       throw format_error(a.described(part.up != nullptr ? *part.up : *part.difference) + " cannot be added to " +
                          safetensors::quoted(to.name) + ": it is " + std::string(name_of(to.type)) +
                          ", not F64, F32, F16 or BF16");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -68,31 +68,17 @@ inline void require_consistent(plan_options const& options) {
     throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
 }
 
-namespace detail {
-
-/// Endings of the names that belong to quantized layers.
-inline constexpr std::array<std::string_view, 7> quantized_endings{
-    ".comfy_quant", ".weight_scale", ".scale_weight", ".input_scale", ".scale_input", ".smooth_factors", "scaled_fp8"};
-
-/// Returns the layer that the tensor shows to be quantized already; empty where it shows nothing of the kind.
-inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {
-  std::string_view const name = t.name;
-  for (auto const ending : quantized_endings)
-    if (name.ends_with(ending)) return ending == "scaled_fp8" ? name : name.substr(0, name.size() - ending.size());
-  bool const is_code = bits_of(t.type) <= 8 && t.type != dtype::boolean;
-  return is_code && t.shape.size() == 2 ? layer_of(name) : std::string_view{};
-}
-
-}  // namespace detail
-
 /// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.
 ///
-/// Such layers must be dequantized with their scales first; a second quantization of their codes would be garbage. FP8 counts
+/// Such layers must be decoded with their scales first, as `stored_layers` finds them; a second quantization of their codes would
+/// be garbage. FP8 counts
 /// even without a scale: nobody should quantize it a second time without asking for it.
 inline void require_unquantized(safetensors::header const& input) {
   std::vector<std::string_view> layers;
-  for (auto const& t : input.tensors())
+  for (auto const& t : input.tensors()) {
+    if (is_scaled_fp8_flag(t.name)) layers.push_back(t.name);
     if (auto const layer = detail::quantized_layer_shown_by(t); !layer.empty()) layers.push_back(layer);
+  }
   std::sort(layers.begin(), layers.end());
   layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
   auto const& metadata = input.metadata();

@@ -122,6 +122,7 @@ class template_writer {
   std::string companions() const {
     std::string flags;
     if (plan_.markers != marker_style::none) flags += " --comfy_quant";
+    if (std::ranges::any_of(plan_.tensors, [](auto const& t) { return t.coded.has_value(); })) flags += " --requantize";
     if (plan_.markers == marker_style::fork) flags += " --comfy_target fork";
     if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; }))
       flags += " --optimizer quip --quip-store-transformed";

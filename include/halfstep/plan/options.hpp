@@ -14,6 +14,7 @@
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
@@ -41,6 +42,9 @@ struct custom_recipe {
   size_rule sizes = size_rule::storable;
 };
 
+/// Whether layers that are quantized already may be decoded and quantized again.
+enum class requantization : std::uint8_t { refuse, allow };
+
 /// What `make_plan` is told.
 struct plan_options {
   recipe target = {};  ///< for every layer that is quantized; `rotation_group` is where it starts
@@ -59,6 +63,8 @@ struct plan_options {
   std::map<std::string, known_inputs, std::less<>> inputs = {};    ///< by layer
   activation_scales static_activations = activation_scales::omit;  ///< store them where `inputs` knows the range
   std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  std::optional<stored_model> stored = std::nullopt;  ///< what is quantized already; without it, anything that is is refused
+  requantization requantize = requantization::refuse;
   safetensors::metadata_list added_metadata =
       {};  ///< pairs to write beside those of the input; they replace pairs with the same key
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,7 @@
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/text.hpp>
 
@@ -35,7 +37,11 @@ struct planned_tensor {
   std::vector<artifact> outputs;  ///< what is written: codes first; for a kept tensor its own name, type and shape; none of a
                                   ///< bias that is corrected: its layer's weight has it
   layer_additions added = {};     ///< with action::quantize
+  std::optional<code_source> coded = {};  ///< with action::quantize, of a weight that is quantized already
 };
+
+/// Returns the type that the rows of a weight are read as: FP32 where they are decoded.
+inline dtype type_of_rows(planned_tensor const& t) { return t.coded ? dtype::f32 : t.input.type; }
 
 /// The whole of a conversion, before any tensor byte is read.
 struct plan {
@@ -47,11 +53,13 @@ struct plan {
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
-  loader needs = loader::any;           ///< the most particular program that any layer needs
-  safetensors::metadata_list metadata;  ///< the input's pairs, and those that the options add
-  safetensors::header output;           ///< names, shapes, offsets and metadata of the file to be written
-  std::uint64_t input_data_bytes = 0;   ///< bytes of all input tensors
-  std::uint64_t output_bytes = 0;       ///< size of the output file, exact
+  loader needs = loader::any;                                 ///< the most particular program that any layer needs
+  safetensors::metadata_list metadata;                        ///< the input's pairs, and those that the options add
+  std::vector<std::pair<std::string, std::string>> declared;  ///< layers that stay quantized as they were, and the objects
+                                                              ///< that the header's metadata has of them
+  safetensors::header output;                                 ///< names, shapes, offsets and metadata of the file to be written
+  std::uint64_t input_data_bytes = 0;                         ///< bytes of all input tensors
+  std::uint64_t output_bytes = 0;                             ///< size of the output file, exact
 };
 
 namespace detail {
@@ -60,7 +68,11 @@ namespace detail {
 class planner {
  public:
   planner(safetensors::header const& input, plan_options const& options)
-      : input_(input), options_(options), chooser_(options, rules_for(input, options)) {}
+      : input_(input), options_(options), chooser_(options, rules_for(input, options)) {
+    if (!options.stored) return;
+    for (auto const& [name, stored] : options.stored->layers)
+      for (auto const& companion : stored.companions) companions_.emplace(companion, name);
+  }
 
   plan make() {
     plan_.markers = options_.markers;
@@ -69,6 +81,7 @@ class planner {
     plan_.rules = chooser_.rules().sentence;
     for (auto const* family : chooser_.rules().families) plan_.families.emplace_back(family->name);
     for (safetensors::tensor const& t : input_.tensors()) plan_.tensors.push_back(decide(t));
+    settle_companions();
     add_what_inputs_allow();
     speak();
     lay_out();
@@ -81,9 +94,85 @@ class planner {
   }
 
   planned_tensor decide(safetensors::tensor const& t) {
+    if (companions_.contains(t.name) || is_scaled_fp8_flag(t.name)) return kept(t, "is not a weight");
+    if (auto const* stored = stored_at(layer_of(t.name))) return decide(t, *stored);
     layer_choice choice = chooser_.choose(t);
     if (choice.what == action::remove) return {t, action::remove, {}, std::move(choice.reason), {}};
     return choice.what == action::keep ? kept(t, std::move(choice.reason)) : quantized(t, std::move(choice));
+  }
+
+  stored_layer const* stored_at(std::string_view layer) const {
+    if (!options_.stored || layer.empty()) return nullptr;
+    auto const found = options_.stored->layers.find(layer);
+    return found == options_.stored->layers.end() ? nullptr : &found->second;
+  }
+
+  /// Decides about a weight that is quantized already, as if it were the numbers that it stands for.
+  planned_tensor decide(safetensors::tensor const& t, stored_layer const& stored) {
+    safetensors::tensor numbers = t;
+    numbers.type = dtype::f32;
+    layer_choice choice = chooser_.choose(numbers);
+    if (choice.what == action::remove) return {t, action::remove, {}, std::move(choice.reason), {}};
+    if (choice.what == action::keep) {
+      ++remarks_.kept_quantized;
+      return kept(t, std::move(choice.reason));
+    }
+    planned_tensor made = quantized(numbers, std::move(choice));
+    made.input = t;
+    if (made.what == action::keep) return kept(t, std::move(made.reason));
+    auto const layer = safetensors::quoted(layer_of(t.name));
+    auto const text = layer + " is " + stored.words;
+    if (!stored.obstacle.empty())
+      remarks_.undecodable.push_back(text + ", and " + stored.obstacle);
+    else if (options_.requantize == requantization::refuse)
+      remarks_.unasked.push_back(text);
+    if (!stored.doubt.empty()) remarks_.doubts[stored.doubt].push_back(layer);
+    ++remarks_.requantized;
+    made.coded = stored.codes;
+    made.reason = stored.words + ", " + made.reason;
+    return made;
+  }
+
+  /// Leaves out scales and markers of codes that are replaced or left out; those of codes that stay, stay.
+  void settle_companions() {
+    if (!options_.stored) return;
+    std::map<std::string_view, action> fates;
+    for (planned_tensor const& t : plan_.tensors)
+      if (auto const layer = layer_of(t.input.name); stored_at(layer) != nullptr) fates.emplace(layer, t.what);
+    std::vector<std::string_view> older;
+    for (auto const& [name, stored] : options_.stored->layers) {
+      auto const fate = fates.find(name);
+      if (fate != fates.end() && fate->second != action::keep) continue;
+      if (!stored.declared.empty()) plan_.declared.emplace_back(name, stored.declared);
+      if (!is_older(stored)) continue;
+      older.push_back(name);
+      if (options_.metadata == quant_metadata::save) remarks_.undeclared.push_back(safetensors::quoted(name));
+    }
+    for (planned_tensor& t : plan_.tensors) {
+      auto const owner = companions_.find(t.input.name);
+      if (owner != companions_.end()) {
+        auto const fate = fates.find(owner->second);
+        if (fate == fates.end() || fate->second == action::keep)
+          t.reason = "belongs to a layer that stays quantized as it is";
+        else
+          leave_out(t, "belongs to codes that are replaced");
+      } else if (is_scaled_fp8_flag(t.input.name)) {
+        std::string_view const name = t.input.name;
+        auto const prefix = name.substr(0, name.size() - scaled_fp8_flag.size());
+        bool const speaks = std::ranges::any_of(older, [=](std::string_view layer) { return layer.starts_with(prefix); });
+        if (remarks_.requantized != 0 && !speaks) leave_out(t, "no layer is left that it speaks of");
+      }
+    }
+  }
+
+  static bool is_older(stored_layer const& stored) {
+    return std::ranges::any_of(stored.companions, [](std::string_view name) { return name.ends_with(".scale_weight"); });
+  }
+
+  static void leave_out(planned_tensor& t, std::string reason) {
+    t.what = action::remove;
+    t.reason = std::move(reason);
+    t.outputs.clear();
   }
 
   static planned_tensor kept(safetensors::tensor const& t, std::string reason) {
@@ -184,6 +273,8 @@ class planner {
     if (options_.strict == strictness::refuse && !plan_.warnings.empty())
       throw usage_error("--strict: " + joined(plan_.warnings, "; "));
     plan_.notes = remarks_.notes();
+    if (options_.requantize == requantization::allow && remarks_.requantized == 0)
+      plan_.notes.push_back("--requantize changes nothing: no layer that is chosen is quantized already");
   }
 
   void lay_out() {
@@ -196,13 +287,15 @@ class planner {
       plan_.needs = std::max(plan_.needs, loader_of(t.how, options_.markers));
     }
     plan_.metadata = input_.metadata();
+    std::erase_if(plan_.metadata, [](auto const& pair) { return pair.first == quant_metadata_key; });
     for (auto const& added : options_.added_metadata) {
       std::erase_if(plan_.metadata, [&](auto const& pair) { return pair.first == added.first; });
       plan_.metadata.push_back(added);
     }
     auto metadata = plan_.metadata;
-    if (options_.metadata == quant_metadata::save)
-      metadata.emplace_back(std::string(quant_metadata_key), quant_metadata_text(layers, options_.markers));
+    if (options_.metadata == quant_metadata::omit) layers.clear();
+    if (options_.metadata == quant_metadata::save || !plan_.declared.empty())
+      metadata.emplace_back(std::string(quant_metadata_key), quant_metadata_text(layers, options_.markers, plan_.declared));
     plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));
     plan_.input_data_bytes = input_.data_bytes();
     plan_.output_bytes = 8 + safetensors::serialize(plan_.output).size() + plan_.output.data_bytes();
@@ -211,6 +304,7 @@ class planner {
   safetensors::header const& input_;
   plan_options const& options_;
   layer_chooser chooser_;
+  std::map<std::string_view, std::string_view> companions_;  ///< tensors of quantized layers, and whose
   plan_remarks remarks_;
   plan plan_;
 };
@@ -220,17 +314,17 @@ class planner {
 /// Returns what `options` make of a file with the header `input`.
 ///
 /// Throws usage_error for options that contradict each other, a pattern that is no expression or too costly, layers that were
-/// named but cannot be stored or named by an expression that finds none, and an input that is already quantized; unknown_option
-/// for an unknown family. Each names what it found. Deterministic.
+/// named but cannot be stored or named by an expression that finds none, and layers that are quantized already unless the options
+/// allow it and say how they decode; unknown_option for an unknown family. Each names what it found. Deterministic.
 inline plan make_plan(safetensors::header const& input, plan_options const& options) {
   require_consistent(options);
-  require_unquantized(input);
+  if (!options.stored) require_unquantized(input);
   return detail::planner(input, options).make();
 }
 
 /// Returns what the finished file of `p` must hold, for `check_contract`.
 inline contract contract_of(plan const& p) {
-  contract expected{.metadata = p.metadata, .markers = p.markers, .scalars = p.scalars, .saved = p.saved};
+  contract expected{.metadata = p.metadata, .markers = p.markers, .scalars = p.scalars, .saved = p.saved, .declared = p.declared};
   for (planned_tensor const& t : p.tensors) {
     if (t.what == action::keep) expected.copied.push_back({t.input.name, t.input.type, t.input.shape});
     if (t.what != action::quantize) continue;

@@ -46,12 +46,31 @@ struct plan_remarks {
   std::vector<std::string> unrotated = {};
   std::vector<std::string> unranged = {};  ///< without a static scale of their activations
   std::vector<std::string> unsmoothed = {};
+  std::vector<std::string> unasked = {};      ///< quantized already, and nobody said that they may be quantized again
+  std::vector<std::string> undecodable = {};  ///< quantized already in a way that is not undone, and why
+  std::vector<std::string> undeclared = {};   ///< quantized already, and lost to loaders beside the metadata asked for
+  layers_by_format doubts = {};               ///< quantized already, by what nothing says of them
+  std::size_t requantized = 0;
+  std::size_t kept_quantized = 0;
   std::size_t corrected = 0;  ///< biases
   std::size_t padded = 0;
   std::size_t quantized = 0;
 
   /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
   void require_possible() const {
+    if (!undecodable.empty())
+      throw usage_error(detail::layers_in_words(undecodable.size()) + " cannot be dequantized: " + detail::some_of(undecodable) +
+                        "; convert the original model, or keep them as they are with --exclude-layers");
+    if (!unasked.empty())
+      throw usage_error(
+          detail::layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
+          " already quantized: " + detail::some_of(unasked) +
+          "; convert the original model, in F32, F16 or BF16, or decode them with --requantize, which adds a second "
+          "error to the first");
+    if (!undeclared.empty())
+      throw usage_error(
+          "--save-quant-metadata: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
+          detail::some_of(undeclared) + "; leave the flag out");
     std::vector<std::string> all;
     for (auto const& [format, layers] : refused)
       all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format + ": " +
@@ -72,6 +91,9 @@ struct plan_remarks {
       all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format +
                     ", copied unchanged: " + detail::some_of(layers));
     all.insert(all.end(), unused.begin(), unused.end());
+    for (auto const& [what, layers] : doubts)
+      all.push_back(detail::layers_in_words(layers.size()) + " decoded as if plain, but " + what + ": " +
+                    detail::some_of(layers));
     if (!unranged.empty())
       all.push_back("the calibration data cannot give " + detail::layers_in_words(unranged.size()) +
                     " a static activation scale: " + detail::some_of(unranged) +
@@ -92,6 +114,12 @@ struct plan_remarks {
                     ", stored unrotated: " + detail::some_of(unrotated));
     if (padded != 0)
       all.push_back("QuIP's transform pads " + detail::layers_in_words(padded) + " to powers of two: their codes take more room");
+    if (requantized != 0)
+      all.push_back(detail::layers_in_words(requantized) +
+                    " decoded in FP32 and quantized again; what is reported of them is against what they decode to, not "
+                    "against the weights they once were");
+    if (kept_quantized != 0)
+      all.push_back(detail::layers_in_words(kept_quantized) + " already quantized, kept with scales and markers as they are");
     if (corrected != 0)
       all.push_back("the biases of " + detail::layers_in_words(corrected) + " are corrected for the mean of their inputs");
     return all;

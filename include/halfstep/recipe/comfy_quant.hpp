@@ -57,8 +57,10 @@ inline constexpr std::string_view quant_metadata_key = "_quantization_metadata";
 
 /// Returns the value of `_quantization_metadata`: JSON that gives every layer the object its marker holds.
 ///
-/// `layers` are names without `.weight` and their recipes, written in this order; layers without scales are left out.
-inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> const> layers, marker_style style) {
+/// `layers` are names without `.weight` and their recipes, written in this order; layers without scales are left out. `others`
+/// are layers that were quantized before, with their objects as JSON.
+inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> const> layers, marker_style style,
+                                       std::span<std::pair<std::string, std::string> const> others = {}) {
   std::string text = R"({"format_version": "1.0", "layers": {)";
   bool first = true;
   for (auto const& [name, how] : layers) {
@@ -67,6 +69,12 @@ inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> 
     first = false;
     safetensors::append_json_string(text, name);
     text += ": " + marker_text(how, style);
+  }
+  for (auto const& [name, object] : others) {
+    if (!first) text += ", ";
+    first = false;
+    safetensors::append_json_string(text, name);
+    text += ": " + object;
   }
   return text + "}}";
 }

@@ -22,6 +22,7 @@
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/text.hpp>
 
@@ -49,6 +50,8 @@ struct contract {
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
+  std::vector<std::pair<std::string, std::string>> declared = {};  ///< layers that were quantized before, and the objects that
+                                                                   ///< the metadata holds of them, as JSON
 };
 
 namespace detail {
@@ -68,6 +71,7 @@ class layer_check {
 
   void run() const {
     need_additions();
+    refuse_stale();
     auto const& codes = need(".weight", facts_of(layer_.how.format).codes);
     extents2 const stored = stored_extents(layer_.how, layer_.shape);
     need_shape(codes, {static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)});
@@ -127,6 +131,16 @@ class layer_check {
         default:
           break;
       }
+    }
+  }
+
+  /// Refuses what the input held of the layer as it was quantized before: a loader would apply it to other codes.
+  void refuse_stale() const {
+    auto const wanted = artifacts_of(layer_.name, layer_.shape, layer_.how, expected_.markers, expected_.scalars, layer_.added);
+    for (auto const ending : companion_endings) {
+      std::string const name = layer_.name + std::string(ending);
+      if (file_.find(name) != nullptr && std::ranges::none_of(wanted, [&](auto const& part) { return part.spec.name == name; }))
+        fail("`" + name + "` is left of codes that are gone");
     }
   }
 
@@ -247,9 +261,11 @@ inline void check_metadata(safetensors::header const& file, contract const& expe
   std::vector<std::pair<std::string, recipe>> layers;
   for (auto const& layer : expected.layers) layers.emplace_back(layer.name, layer.how);
   auto const* saved = value_of(quant_metadata_key);
-  if (expected.saved == quant_metadata::omit && saved != nullptr)
+  if (expected.saved == quant_metadata::omit) layers.clear();
+  bool const wanted = expected.saved == quant_metadata::save || !expected.declared.empty();
+  if (!wanted && saved != nullptr)
     throw contract_error("metadata '" + std::string(quant_metadata_key) + "': stale, and it would override the markers");
-  if (expected.saved == quant_metadata::save && (saved == nullptr || *saved != quant_metadata_text(layers, expected.markers)))
+  if (wanted && (saved == nullptr || *saved != quant_metadata_text(layers, expected.markers, expected.declared)))
     throw contract_error("metadata '" + std::string(quant_metadata_key) + "': it differs from the markers");
 }
 

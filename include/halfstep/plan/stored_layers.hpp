@@ -1,0 +1,236 @@
+// Which layers of a file are quantized already, and how: from names, shapes and markers.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Returns the layer that the tensor shows to be quantized already; empty where it shows nothing of the kind.
+inline std::string_view quantized_layer_shown_by(safetensors::tensor const& t) {
+  std::string_view const name = t.name;
+  for (auto const ending : companion_endings)
+    if (name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  bool const is_code = bits_of(t.type) <= 8 && t.type != dtype::boolean;
+  return is_code && t.shape.size() == 2 ? layer_of(name) : std::string_view{};
+}
+
+/// Returns the layer to which the tensor says something in a way that is not known here; empty where it does not.
+inline std::string_view layer_of_stranger(std::string_view name) {
+  for (auto const ending : companion_endings)
+    if (name.ends_with(ending)) return {};
+  std::size_t const dot = name.rfind('.');
+  if (dot == std::string_view::npos || name.ends_with(".weight")) return {};
+  std::string_view const leaf = name.substr(dot + 1);
+  std::string_view const parent = name.substr(0, dot);
+  for (std::string_view const word : {"scale", "zero", "quant", "absmax"})
+    if (leaf.find(word) != std::string_view::npos) return layer_of(parent).empty() ? parent : layer_of(parent);
+  return {};
+}
+
+/// What markers say: of `P`, the object in the header's metadata before that in the tensor.
+class stored_layer_reader {
+ public:
+  using declarations = std::map<std::string, boost::json::value, std::less<>>;
+
+  stored_layer_reader(safetensors::header const& file, declarations const& declared,
+                      std::map<std::string_view, std::string_view> const& strangers)
+      : file_(file), declared_(declared), strangers_(strangers) {}
+
+  /// Returns what the file holds of `layer`; `read(tensor, offset, bytes)` fetches the bytes of its marker.
+  template <class Read>
+  stored_layer operator()(std::string_view layer, Read& read) const {
+    std::string const name(layer);
+    stored_layer found;
+    for (auto const ending : companion_endings)
+      if (file_.find(name + std::string(ending)) != nullptr) found.companions.push_back(name + std::string(ending));
+    boost::json::value marker = marker_of(name, read);
+    if (marker.is_object()) found.marker = boost::json::serialize(marker);
+    if (auto const said = declared_.find(layer); said != declared_.end()) {
+      marker = said->second;
+      found.declared = boost::json::serialize(said->second);
+    }
+    auto const* const codes = file_.find(name + ".weight");
+    auto const* const scales = scales_of(name);
+    found.words = words_of(codes, scales, marker);
+    found.obstacle = obstacle_of(name, codes, scales, marker);
+    if (!found.obstacle.empty()) return found;
+    extents2 const e{static_cast<index_t>(codes->shape[0]), static_cast<index_t>(codes->shape[1])};
+    if (scales != nullptr) found.codes = {scales->name, group_of(*scales, e), 0};
+    found.codes.rotation_group = static_cast<int>(rotation_in(marker));
+    if (codes->type == dtype::i8 && marker.is_null() && found.codes.group == extents2{1, e.columns})
+      found.doubt = "no marker says that their columns are not rotated";
+    return found;
+  }
+
+ private:
+  template <class Read>
+  boost::json::value marker_of(std::string const& layer, Read& read) const {
+    auto const* const t = file_.find(layer + ".comfy_quant");
+    if (t == nullptr) return nullptr;
+    constexpr std::uint64_t longest = 4096;
+    if (t->type != dtype::u8 || t->bytes() > longest) return false;
+    std::string text(t->bytes(), '\0');
+    read(*t, 0, std::as_writable_bytes(std::span(text)));
+    boost::system::error_code why;
+    auto value = boost::json::parse(text, why);
+    if (why || !value.is_object()) return false;  // neither an object nor none at all
+    return value;
+  }
+
+  safetensors::tensor const* scales_of(std::string const& layer) const {
+    auto const* const now = file_.find(layer + ".weight_scale");
+    return now != nullptr ? now : file_.find(layer + ".scale_weight");
+  }
+
+  static std::string format_in(boost::json::value const& marker) {
+    if (!marker.is_object()) return {};
+    auto const* const format = marker.get_object().if_contains("format");
+    return format != nullptr && format->is_string() ? std::string(format->get_string()) : std::string();
+  }
+
+  /// Returns the columns rotated together: 0 for none, -1 where the marker does not say what it should.
+  static std::int64_t rotation_in(boost::json::value const& marker) {
+    if (!marker.is_object()) return 0;
+    auto const* const rotated = marker.get_object().if_contains("convrot");
+    if (rotated == nullptr || (rotated->is_bool() && !rotated->get_bool())) return 0;
+    auto const* const group = marker.get_object().if_contains("convrot_groupsize");
+    return rotated->is_bool() && group != nullptr && group->is_int64() && group->get_int64() > 0 ? group->get_int64() : -1;
+  }
+
+  static std::string words_of(safetensors::tensor const* codes, safetensors::tensor const* scales,
+                              boost::json::value const& marker) {
+    if (codes == nullptr) return "a layer without a weight";
+    std::string text = format_in(marker);
+    if (text.empty()) text = std::string(name_of(codes->type)) + (scales == nullptr ? " without a scale" : " with scales");
+    if (auto const group = rotation_in(marker); group > 0) text += " + convrot " + std::to_string(group);
+    return text;
+  }
+
+  /// Returns which neighbouring codes share a scale; nothing where the scales fit no weight of shape `e`.
+  static extents2 group_of(safetensors::tensor const& scales, extents2 e) {
+    auto const& s = scales.shape;
+    auto const rows = static_cast<std::uint64_t>(e.rows), columns = static_cast<std::uint64_t>(e.columns);
+    if (scales.count() == 1) return e;
+    if (s == std::vector{rows} || s == std::vector{rows, std::uint64_t{1}}) return {1, e.columns};
+    if (s.size() != 2 || s[0] == 0 || s[1] == 0 || rows % s[0] != 0 || columns % s[1] != 0) return {};
+    bool const square = rows / s[0] == columns / s[1];
+    return square ? extents2{static_cast<index_t>(rows / s[0]), static_cast<index_t>(columns / s[1])} : extents2{};
+  }
+
+  std::string obstacle_of(std::string const& layer, safetensors::tensor const* codes, safetensors::tensor const* scales,
+                          boost::json::value const& marker) const {
+    if (codes == nullptr) return "it has no weight";
+    if (codes->shape.size() != 2) return "it is no matrix";
+    if (codes->type != dtype::i8 && codes->type != dtype::f8_e4m3 && codes->type != dtype::f8_e5m2)
+      return "its weight is " + std::string(name_of(codes->type)) + ", and only I8, F8_E4M3 and F8_E5M2 are decoded";
+    for (std::string_view const ending : {".hadamard_quip", ".sign_row", ".sign_col"})
+      if (file_.find(layer + std::string(ending)) != nullptr)
+        return "it is stored in the basis of QuIP's transform, which is not undone";
+    if (file_.find(layer + ".smooth_factors") != nullptr) return "its columns are smoothed, which is not undone";
+    if (auto const stranger = strangers_.find(layer); stranger != strangers_.end())
+      return "what " + safetensors::quoted(stranger->second) + " says of it is not known";
+    if (file_.find(layer + ".weight_scale") != nullptr && file_.find(layer + ".scale_weight") != nullptr)
+      return "it has both `weight_scale` and `scale_weight`";
+    if (!marker.is_null() && !marker.is_object()) return "its marker is no JSON object";
+    return contradiction_in(*codes, scales, marker);
+  }
+
+  static std::string contradiction_in(safetensors::tensor const& codes, safetensors::tensor const* scales,
+                                      boost::json::value const& marker) {
+    extents2 const e{static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
+    if (scales == nullptr && (codes.type == dtype::i8 || !format_in(marker).empty())) return "its scales are missing";
+    if (scales != nullptr && scales->type != dtype::f32 && scales->type != dtype::f16 && scales->type != dtype::bf16 &&
+        scales->type != dtype::f64)
+      return "its scales are " + std::string(name_of(scales->type));
+    extents2 const group = scales == nullptr ? e : group_of(*scales, e);
+    if (e.count() == 0 || group.count() == 0)
+      return "scales of the shape " + shape_text(scales == nullptr ? codes.shape : scales->shape) + " do not fit its weight of " +
+             shape_text(codes.shape);
+    if (auto const format = format_in(marker); !format.empty()) {
+      bool const is_int8 = format.starts_with("int8_");
+      bool const known =
+          format == "float8_e5m2" || format == "float8_e4m3fn_rowwise" ||
+          std::ranges::any_of(scheme_table, [&](auto const& f) { return f.name == format && has_scales(f.format); });
+      if (!known) return "its format is not known here";
+      if (is_int8 != (codes.type == dtype::i8) || (format == "float8_e5m2") != (codes.type == dtype::f8_e5m2))
+        return "its weight is " + std::string(name_of(codes.type));
+      auto const* const side = marker.get_object().if_contains("group_size");
+      if (format.ends_with("blockwise") && side != nullptr && !(side->is_int64() && side->get_int64() == group.rows))
+        return "its scales are those of blocks of " + std::to_string(group.rows) + ", and its marker says otherwise";
+    }
+    auto const rotation = rotation_in(marker);
+    if (rotation == 0) return {};
+    bool const possible = rotation <= 1024 && is_rotation_group(rotation) && e.columns % rotation == 0;
+    return possible ? std::string() : "its marker names no rotation group that divides its columns";
+  }
+
+  safetensors::header const& file_;
+  declarations const& declared_;
+  std::map<std::string_view, std::string_view> const& strangers_;
+};
+
+/// Returns what the header's metadata says of layers. Throws format_error where it says it in another way.
+inline stored_layer_reader::declarations declarations_in(safetensors::header const& file) {
+  stored_layer_reader::declarations all;
+  for (auto const& [key, text] : file.metadata()) {
+    if (key != quant_metadata_key) continue;
+    boost::system::error_code why;
+    auto const value = boost::json::parse(text, why);
+    auto const* const layers = !why && value.is_object() ? value.get_object().if_contains("layers") : nullptr;
+    if (layers == nullptr || !layers->is_object())
+      throw format_error("the metadata " + safetensors::quoted(key) + " of the input holds no JSON object `layers`: remove it");
+    for (auto const& [name, said] : layers->get_object()) all.emplace(std::string(name), said);
+  }
+  return all;
+}
+
+}  // namespace detail
+
+/// Returns which layers of `file` are quantized already: those with markers, scales, or a matrix of 8 bits and fewer.
+///
+/// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes decide what shares a scale,
+/// and a layer where a marker contradicts them is not decodable. FP8 counts even without a scale. Throws format_error for
+/// metadata that is none, and what `read` throws.
+template <class Read>
+stored_model stored_layers(safetensors::header const& file, Read&& read) {
+  stored_model found;
+  auto const declared = detail::declarations_in(file);
+  std::set<std::string_view> names;
+  std::map<std::string_view, std::string_view> strangers;
+  for (auto const& t : file.tensors()) {
+    if (is_scaled_fp8_flag(t.name)) found.flags.push_back(t.name);
+    if (auto const layer = detail::quantized_layer_shown_by(t); !layer.empty()) names.insert(layer);
+    if (auto const layer = detail::layer_of_stranger(t.name); !layer.empty()) strangers.emplace(layer, t.name);
+  }
+  for (auto const& [name, said] : declared) names.insert(name);
+  detail::stored_layer_reader const describe(file, declared, strangers);
+  for (auto const name : names) found.layers.emplace(name, describe(name, read));
+  return found;
+}
+
+}  // namespace halfstep

@@ -1,0 +1,52 @@
+// A layer that a file holds quantized already: its tensors, and how its codes decode.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <halfstep/core/extents.hpp>
+
+namespace halfstep {
+
+/// How the codes of a weight [M, N] decode: W = code * scale, then the groups of columns that ConvRot rotated are rotated back.
+struct code_source {
+  std::string scales = {};  ///< the tensor that holds them, row by row; empty where the codes are the numbers
+  extents2 group = {};      ///< the rows and columns of neighbouring codes that share a scale
+  int rotation_group = 0;   ///< columns that were rotated together, 0 for none
+};
+
+/// A layer as it is in a file, before anybody decides what becomes of it.
+struct stored_layer {
+  std::string words;                         ///< what it is, such as "int8_blockwise 64" or "F8_E4M3 without a scale"
+  std::string obstacle = {};                 ///< why it cannot be decoded, as the end of a sentence; empty where it can
+  std::string doubt = {};                    ///< what nothing in the file says of it, as the end of a sentence
+  std::vector<std::string> companions = {};  ///< the tensors that say nothing without its codes
+  std::string marker = {};                   ///< the object in its marker, as JSON; empty without one
+  std::string declared = {};                 ///< its object in the header's metadata, as JSON; empty without one
+  code_source codes = {};                    ///< without an obstacle
+};
+
+/// What of a file is quantized already.
+struct stored_model {
+  std::map<std::string, stored_layer, std::less<>> layers = {};  ///< by name, without `.weight`
+  std::vector<std::string> flags = {};                           ///< tensors that say that layers with `.scale_weight` are FP8
+};
+
+/// What the names of the tensors beside a layer's codes end in.
+inline constexpr std::array<std::string_view, 11> companion_endings{
+    ".comfy_quant",   ".weight_scale",      ".scale_weight",     ".input_scale", ".scale_input", ".smooth_factors",
+    ".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in", ".sign_row",    ".sign_col"};
+
+/// The name, after a prefix, of the tensor that says so of all layers whose names have that prefix too.
+inline constexpr std::string_view scaled_fp8_flag = "scaled_fp8";
+
+/// Returns whether `name` is that of such a tensor.
+constexpr bool is_scaled_fp8_flag(std::string_view name) {
+  if (!name.ends_with(scaled_fp8_flag)) return false;
+  return name.size() == scaled_fp8_flag.size() || name[name.size() - scaled_fp8_flag.size() - 1] == '.';
+}
+
+}  // namespace halfstep
