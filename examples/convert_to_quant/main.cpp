@@ -4,6 +4,7 @@
 #include <variant>
 #include <vector>
 
+#include "convert_legacy.hpp"
 #include "parse.hpp"
 #include "program/run.hpp"
 #include "run.hpp"
@@ -11,9 +12,11 @@
 int main(int count, char** values) {
   return program::run("convert_to_quant", [&](std::atomic<bool> const& stop) {
     auto const asked = convert_to_quant::parse({values + 1, values + count});
-    if (auto const* text = std::get_if<convert_to_quant::information>(&asked))
+    if (auto const* text = std::get_if<convert_to_quant::information>(&asked)) {
       std::fputs(text->text.c_str(), stdout);
-    else
-      convert_to_quant::run(std::get<convert_to_quant::options>(asked), stop);
+      return;
+    }
+    auto const& o = std::get<convert_to_quant::options>(asked);
+    (o.convert_legacy ? convert_to_quant::convert_legacy : convert_to_quant::run)(o, stop);
   });
 }

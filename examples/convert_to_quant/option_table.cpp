@@ -71,7 +71,8 @@ constexpr option_row table[] = {
     {main_page, "--remove-keys", "A,B", "", "with --edit-quant", nullptr},
     {main_page, "--add-keys", "TEXT", "", "with --edit-quant", nullptr},
     {main_page, "--quant-filter", "REGEX", "", "with --edit-quant", nullptr},
-    {main_page, "--convert-legacy", "", "off", "scale_weight files to markers", nullptr},
+    {main_page, "--convert-legacy", "", "off", "markers for a file with scale_weight and scaled_fp8 keys; codes are copied",
+     set_switch<&options::convert_legacy>},
 
     {filters, "--preset", "NAME", "recognised", "the family whose rules apply; none: every 2-D weight",
      set_value<&options::preset>},

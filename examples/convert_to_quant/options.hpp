@@ -28,6 +28,7 @@ struct options {
   bool fp16 = false;
   bool fp8 = false;
   bool requantize = false;
+  bool convert_legacy = false;
   std::optional<std::string> scaling_mode;  ///< block, axis or tensor
   std::optional<int> block_size;
   bool convrot = false;

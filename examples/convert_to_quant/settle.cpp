@@ -2,6 +2,7 @@
 #include "settle.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -222,6 +223,22 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
     if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: no LoRA is merged");
 }
 
+/// Refuses flags that say how weights are quantized, where none is.
+void settle_legacy(options& o, std::vector<std::string> const& arguments) {
+  static std::vector<std::string> const read{
+      "-i",      "--input",   "-o",         "--output", "--force",  "--convert-legacy", "--comfy-target",
+      "--quiet", "--verbose", "--progress", "--log",    "--dry-run"};
+  for (auto const& argument : arguments) {
+    std::string const flag = argument.substr(0, argument.find('='));
+    bool const is_flag = flag.size() > 1 && flag[0] == '-' && std::isdigit(static_cast<unsigned char>(flag[1])) == 0;
+    if (is_flag && std::ranges::find(read, flag) == read.end())
+      contradict(flag, "'--convert-legacy': it copies codes as they are");
+  }
+  if (o.dry_run == "create-template") contradict("--dry-run create-template", "'--convert-legacy': it has no recipes");
+  if (o.progress == progress_style::bar || o.progress == progress_style::plain)
+    o.notes.push_back("--progress changes nothing here: codes are copied without a word");
+}
+
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle_formats(options& o) {
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
@@ -269,6 +286,7 @@ void settle_formats(options& o) {
 }  // namespace
 
 void settle(options& o, std::vector<std::string> const& given) {
+  if (o.convert_legacy) return settle_legacy(o, given);
   settle_formats(o);
   settle_layers(o, given);
   settle_loras(o, given);

@@ -316,6 +316,26 @@ requantize() {
   rm -f quantized.safetensors quip.safetensors
 }
 
+convert_legacy() {
+  converts "a file of the older form to begin with" "${usual[@]}" --fp8 --scaling_mode tensor
+  mv out/a older.safetensors
+  converts "--convert-legacy" -i older.safetensors -o out/a --convert_legacy
+  check "--convert-legacy: the marker" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "float8_e4m3fn"}'
+  check "--convert-legacy: the newer name" test "$(dtype_of out/a blocks.0.attn.weight_scale)" = F32
+  check "--convert-legacy: where it loads" grep -q 'loads in stock ComfyUI' stderr
+  refuses 73 "--convert-legacy over a file that is there" -i older.safetensors -o out/a --convert_legacy
+  refuses 73 "--convert-legacy over its input" -i older.safetensors -o older.safetensors --convert_legacy --force
+  rm -f out/*
+  converts "--convert-legacy --dry-run" -i older.safetensors -o out/a --convert_legacy --dry-run
+  check "--convert-legacy --dry-run writes nothing" holds_only out
+  converts "--convert-legacy, no output path" -i older.safetensors --convert_legacy
+  check "the derived name of --convert-legacy" test -f older_markers.safetensors
+  refuses 2 "--convert-legacy of what has its markers" -i older_markers.safetensors -o out/a --convert_legacy
+  refuses 2 "--convert-legacy with a flag of quantizing" -i older.safetensors -o out/a --convert_legacy --simple
+  says "--convert-legacy with a flag of quantizing: named" "'--simple' contradicts '--convert-legacy'"
+  rm -f older.safetensors older_markers.safetensors
+}
+
 unbuilt() {  # FLAG [VALUE]
   refuses 2 "$*" "${usual[@]}" "$@"
   says "$*: named" "${1//[_-]/[_-]}"
@@ -323,7 +343,7 @@ unbuilt() {  # FLAG [VALUE]
 unbuilt_flags() {
   local flag
   for flag in --resume --streaming --streaming-aggressive \
-    --no-memory-limits --verbose-pinned --edit-quant --convert-legacy; do
+    --no-memory-limits --verbose-pinned --edit-quant; do
     unbuilt $flag
   done
   unbuilt --max-shard-size 1GB
@@ -441,6 +461,7 @@ layer_config
 templates
 fp8
 requantize
+convert_legacy
 unbuilt_flags
 check "refused runs left nothing" holds_only out
 spellings

@@ -1,0 +1,48 @@
+// Codes are copied, so that one thread is as fast as the storage.
+#include "convert_legacy.hpp"
+
+#include <string>
+#include <string_view>
+
+#include <halfstep/convert/legacy_conversion.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+
+#include "messages.hpp"
+#include "program/exit_code.hpp"
+
+namespace convert_to_quant {
+
+namespace {
+
+using namespace halfstep;
+
+std::string output_of(options const& o) {
+  if (!o.output.empty()) return o.output;
+  std::string_view stem = o.input;
+  if (stem.ends_with(".safetensors")) stem.remove_suffix(std::string_view(".safetensors").size());
+  return std::string(stem) + "_markers.safetensors";
+}
+
+}  // namespace
+
+void convert_legacy(options const& o, std::atomic<bool> const& stop) {
+  messages to(o);
+  try {
+    legacy_conversion job(o.input, o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);
+    auto const& plan = job.planned();
+    to.say("markers for " + detail::layers_in_words(plan.marked) + ", a format for " + detail::layers_in_words(plan.repaired) +
+           "; codes are copied");
+    for (auto const& note : o.notes) to.say("note: " + note);
+    for (auto const& note : plan.notes) to.say("note: " + note);
+    to.say("the output " + std::string(load_sentence(plan.needs)));
+    if (o.dry_run) return;
+    job.publish_as(output_of(o), o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
+                   {.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }});
+    to.print(output_of(o) + "\n");
+  } catch (...) {
+    to.log("error: " + program::describe(std::current_exception()).text);
+    throw;
+  }
+}
+
+}  // namespace convert_to_quant

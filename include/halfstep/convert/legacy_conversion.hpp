@@ -1,0 +1,101 @@
+// Files in an older form, written again with markers.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/plan/legacy_plan.hpp>
+#include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+/// Gives a file of the older form markers: codes byte for byte, scales under their newer names.
+///
+/// Construction opens the input and plans from names, shapes and scales of activations; `publish_as` writes, checks what loaders
+/// demand, and gives the file its name. Destroyed before that, it leaves nothing behind. Prints nothing.
+class legacy_conversion {
+ public:
+  /// Throws io_error, format_error and usage_error.
+  legacy_conversion(std::string const& path, marker_style markers) : input_(path), plan_(planned_for(input_, markers)) {}
+
+  legacy_plan const& planned() const { return plan_; }
+
+  /// Writes the file and publishes it under `path`. Throws io_error, contract_error, value_error for a scale that is no number
+  /// above zero, and `cancelled` when the observer says so; nothing is left then.
+  void publish_as(std::string const& path, safetensors::overwrite existing, observer const& watcher) {
+    std::vector<safetensors::file_identity> const inputs{input_.identity()};
+    safetensors::writer output(path, plan_.output, existing, inputs);
+    for (auto const& t : plan_.tensors) {
+      auto const& to = *output.head().find(t.spec.name);
+      if (t.from.empty())
+        output.write(to, 0, std::as_bytes(std::span(t.text)));
+      else if (t.from == t.spec.name)
+        copy(*input_.head().find(t.from), to, output, watcher);
+      else
+        write_scales(*input_.head().find(t.from), to, output);
+    }
+    check_contract(output.head(), plan_.expected,
+                   [&](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+                     output.read_back(t, offset, into);
+                   });
+    input_.require_unchanged();
+    require_going(watcher);
+    output.commit();
+  }
+
+ private:
+  static legacy_plan planned_for(safetensors::reader const& input, marker_style markers) {
+    auto const read = [&](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+      input.read(t, offset, into);
+    };
+    return plan_legacy(input.head(), stored_layers(input.head(), read), markers, read);
+  }
+
+  static void require_going(observer const& watcher) {
+    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+  }
+
+  void copy(safetensors::tensor const& from, safetensors::tensor const& to, safetensors::writer& output,
+            observer const& watcher) {
+    constexpr std::uint64_t step = std::uint64_t{8} << 20;
+    std::vector<std::byte> piece(std::min(step, from.bytes()));
+    for (std::uint64_t at = 0; at < from.bytes(); at += step) {
+      require_going(watcher);
+      auto const bytes = std::span(piece).first(std::min(step, from.bytes() - at));
+      input_.read(from, at, bytes);
+      output.write(to, at, bytes);
+      if (watcher.advanced) watcher.advanced(from.name, bytes.size());
+    }
+  }
+
+  void write_scales(safetensors::tensor const& from, safetensors::tensor const& to, safetensors::writer& output) {
+    std::vector<float> numbers(from.count());
+    with_source_type(from.type, [&]<class Source>(std::type_identity<Source>) {
+      std::vector<Source> stored(from.count());
+      input_.read(from, 0, std::as_writable_bytes(std::span(stored)));
+      std::transform(stored.begin(), stored.end(), numbers.begin(), [](Source x) { return widen(x); });
+    });
+    if (!std::ranges::all_of(numbers, [](float x) { return std::isfinite(x) && x > 0.0f; }))
+      throw value_error("cannot take over the scales '" + from.name +
+                        "': one of them is not a number above zero; get the file again from its source");
+    output.write(to, 0, std::as_bytes(std::span(numbers)));
+  }
+
+  safetensors::reader input_;
+  legacy_plan plan_;
+};
+
+}  // namespace halfstep

@@ -1,0 +1,241 @@
+// What becomes of a file whose layers are quantized in an older form: markers beside the same codes.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/plan/plan_remarks.hpp>
+#include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/text.hpp>
+
+namespace halfstep {
+
+/// A tensor of the new file.
+struct legacy_tensor {
+  safetensors::tensor_spec spec;
+  std::string from = {};  ///< the input's tensor: its bytes, or its numbers where they become FP32; empty for a marker
+  std::string text = {};  ///< of a marker
+};
+
+/// The new file, before a byte of codes is read.
+struct legacy_plan {
+  std::vector<legacy_tensor> tensors;
+  std::vector<std::string> notes;  ///< one sentence each
+  std::size_t marked = 0;          ///< layers that get a marker
+  std::size_t repaired = 0;        ///< markers that get a format
+  loader needs = loader::any;      ///< the most particular program that any of these layers needs
+  contract expected;
+  safetensors::header output;
+};
+
+namespace detail {
+
+/// Makes the plan, layer by layer.
+template <class Read>
+class legacy_planner {
+ public:
+  legacy_planner(safetensors::header const& input, stored_model const& stored, marker_style markers, Read& read)
+      : input_(input), stored_(stored), read_(read) {
+    plan_.expected.markers = markers;
+  }
+
+  legacy_plan make() {
+    for (auto const& [name, layer] : stored_.layers) decide(name, layer);
+    if (!refused_.empty())
+      throw usage_error("--convert-legacy cannot tell how " + layers_in_words(refused_.size()) +
+                        (refused_.size() == 1 ? " is" : " are") + " stored: " + some_of(refused_) +
+                        "; get the model in a newer form, or --requantize it");
+    if (plan_.marked + plan_.repaired == 0)
+      throw usage_error(
+          "--convert-legacy finds nothing to do: no layer has a `scale_weight` or `scale_input`, and no marker lacks its format");
+    for (auto const& t : input_.tensors()) {
+      if (replaced_.contains(t.name)) continue;
+      if (is_scaled_fp8_flag(t.name)) continue;  // markers say it now, layer by layer
+      plan_.tensors.push_back({{t.name, t.type, t.shape}, t.name});
+      if (!of_layers_.contains(t.name)) plan_.expected.copied.push_back({t.name, t.type, t.shape});
+    }
+    if (dropped_ != 0)
+      plan_.notes.push_back(std::to_string(dropped_) + " `scale_input` of 1 left out: loaders take them for no scale at all");
+    plan_.expected.metadata = input_.metadata();
+    std::erase_if(plan_.expected.metadata, [](auto const& pair) { return pair.first == quant_metadata_key; });
+    for (auto const& [name, layer] : stored_.layers)
+      if (!layer.declared.empty()) plan_.expected.declared.emplace_back(name, layer.declared);
+    auto metadata = plan_.expected.metadata;
+    if (!plan_.expected.declared.empty())
+      metadata.emplace_back(std::string(quant_metadata_key),
+                            quant_metadata_text({}, plan_.expected.markers, plan_.expected.declared));
+    std::vector<safetensors::tensor_spec> specs;
+    for (auto const& t : plan_.tensors) specs.push_back(t.spec);
+    plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));
+    return std::move(plan_);
+  }
+
+ private:
+  void decide(std::string const& name, stored_layer const& layer) {
+    auto const older = [&](std::string_view ending) { return input_.find(name + std::string(ending)) != nullptr; };
+    bool const legacy = older(".scale_weight") || older(".scale_input");
+    bool const unnamed = !layer.marker.empty() && format_of(layer.marker).empty();
+    if (!legacy && !unnamed) return;
+    if (!layer.obstacle.empty()) return refuse(name, layer.obstacle);
+    if (!layer.declared.empty()) return refuse(name, "the header's metadata speaks of it too");
+    if (!layer.doubt.empty()) return refuse(name, "no marker says that its columns are not rotated");
+    auto const& codes = *input_.find(name + ".weight");
+    if (layer.codes.scales.empty()) return refuse(name, "it has no scale");
+    auto const how = recipe_of(codes, layer.codes, name);
+    if (!how && codes.type != dtype::f8_e5m2) return refuse(name, "no marker says FP8 with a scale a row");
+    if (codes.type == dtype::f8_e5m2 && layer.codes.group != shape_of(codes))
+      return refuse(name, "no marker says F8_E5M2 with more than one scale");
+    legacy ? mark(name, codes, layer, how) : repair(name, layer, how);
+  }
+
+  void refuse(std::string const& name, std::string const& why) {
+    refused_.push_back(safetensors::quoted(name) + ", because " + why);
+  }
+
+  static extents2 shape_of(safetensors::tensor const& t) {
+    return {static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])};
+  }
+
+  static std::string format_of(std::string const& marker) {
+    auto const value = boost::json::parse(marker);
+    auto const* const format = value.get_object().if_contains("format");
+    return format != nullptr && format->is_string() ? std::string(format->get_string()) : std::string();
+  }
+
+  /// Returns how the layer would be stored by a recipe; nothing where none stores it so.
+  std::optional<recipe> recipe_of(safetensors::tensor const& codes, code_source const& source, std::string const& name) const {
+    extents2 const e = shape_of(codes);
+    scaling const shared = source.group == e                        ? scaling::tensor
+                           : source.group == extents2{1, e.columns} ? scaling::row
+                                                                    : scaling::block;
+    for (auto const& row : scheme_table) {
+      if (row.codes != codes.type || row.scales != shared) continue;
+      recipe how{.format = row.format, .rotation_group = source.rotation_group};
+      if (shared == scaling::block) how.block_size = static_cast<int>(source.group.rows);
+      if (wants_full_precision(name)) how.matmul = matmul_precision::full;
+      return how;
+    }
+    return std::nullopt;
+  }
+
+  /// Whether a `scaled_fp8` of two elements speaks of the layer: that is how the older form asks for full precision.
+  bool wants_full_precision(std::string_view layer) const {
+    return std::ranges::any_of(stored_.flags, [&](std::string_view flag) {
+      auto const prefix = flag.substr(0, flag.size() - scaled_fp8_flag.size());
+      return layer.starts_with(prefix) && input_.find(flag)->count() == 2;
+    });
+  }
+
+  std::string text_for(std::optional<recipe> const& how) const {
+    return how ? marker_text(*how, plan_.expected.markers) : R"({"format": "float8_e5m2"})";
+  }
+
+  void add_marker(std::string const& name, std::string text) {
+    safetensors::tensor_spec spec{name + ".comfy_quant", dtype::u8, {text.size()}};
+    replaced_.insert(spec.name);
+    plan_.tensors.push_back({std::move(spec), {}, std::move(text)});
+  }
+
+  /// Renames the scales of a layer and gives it a marker.
+  void mark(std::string const& name, safetensors::tensor const& codes, stored_layer const& layer,
+            std::optional<recipe> const& how) {
+    ++plan_.marked;
+    std::size_t const first = plan_.tensors.size();
+    add_marker(name, text_for(how));
+    auto const scales =
+        how ? scale_shape(*how, shape_of(codes), plan_.expected.markers, lone_scale::scalar) : std::vector<std::uint64_t>{};
+    rename(layer.codes.scales, {name + ".weight_scale", dtype::f32, scales});
+    layer_additions added;
+    if (auto const* scale = input_.find(name + ".scale_input"); scale != nullptr) {
+      if (scale->count() != 1 || bits_of(scale->type) < 16) return refuse(name, "its `scale_input` is not one number");
+      if (is_one(*scale)) {
+        ++dropped_;
+        replaced_.insert(scale->name);
+      } else {
+        rename(scale->name, {name + ".input_scale", dtype::f32, {}});
+        added.input_scale = activation_scales::store;
+      }
+    }
+    if (!how) {
+      for (auto const& t : std::span(plan_.tensors).subspan(first)) plan_.expected.copied.push_back(t.spec);
+      return;
+    }
+    plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
+    of_layers_.insert(codes.name);
+    plan_.expected.layers.push_back({name, shape_of(codes), *how, added});
+  }
+
+  /// Puts the format in front of what a marker says already.
+  void repair(std::string const& name, stored_layer const& layer, std::optional<recipe> const& how) {
+    ++plan_.repaired;
+    boost::json::object marker = boost::json::parse(text_for(how)).get_object();
+    auto const before = boost::json::parse(layer.marker);
+    for (auto const& [key, value] : before.get_object())
+      if (key != "format") marker[key] = value;
+    if (how) plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
+    add_marker(name, boost::json::serialize(marker));
+    plan_.expected.copied.push_back(plan_.tensors.back().spec);
+  }
+
+  void rename(std::string const& from, safetensors::tensor_spec to) {
+    replaced_.insert(from);
+    plan_.tensors.push_back({std::move(to), from});
+  }
+
+  bool is_one(safetensors::tensor const& scale) const {
+    float value = 0.0f;
+    with_source_type(scale.type, [&]<class Source>(std::type_identity<Source>) {
+      Source stored{};
+      read_(scale, 0, std::as_writable_bytes(std::span(&stored, 1)));
+      value = widen(stored);
+    });
+    return value == 1.0f;
+  }
+
+  safetensors::header const& input_;
+  stored_model const& stored_;
+  Read& read_;
+  std::set<std::string, std::less<>> replaced_;   ///< tensors of the input that are not in the output under their name
+  std::set<std::string, std::less<>> of_layers_;  ///< tensors that the contract knows as a layer's
+  std::vector<std::string> refused_;
+  std::size_t dropped_ = 0;
+  legacy_plan plan_;
+};
+
+}  // namespace detail
+
+/// Returns the file `input`, whose layers `stored` describes, with markers: `scale_weight` and `scale_input` get their newer
+/// names and FP32, every such layer a marker, a marker without a format the one that the shapes decide, and `scaled_fp8` goes.
+///
+/// `read(tensor, offset, bytes)` fetches scales of activations; codes are not touched. Throws usage_error where a layer's form
+/// cannot be told, naming all such layers, and where there is nothing to do.
+template <class Read>
+legacy_plan plan_legacy(safetensors::header const& input, stored_model const& stored, marker_style markers, Read&& read) {
+  return detail::legacy_planner<std::remove_reference_t<Read>>(input, stored, markers, read).make();
+}
+
+}  // namespace halfstep
