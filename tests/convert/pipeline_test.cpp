@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
 #include "converted.hpp"
@@ -23,16 +24,22 @@ using halfstep::recipe;
 using halfstep::scheme;
 using testing::HasSubstr;
 
+halfstep::plan_options options_for(recipe const& how) { return {.target = how}; }
+
 halfstep::plan plan_for(halfstep::safetensors::reader const& input, recipe const& how) {
-  halfstep::plan_options options;
-  options.target = how;
-  return halfstep::make_plan(input.head(), options);
+  return halfstep::make_plan(input.head(), options_for(how));
+}
+
+std::vector<halfstep::layer_quality> convert(team_size team, std::string const& from, std::string const& to,
+                                             halfstep::plan_options const& options, halfstep::convert_settings const& settings,
+                                             halfstep::observer const& watcher = {}) {
+  halfstep::safetensors::reader const input(from);
+  return converted(team, input, halfstep::make_plan(input.head(), options), to, {.settings = settings, .watcher = watcher});
 }
 
 std::vector<halfstep::layer_quality> convert(team_size team, std::string const& from, std::string const& to, recipe const& how,
                                              halfstep::convert_settings const& settings, halfstep::observer const& watcher = {}) {
-  halfstep::safetensors::reader const input(from);
-  return converted(team, input, plan_for(input, how), to, {.settings = settings, .watcher = watcher});
+  return convert(team, from, to, options_for(how), settings, watcher);
 }
 
 std::vector<recipe> const recipes{{.format = scheme::int8_block, .block_size = 64},
@@ -78,6 +85,20 @@ TEST_F(Conversion, StoresWhatTheQuantizerMakesOfTheWholeTensor) {
   made.read(*made.head().find("blocks.0.attn.weight_scale"), 0, std::as_writable_bytes(std::span(scales)));
   EXPECT_TRUE(std::equal(codes.begin(), codes.end(), q.codes().data()));
   EXPECT_TRUE(std::equal(scales.begin(), scales.end(), q.groups().data()));
+}
+
+TEST_F(Conversion, StoresAWeightThatIsOneBlockHighAsTheQuantizerDoes) {
+  extents2 const e{64, 4096};
+  write_model(folder.file("flat"), {weight<float>("blocks.0.flat.weight", e, 3)});
+  recipe const how{.format = scheme::int8_block, .block_size = 64};
+  halfstep::plan_options const options{.target = how, .include = {"flat"}};
+  convert(halfstep::threads(2), folder.file("flat"), folder.file("out"), options, {.piece_bytes = 1});
+  halfstep::safetensors::reader const made(folder.file("out"));
+  auto const x = noise<float>(e, 3);
+  auto const q = halfstep::quantizer<halfstep::int8_block<64>>()(halfstep::serial{}, x.view(e));
+  std::vector<std::int8_t> codes(static_cast<std::size_t>(e.count()));
+  made.read(*made.head().find("blocks.0.flat.weight"), 0, std::as_writable_bytes(std::span(codes)));
+  EXPECT_TRUE(std::equal(codes.begin(), codes.end(), q.codes().data()));
 }
 
 TEST_F(Conversion, CopiesWhatStaysByteForByte) {

@@ -34,6 +34,7 @@ TEST(CodecTable, KnowsWhichRowsShareGroups) {
   EXPECT_EQ(table().rows()[0].group_rows({320, 64}), 1);
   EXPECT_EQ(table().rows()[1].group_rows({320, 64}), 64);
   EXPECT_FALSE(table().rows()[1].spans_rows({320, 64}));
+  EXPECT_FALSE(table().rows()[1].spans_rows({64, 4096}));
   EXPECT_TRUE(
       (make_codec<int8_tensor, nearest>(scheme::int8_tensor, 0, rounding_kind::nearest, dtype::i8).spans_rows({320, 64})));
 }

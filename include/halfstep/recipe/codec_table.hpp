@@ -25,6 +25,7 @@
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/group_geometry.hpp>
+#include <halfstep/layout/group_rows.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
@@ -56,6 +57,7 @@ struct codec {
   dtype code_type;
   std::size_t group_bytes;       ///< of one stored group, 0 where there are none
   extents2 (*groups)(extents2);  ///< shape of the companion tensor
+  bool (*spans_rows)(extents2);  ///< whether a scale depends on every row, so that all must be seen before the first is stored
   group_geometry (*geometry)(extents2);
   void (*fit)(value_range const* ranges, index_t count, void* groups);
   void (*decode)(void const* codes, void const* groups, extents2 piece, float* weight);
@@ -77,9 +79,6 @@ struct codec {
     extents2 const g = groups(e);
     return g.rows == 0 ? 1 : e.rows / g.rows;
   }
-
-  /// Returns whether a scale depends on every row, so that all must be seen before the first is stored.
-  bool spans_rows(extents2 e) const { return groups(e).rows == 1 && e.rows > 1; }
 };
 
 namespace detail {
@@ -146,6 +145,7 @@ constexpr codec make_codec(scheme format, int block_size, rounding_kind rounding
           code_type,
           has_groups<Layout> ? sizeof(group) : 0,
           [](extents2 e) { return Layout::groups(e); },
+          [](extents2 e) { return spans_all_rows<Layout>(e); },
           [](extents2 e) { return geometry_of<Layout>(e); },
           [](value_range const* ranges, index_t count, void* groups) {
             for (index_t i = 0; i < count; ++i) static_cast<group*>(groups)[i] = Layout::fit(ranges[i]);
