@@ -77,6 +77,12 @@ void print_plan(options const& o, plan const& p, messages& to) {
            ", " + t.reason);
 }
 
+/// Returns a seed of ten digits: all take the same room in the metadata, so that a dry run knows the size of the file.
+std::uint64_t drawn_seed() {
+  std::random_device device;
+  return std::uniform_int_distribution<std::uint64_t>(1'000'000'000, 9'999'999'999)(device);
+}
+
 /// Returns the text of a layer configuration. Throws usage_error where it is too long.
 std::string text_of(safetensors::input_file const& file) {
   if (file.size() > max_layer_config_bytes)
@@ -125,7 +131,7 @@ void require_apart(options const& o, std::string_view flag, std::string const& p
 
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
-  std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : std::random_device{}();
+  std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
   conversion_options wanted = conversion_options_of(o, seed, threads);
   std::optional<safetensors::input_file> layers;
   if (!o.layer_config.empty()) {

@@ -58,7 +58,7 @@ TEST(Architecture, PrefersTheMoreParticularFamily) {
 TEST(Architecture, RecognisesRealModels) {
   auto const file = halfstep_test::data_file("models.json");
   for (auto const& [name, entry] : file.at("models").as_object())
-    for (std::string const prefix : {"", "model.diffusion_model."}) {
+    for (std::string const prefix : {"", "model.diffusion_model.", "net."}) {
       auto const header = halfstep_test::model(name, prefix);
       std::vector<std::string_view> names;
       for (auto const& t : header.tensors()) names.emplace_back(t.name);

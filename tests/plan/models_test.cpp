@@ -49,7 +49,7 @@ std::vector<expectation> const known{{"flux1_dev", "flux1", 304, 11'834'228'736}
 
 TEST(RealModels, HaveExactlyTheirLinearLayersQuantized) {
   for (auto const& expected : known)
-    for (std::string const prefix : {"", "model.diffusion_model."}) {
+    for (std::string const prefix : {"", "model.diffusion_model.", "net."}) {
       auto const p = make_plan(halfstep_test::model(expected.name, prefix), {});
       ASSERT_EQ(p.families.size(), 1u) << expected.name;
       EXPECT_EQ(p.families[0], expected.family);

@@ -6,7 +6,8 @@
 // SHAPE is 512x256 or `scalar`. Tensors lie in the order given; with none on the command line they are read from standard input,
 // one a line. FILL: `trained` (the default for floats: heavy tails, rows and columns of unequal size, about 1 / sqrt(columns)),
 // `count` (the default for integers: 0, 1, 2, ..), `zeros`, `extremes` (denormals, ties, the largest numbers of FP32),
-// or `nan@INDEX`, `inf@INDEX`: trained, but for that element. The bytes depend on the seed, the name and the index alone.
+// `hole` (zeros that take no room on the disk), or `nan@INDEX`, `inf@INDEX`: trained, but for that element. The bytes depend on
+// the seed, the name and the index alone.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -277,7 +278,13 @@ void make(std::vector<std::string> const& arguments) {
   if (file < 0) throw std::runtime_error(arguments[0] + ": " + std::strerror(errno));
   write_at(file, &length, 8, 0);
   write_at(file, header.data(), header.size(), 8);
-  for (tensor const& t : tensors) write_tensor(file, t, 8 + length, seed);
+  std::uint64_t end = 0;
+  for (tensor const& t : tensors) {
+    if (t.fill != "hole") write_tensor(file, t, 8 + length, seed);
+    end = std::max(end, t.begin + t.bytes());
+  }
+  if (::ftruncate(file, static_cast<off_t>(8 + length + end)) != 0)
+    throw std::runtime_error(arguments[0] + ": " + std::strerror(errno));
   if (::close(file) != 0) throw std::runtime_error(arguments[0] + ": " + std::strerror(errno));
 }
 
