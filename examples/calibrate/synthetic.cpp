@@ -15,6 +15,7 @@
 
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/serial.hpp>
+#include <halfstep/safetensors/open_model.hpp>
 
 #include "calibration_output.hpp"
 
@@ -54,8 +55,11 @@ std::vector<float> maxima_of(options const& o, std::string const& layer, index_t
 }  // namespace
 
 void write_synthetic(options const& o) {
-  safetensors::reader const model(o.model);
-  std::vector inputs{model.identity()};
+  auto const opened = safetensors::open_model(o.model);
+  safetensors::reader const& model = opened.file;
+  for (auto const& text : opened.notes) say("note: " + text);
+  for (auto const& text : opened.warnings) say("warning: " + text);
+  std::vector inputs = model.identities();
   std::optional<lora_directions> lora;
   if (!o.lora.empty()) {
     inputs.push_back(lora.emplace(o.lora, model.head()).identity());

@@ -2,10 +2,10 @@
 #include "convert_legacy.hpp"
 
 #include <string>
-#include <string_view>
 
 #include <halfstep/convert/legacy_conversion.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/safetensors/shard_layout.hpp>
 
 #include "messages.hpp"
 #include "program/exit_code.hpp"
@@ -16,11 +16,9 @@ namespace {
 
 using namespace halfstep;
 
-std::string output_of(options const& o) {
+std::string output_of(options const& o, std::string const& input) {
   if (!o.output.empty()) return o.output;
-  std::string_view stem = o.input;
-  if (stem.ends_with(".safetensors")) stem.remove_suffix(std::string_view(".safetensors").size());
-  return std::string(stem) + "_markers.safetensors";
+  return safetensors::shard_stem(input) + "_markers.safetensors";
 }
 
 }  // namespace
@@ -36,9 +34,9 @@ void convert_legacy(options const& o, std::atomic<bool> const& stop) {
     for (auto const& note : plan.notes) to.say("note: " + note);
     to.say("the output " + std::string(load_sentence(plan.needs)));
     if (o.dry_run) return;
-    job.publish_as(output_of(o), o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
+    job.publish_as(output_of(o, job.input_path()), o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
                    {.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }});
-    to.print(output_of(o) + "\n");
+    to.print(output_of(o, job.input_path()) + "\n");
   } catch (...) {
     to.log("error: " + program::describe(std::current_exception()).text);
     throw;

@@ -18,7 +18,8 @@ constexpr auto filters = help_page::filters;
 constexpr auto advanced = help_page::advanced;
 
 constexpr option_row table[] = {
-    {main_page, "-i,--input", "PATH", "required", "the .safetensors file to convert", set_value<&options::input>},
+    {main_page, "-i,--input", "PATH", "required", "a .safetensors file, the .index.json of shards, or a folder with either",
+     set_value<&options::input>},
     {main_page, "-o,--output", "PATH", "from the input's name", "the file to write", set_value<&options::output>},
     {main_page, "--recipe", "{comfyui, fork, engine}", "comfyui without a format flag",
      "a whole set of defaults: comfyui is --comfy_quant --scaling_mode axis --convrot, fork is --comfy_quant --comfy_target "
@@ -63,7 +64,8 @@ constexpr option_row table[] = {
      set_progress},
     {main_page, "--requantize", "", "off", "decode layers that are quantized already, and quantize them again",
      set_switch<&options::requantize>},
-    {main_page, "--max-shard-size", "SIZE", "none", "write shards and an index", nullptr},
+    {main_page, "--max-shard-size", "SIZE", "none", "write shards of at most SIZE, such as 4G, and an index",
+     set_size<&options::max_shard_size>},
     {main_page, "--resume", "", "off", "continue an interrupted run", nullptr},
     {main_page, "--log", "FILE", "none", "add what is printed, and a line a tensor, to a file too",
      set_value<&options::log_file>},

@@ -62,6 +62,7 @@ struct options {
   std::string device = "auto";
   std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;
+  std::optional<std::uint64_t> max_shard_size;  ///< bytes; one file where nothing is said
 
   verbosity level = verbosity::normal;
   progress_style progress = progress_style::automatic;

@@ -120,6 +120,10 @@ void judge(options const& o, run_report& report, messages& to) {
 /// Throws usage_error where a file that is written beside the output would replace an input or the output itself.
 void require_apart(options const& o, std::string_view flag, std::string const& path) {
   std::vector<std::string> others{o.input, o.output, o.layer_config, o.calibration_lora};
+  try {
+    for (auto& file : safetensors::locate_model(o.input).files()) others.push_back(std::move(file));
+  } catch (error const&) {  // opening the input says what is wrong with it, and the log has it then
+  }
   others.insert(others.end(), o.calibration_data.begin(), o.calibration_data.end());
   for (auto const& lora : o.loras) others.push_back(lora.path);
   std::error_code unknown;  // a file that is not there is not the same as another
@@ -144,6 +148,8 @@ void convert(options const& o, Executor const& ex, int threads, messages& to, st
   for (auto const& adapter : job.merged()) merged.push_back(described(adapter));
   to.say(described(o, seed));
   for (auto const& note : o.notes) to.say("note: " + note);
+  if (o.max_shard_size && job.planned().shards.empty())
+    to.say("note: --max-shard-size changes nothing here: one file holds the model");
   for (auto const& adapter : merged) to.say("merging " + adapter);
   if (o.dry_run == "create-template") {
     to.print(layer_template(job.planned()));

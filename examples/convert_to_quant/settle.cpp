@@ -278,6 +278,8 @@ void settle_formats(options& o) {
     throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
   if (o.memory_budget != 0 && o.memory_budget < (std::uint64_t{16} << 20))
     throw halfstep::usage_error("'--memory-budget' got " + std::to_string(o.memory_budget) + " bytes, takes 16M or more");
+  if (o.max_shard_size && *o.max_shard_size < (std::uint64_t{64} << 10))
+    throw halfstep::usage_error("'--max-shard-size' got " + std::to_string(*o.max_shard_size) + " bytes, takes 64K or more");
   if (o.block_size && !o.heur && (o.fp16 || mode != "block"))
     o.notes.push_back("--block_size changes nothing here: " + std::string(o.fp16 ? "FP16" : mode + " scaling") +
                       " has no blocks");

@@ -159,6 +159,7 @@ plan_options plan_options_of(options const& o) {
   p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
   p.strict = o.strict ? strictness::refuse : strictness::warn;
   p.requantize = o.requantize ? requantization::allow : requantization::refuse;
+  p.max_shard_bytes = o.max_shard_size.value_or(0);
   p.metadata = o.save_quant_metadata ? quant_metadata::save : quant_metadata::omit;
   return p;
 }

@@ -1,4 +1,4 @@
-// inspect FILE [--json]: checks a safetensors file and shows its header.
+// inspect FILE [--json]: checks a safetensors file, or all shards of an index, and shows the header.
 //
 // Exit code 0; 2 for bad use; 65 with the reason where the file is not valid; 66 where there is none; 74 where output fails.
 
@@ -15,7 +15,9 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/safetensors/folder.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/text.hpp>
 
@@ -101,7 +103,7 @@ int main(int argc, char** argv) {
   CLI::App app("Checks a safetensors file and shows its header.", "inspect");
   std::string path;
   bool as_json = false;
-  app.add_option("FILE", path, "the .safetensors file")->required();
+  app.add_option("FILE", path, "a .safetensors file, the .index.json of shards, or a folder with either")->required();
   app.add_flag("--json", as_json, "print one JSON object instead of a table");
   app.set_version_flag("--version", std::string(halfstep::version));
   try {
@@ -110,7 +112,8 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    st::reader const file(path);
+    bool const is_file = st::kind_of(path) != st::path_kind::folder && !path.ends_with(".json");
+    st::reader const file = is_file ? st::reader(path) : st::open_model(path).file;  // a shard is shown for itself
     std::cout << (as_json ? json(file) : table(file)) << std::flush;
     return std::cout ? 0 : fail(74, "cannot write to standard output; check where it goes");
   } catch (halfstep::io_error const& e) {

@@ -20,6 +20,7 @@ check_text() {
     BEGIN {
       split("core 0 exec 1 layout 1 rounding 1 safetensors 1 kernel 2 transform 3 tensor 4 objective 4 optimizer 4 calibration 4 lora 4 " \
             "solver 5 recipe 6 plan 7 convert 8", table)
+      system_headers = "^halfstep/safetensors/(descriptor|file_identity|file_mapping|folder|input_file|output_file)[.]hpp$"
       for (i = 1; i in table; i += 2) rank[table[i]] = table[i + 1]
     }
 
@@ -30,8 +31,8 @@ check_text() {
 
     function check_include(target,   theirs) {
       if (target ~ /^(iostream|regex|filesystem|cassert|assert\.h)$/) fault("<" target "> is not for headers")
-      if (target ~ /^(sys\/.*|unistd\.h|fcntl\.h)$/ && FILENAME != "halfstep/safetensors/file.hpp")
-        fault("operating system calls live in safetensors/file.hpp alone")
+      if (target ~ /^(sys\/.*|unistd\.h|fcntl\.h|dirent\.h)$/ && FILENAME !~ system_headers)
+        fault("operating system calls live in the files and folders of safetensors/ alone")
       if (target ~ /^(cuda|cub\/|thrust\/|cooperative_groups|cublas|cusolver)/ && !is_cuda(FILENAME)) fault("a host header includes <" target ">")
       if (target ~ /^boost\/regex/ && rank[folder] < 6) fault("Boost.Regex belongs to the converter")
       if (target !~ /^halfstep\//) return

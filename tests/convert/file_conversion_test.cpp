@@ -101,6 +101,57 @@ TEST_F(FileConversion, RefusesAnInputThatChangesMeanwhile) {
   EXPECT_FALSE(std::filesystem::exists(job.output_path()));
 }
 
+TEST_F(FileConversion, ReadsAndWritesShards) {
+  namespace st = halfstep::safetensors;
+  std::vector<std::vector<st::tensor_spec>> groups;
+  for (auto const& part : small_model()) groups.push_back({part.spec});
+  std::filesystem::create_directory(folder.file("model"));
+  {
+    st::writer shards(folder.file("model/m"), st::arrange_shards(groups, {{"format", "pt"}}, 300'000), st::overwrite::refuse, {});
+    for (auto const& part : small_model()) shards.write(*shards.head().find(part.spec.name), 0, part.bytes);
+    shards.commit();
+  }
+  options.output = folder.file("one");
+  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+  options.input = folder.file("model");
+  options.output = folder.file("joined");
+  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+  EXPECT_EQ(bytes_of(folder.file("joined")), bytes_of(folder.file("one")));
+
+  options.layers.max_shard_bytes = 200'000;
+  options.settings.verify = halfstep::verification::full;
+  std::filesystem::create_directory(folder.file("out"));
+  options.output = folder.file("out/m.safetensors");
+  file_conversion job(options);
+  EXPECT_GT(job.planned().shards.size(), 2u);
+  auto const report = job.run(halfstep::threads(2), convert_to_quant::all_codecs(), {}, {});
+  job.publish({});
+  EXPECT_EQ(report.output, folder.file("out/m.safetensors.index.json"));
+  std::uint64_t bytes = 0;
+  for (auto const& entry : std::filesystem::directory_iterator(folder.file("out"))) bytes += entry.file_size();
+  EXPECT_EQ(report.output_bytes, bytes);
+  EXPECT_EQ(job.planned().output_bytes, bytes);
+  auto const made = st::open_model(folder.file("out")).file;
+  st::reader const one(folder.file("one"));
+  ASSERT_EQ(made.head().tensors().size(), one.head().tensors().size());
+  for (auto const& t : one.head().tensors()) {
+    auto const* const again = made.head().find(t.name);
+    ASSERT_NE(again, nullptr) << t.name;
+    std::vector<std::byte> expected(t.bytes()), got(again->bytes());
+    one.read(t, 0, expected);
+    made.read(*again, 0, got);
+    EXPECT_EQ(got, expected) << t.name;
+  }
+}
+
+TEST_F(FileConversion, LeavesNothingOfShardsWhereItIsCancelled) {
+  options.layers.max_shard_bytes = 200'000;
+  std::atomic<int> calls{0};
+  halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= 3; }};
+  EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher), halfstep::cancelled);
+  EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(FileConversion, RefusesWarningsWhereTheyAreErrors) {
   options.layers.target.scales = halfstep::scale_choice::mse;
   EXPECT_THAT(file_conversion(options).planned().warnings, testing::Contains(HasSubstr("without --calibration-data clips")));

@@ -71,6 +71,22 @@ TEST_F(Inspect, ShowsTheHeaderAsJson) {
       << output;
 }
 
+TEST_F(Inspect, ShowsShardsAsOneModel) {
+  for (std::string const name : {"a", "b"})
+    halfstep_test::save(folder_.path(name + ".safetensors"),
+                        halfstep_test::framed(st::arrange({{name, dtype::u8, {3}}}, {}), std::string(3, 'x')));
+  halfstep_test::save(folder_.path("m.safetensors.index.json"),
+                      R"({"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}})");
+  for (auto const& path : {folder_.path(), folder_.path("m.safetensors.index.json")}) {
+    auto const [code, output] = run(path);
+    EXPECT_EQ(code, 0);
+    EXPECT_THAT(output, HasSubstr("2 tensors, 6 elements, 6 bytes of data, "));
+  }
+  EXPECT_THAT(run(folder_.path("a.safetensors")).output, HasSubstr("1 tensors, 3 elements"));
+  halfstep_test::save(folder_.path("m.safetensors.index.json"), R"({"weight_map": {"a": "c.safetensors"}})");
+  EXPECT_EQ(run(folder_.path()).code, 66);
+}
+
 TEST_F(Inspect, GivesTheReasonAnd65ForABrokenFile) {
   halfstep_test::save(path_, halfstep_test::framed(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", "abc"));
   auto const [code, output] = run(path_);

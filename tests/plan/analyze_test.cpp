@@ -45,6 +45,14 @@ TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
   EXPECT_THAT(text, HasSubstr("time: about " + std::to_string((p.input_data_bytes + p.output_bytes) / 100'000'000 + 1) + " s"));
 }
 
+TEST(Analyze, CountsShards) {
+  halfstep::plan_options options;
+  options.max_shard_bytes = std::uint64_t{4} << 30;
+  auto const p = make_plan(halfstep_test::model("flux1_dev"), options);
+  EXPECT_EQ(p.shards.size(), 3u);
+  EXPECT_THAT(analyze(p), HasSubstr(" GB) in 3 shards and their index, from 23.8 GB of tensors"));
+}
+
 TEST(Analyze, RepeatsWarningsAndNotes) {
   auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {300, 260}}});
   auto const text =

@@ -57,6 +57,7 @@ TEST(OutputName, LeavesTheEndingsOfModelsOff) {
     return default_output_name(input, {}, {}, recipe_choice::standard, code_search::simple);
   };
   EXPECT_EQ(name("d/model.safetensors.index.json"), "d/model_comfyui_int8.safetensors");
+  EXPECT_EQ(name("d/model.safetensors.index.fp16.json"), "d/model_comfyui_int8.safetensors");
   EXPECT_EQ(name("d/flux/"), "d/flux_comfyui_int8.safetensors");
   EXPECT_EQ(name("d/flux.bin"), "d/flux.bin_comfyui_int8.safetensors");
   EXPECT_EQ(name(".safetensors"), ".safetensors_comfyui_int8.safetensors");

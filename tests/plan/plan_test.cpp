@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,40 @@ TEST(Plan, QuantizesEvery2DWeightWithoutRules) {
   auto const p = make_plan(flux_part(), {.target = {.format = scheme::int8_axis}, .rules = rule_source::none});
   EXPECT_EQ(quantized(p), 3u);
   EXPECT_EQ(p.rules, "no rules: every 2-D weight");
+}
+
+TEST(Plan, CutsTheOutputIntoShardsThatHoldWholeLayers) {
+  plan_options options{.target = {.format = scheme::int8_axis}};
+  auto const whole = make_plan(halfstep_test::model("z_image"), options);
+  options.max_shard_bytes = 1'000'000'000;
+  auto const p = make_plan(halfstep_test::model("z_image"), options);
+  ASSERT_GT(p.shards.size(), 5u);
+  std::map<std::string, std::size_t> shard_of;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < p.shards.size(); ++i) {
+    auto const size = halfstep::safetensors::file_bytes(p.shards[i]);
+    EXPECT_LE(size, options.max_shard_bytes);
+    bytes += size;
+    for (auto const& t : p.shards[i].tensors()) {
+      auto const layer = t.name.substr(0, t.name.rfind('.'));
+      EXPECT_EQ(shard_of.emplace(layer, i).first->second, i) << t.name;
+    }
+  }
+  EXPECT_EQ(p.output_bytes, bytes);
+  EXPECT_EQ(p.output.tensors().size(), whole.output.tensors().size());
+  EXPECT_EQ(p.output.data_bytes(), whole.output.data_bytes());
+  EXPECT_THAT(p.warnings, IsEmpty());
+  options.max_shard_bytes = std::uint64_t{1} << 40;
+  EXPECT_TRUE(make_plan(halfstep_test::model("z_image"), options).shards.empty()) << "one file is enough";
+}
+
+TEST(Plan, WarnsOfShardsThatAreLargerThanAsked) {
+  plan_options options{.target = {.format = scheme::int8_axis}};
+  options.max_shard_bytes = 30'000'000;
+  EXPECT_THAT(make_plan(flux_part(), options).warnings,
+              ElementsAre("1 shard is larger than --max-shard-size: the tensors of a layer stay together"));
+  options.strict = strictness::refuse;
+  EXPECT_THAT([&] { make_plan(flux_part(), options); }, ThrowsMessage<usage_error>(HasSubstr("--max-shard-size")));
 }
 
 TEST(Plan, UnitesTheFamiliesThatAreNamed) {

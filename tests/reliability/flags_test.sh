@@ -50,6 +50,8 @@ bad_values() {
   bad_value --fallback int7
   bad_value --fallback-block-size 8 --fallback int8
   bad_value --memory-budget 12QB
+  bad_value --max-shard-size 12QB
+  bad_value --max-shard-size 1000
   bad_value --verify somewhat
   bad_value --nan maybe
   bad_value --recipe cake
@@ -346,7 +348,6 @@ unbuilt_flags() {
     --no-memory-limits --verbose-pinned --edit-quant; do
     unbuilt $flag
   done
-  unbuilt --max-shard-size 1GB
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --device cuda

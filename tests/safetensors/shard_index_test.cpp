@@ -1,7 +1,5 @@
 #include <halfstep/safetensors/shard_index.hpp>
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,8 +8,6 @@
 namespace {
 
 using halfstep::format_error;
-using halfstep_test::framed;
-using halfstep_test::save;
 using halfstep_test::thrown;
 using testing::HasSubstr;
 namespace st = halfstep::safetensors;
@@ -68,48 +64,6 @@ TEST(ShardIndex, IsWrittenAsTheUsualToolsDo) {
   EXPECT_EQ(st::serialize(st::shard_index{}), "{\n  \"metadata\": {},\n  \"weight_map\": {}\n}\n");
   EXPECT_THROW(st::serialize(st::shard_index{{}, {{"a", "../1"}}}), format_error);
   EXPECT_THROW(st::serialize(st::shard_index{{}, {{"a", "1"}, {"a", "2"}}}), format_error);
-}
-
-class ShardedReader : public testing::Test {
- protected:
-  ShardedReader() {
-    shard("1.safetensors", {"a"});
-    shard("2.safetensors", {"b", "c"});
-  }
-
-  void shard(std::string const& file, std::vector<std::string> const& names) {
-    std::vector<st::tensor_spec> specs;
-    for (auto const& name : names) specs.push_back({name, halfstep::dtype::u8, {1}});
-    save(folder_.path(file), framed(st::arrange(specs, {}), std::string(names.size(), 'x')));
-  }
-
-  std::string index(std::string const& map) {
-    save(folder_.path("model.safetensors.index.json"), "{\"weight_map\":" + map + "}");
-    return folder_.path("model.safetensors.index.json");
-  }
-
-  halfstep_test::temporary_folder folder_;
-};
-
-TEST_F(ShardedReader, FindsEachTensorsShard) {
-  st::sharded_reader const model(index(R"({"a":"1.safetensors","b":"2.safetensors"})"));
-  EXPECT_EQ(model.shards().size(), 2u);
-  EXPECT_EQ(model.find("b"), &model.shards()[1]);
-  EXPECT_EQ(model.find("c"), nullptr);
-}
-
-TEST_F(ShardedReader, RefusesMissingShardsAndTensors) {
-  EXPECT_THAT(thrown<halfstep::io_error>([&] { st::sharded_reader m(index(R"({"a":"3.safetensors"})")); }),
-              HasSubstr("3.safetensors"));
-  EXPECT_THAT(thrown<format_error>([&] { st::sharded_reader m(index(R"({"a":"2.safetensors"})")); }),
-              HasSubstr("'a' is not in its shard"));
-  EXPECT_THROW(st::sharded_reader(folder_.path("none.json")), halfstep::io_error);
-}
-
-TEST_F(ShardedReader, RefusesATensorThatLiesInTwoShards) {
-  shard("2.safetensors", {"a", "b"});
-  EXPECT_THAT(thrown<format_error>([&] { st::sharded_reader m(index(R"({"a":"1.safetensors","b":"2.safetensors"})")); }),
-              HasSubstr("'a' lies in two shards, '1.safetensors' and '2.safetensors'"));
 }
 
 }  // namespace

@@ -28,7 +28,8 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/text.hpp>
 

@@ -14,7 +14,7 @@
 #include <halfstep/calibration/merged_layer.hpp>
 #include <halfstep/calibration/open_statistics.hpp>
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/text.hpp>
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,7 +33,11 @@
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/stage_table.hpp>
+#include <halfstep/safetensors/folder.hpp>
+#include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/shard_index.hpp>
+#include <halfstep/safetensors/shard_layout.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 namespace halfstep {
@@ -45,12 +50,15 @@ class file_conversion {
  public:
   /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
   explicit file_conversion(conversion_options options)
-      : options_(std::move(options)), input_(options_.input), known_(options_.calibration_data) {
+      : options_(std::move(options)),
+        model_(safetensors::open_model(options_.input)),
+        input_(model_.file),
+        known_(options_.calibration_data) {
     options_.layers.stored = stored_layers(input_.head(), [this](safetensors::tensor const& t, std::uint64_t offset,
                                                                  std::span<std::byte> into) { input_.read(t, offset, into); });
     if (!options_.loras.empty()) merge_.emplace(options_.loras, options_.merging, input_.head());
     if (!options_.calibration_lora.empty()) directions_.emplace(options_.calibration_lora, input_.head());
-    plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
+    make_plan();
   }
   file_conversion(file_conversion const&) = delete;
   file_conversion& operator=(file_conversion const&) = delete;
@@ -61,11 +69,8 @@ class file_conversion {
   /// Returns the adapters that are merged into the weights.
   std::vector<matched_adapter> merged() const { return merge_ ? merge_->adapters() : std::vector<matched_adapter>{}; }
 
-  /// Returns the path that will be published.
-  std::string output_path() const {
-    if (!options_.output.empty()) return options_.output;
-    return default_output_name(options_.input, plan_, options_.layers.target, options_.chosen, options_.search);
-  }
+  /// Returns the path that will be published; of a model in shards that of its index.
+  std::string output_path() const { return plan_.shards.empty() ? asked_path() : safetensors::shard_index_path(asked_path()); }
 
   /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
   /// note for each. Throws `cancelled` when the observer says so.
@@ -74,7 +79,7 @@ class file_conversion {
     if (options_.nonfinite != nonfinite_policy::keep) return;
     options_.layers.nonfinite = nonfinite_tensors(ex, input_, plan_, options_.settings, watcher);
     if (options_.layers.nonfinite.empty()) return;
-    plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
+    make_plan();
     for (auto const& name : options_.layers.nonfinite)
       plan_.notes.push_back("'" + name + "' holds NaN or infinity and stays as it is");
   }
@@ -85,7 +90,10 @@ class file_conversion {
   /// of a solver after the observer said so; nothing is left then once this object is gone.
   template <host_executor Executor>
   run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
-    output_.emplace(output_path(), plan_.output, options_.existing, input_identities());
+    if (plan_.shards.empty())
+      output_.emplace(asked_path(), plan_.output, options_.existing, input_identities());
+    else
+      output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, input_identities());
     conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
                    {std::move(stages), options_.solving, &known_, merge(), directions()});
     job.run(ex);
@@ -111,12 +119,33 @@ class file_conversion {
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
+  /// Returns the path that the output was given, or that follows from the input's.
+  std::string asked_path() const {
+    if (!options_.output.empty()) return options_.output;
+    std::string_view input = options_.input;
+    while (input.size() > 1 && input.ends_with('/')) input.remove_suffix(1);
+    std::string_view const last = input.substr(safetensors::folder_of(input).size());
+    bool const names_it = safetensors::kind_of(options_.input) == safetensors::path_kind::folder && last != "." && last != "..";
+    return default_output_name(names_it ? input : std::string_view(input_.path()), plan_, options_.layers.target, options_.chosen,
+                               options_.search);
+  }
+
+  void make_plan() {
+    plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
+    if (options_.layers.strict == strictness::refuse && !model_.warnings.empty())
+      throw usage_error("--strict: " + detail::joined(model_.warnings, "; "));
+    plan_.warnings.insert(plan_.warnings.begin(), model_.warnings.begin(), model_.warnings.end());
+    plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
+    if (!plan_.shards.empty())
+      plan_.output_bytes += safetensors::serialize(safetensors::index_of(plan_.shards, asked_path())).size();
+  }
+
   lora_directions const* directions() const { return directions_ ? &*directions_ : nullptr; }
   lora_merge const* merge() const { return merge_ ? &*merge_ : nullptr; }
 
   std::vector<safetensors::file_identity> input_identities() const {
     std::vector all = known_.identities();
-    all.push_back(input_.identity());
+    for (auto const& identity : input_.identities()) all.push_back(identity);
     all.insert(all.end(), options_.other_inputs.begin(), options_.other_inputs.end());
     if (directions_) all.push_back(directions_->identity());
     if (merge() != nullptr)
@@ -151,7 +180,8 @@ class file_conversion {
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   conversion_options options_;
-  safetensors::reader input_;
+  safetensors::opened_model model_;
+  safetensors::reader const& input_;
   calibration_files known_;
   std::optional<lora_merge> merge_;
   std::optional<lora_directions> directions_;

@@ -17,6 +17,7 @@
 #include <halfstep/plan/legacy_plan.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
@@ -29,14 +30,23 @@ namespace halfstep {
 class legacy_conversion {
  public:
   /// Throws io_error, format_error and usage_error.
-  legacy_conversion(std::string const& path, marker_style markers) : input_(path), plan_(planned_for(input_, markers)) {}
+  legacy_conversion(std::string const& path, marker_style markers)
+      : model_(safetensors::open_model(path)), input_(model_.file), plan_(planned_for(input_, markers)) {
+    plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
+    plan_.notes.insert(plan_.notes.begin(), model_.warnings.begin(), model_.warnings.end());
+  }
+  legacy_conversion(legacy_conversion const&) = delete;
+  legacy_conversion& operator=(legacy_conversion const&) = delete;
 
   legacy_plan const& planned() const { return plan_; }
+
+  /// Returns the path of the file that is read, or of the index of shards.
+  std::string const& input_path() const { return input_.path(); }
 
   /// Writes the file and publishes it under `path`. Throws io_error, contract_error, value_error for a scale that is no number
   /// above zero, and `cancelled` when the observer says so; nothing is left then.
   void publish_as(std::string const& path, safetensors::overwrite existing, observer const& watcher) {
-    std::vector<safetensors::file_identity> const inputs{input_.identity()};
+    auto const inputs = input_.identities();
     safetensors::writer output(path, plan_.output, existing, inputs);
     for (auto const& t : plan_.tensors) {
       auto const& to = *output.head().find(t.spec.name);
@@ -94,7 +104,8 @@ class legacy_conversion {
     output.write(to, 0, std::as_bytes(std::span(numbers)));
   }
 
-  safetensors::reader input_;
+  safetensors::opened_model model_;
+  safetensors::reader const& input_;
   legacy_plan plan_;
 };
 

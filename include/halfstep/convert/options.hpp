@@ -11,7 +11,8 @@
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/recipe/solve_options.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/safetensors/output_file.hpp>
 
 namespace halfstep {
 
@@ -26,7 +27,7 @@ enum class bias_policy : std::uint8_t { correct, keep };
 
 /// Everything that a conversion is told, apart from where it runs and who watches.
 struct conversion_options {
-  std::string input;
+  std::string input;                            ///< a file, an index, a folder with either, or a shard: see `locate_model`
   std::string output = {};                      ///< empty: beside the input, named after it
   plan_options layers = {};                     ///< what becomes of the tensors; `inputs` are found in the calibration data
   recipe_choice chosen = recipe_choice::flags;  ///< for the output's name

@@ -20,7 +20,7 @@
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/options.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/text.hpp>

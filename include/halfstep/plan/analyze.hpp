@@ -112,7 +112,8 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
             (sum.count == 1 ? " tensor, " : " tensors, ") + size_in_words(sum.bytes_before);
     text += what == action::quantize ? " -> " + size_in_words(sum.bytes_after) + "\n" : "\n";
   }
-  text += "output: " + std::to_string(p.output_bytes) + " bytes (" + size_in_words(p.output_bytes) + "), from " +
+  text += "output: " + std::to_string(p.output_bytes) + " bytes (" + size_in_words(p.output_bytes) + ")" +
+          (p.shards.empty() ? "" : " in " + std::to_string(p.shards.size()) + " shards and their index") + ", from " +
           size_in_words(p.input_data_bytes) + " of tensors\n";
   text += "memory: ";
   if (run.bytes_in_flight != 0) text += "about " + size_in_words(run.bytes_in_flight) + " in flight (--memory-budget); ";

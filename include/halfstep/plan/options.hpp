@@ -66,7 +66,8 @@ struct plan_options {
   std::optional<stored_model> stored = std::nullopt;  ///< what is quantized already; without it, anything that is is refused
   requantization requantize = requantization::refuse;
   safetensors::metadata_list added_metadata =
-      {};  ///< pairs to write beside those of the input; they replace pairs with the same key
+      {};                             ///< pairs to write beside those of the input; they replace pairs with the same key
+  std::uint64_t max_shard_bytes = 0;  ///< the largest file of the output, which has as many as that takes; 0: one, of any size
 };
 
 }  // namespace halfstep

@@ -38,6 +38,8 @@ inline bool is_mixed(plan const& p) {
 inline std::string default_output_name(std::string_view input, plan const& p, recipe const& target, recipe_choice choice,
                                        code_search search) {
   while (input.size() > 1 && input.ends_with('/')) input.remove_suffix(1);
+  if (auto const variant = input.rfind(".safetensors.index."); input.ends_with(".json") && variant != std::string_view::npos)
+    input = input.substr(0, variant);
   for (std::string_view const ending : {".index.json", ".safetensors"})
     if (input.size() > ending.size() && input.ends_with(ending)) input.remove_suffix(ending.size());
   std::string const stem(input);

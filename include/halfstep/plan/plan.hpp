@@ -24,6 +24,7 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/shard_layout.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
@@ -58,8 +59,9 @@ struct plan {
   std::vector<std::pair<std::string, std::string>> declared;  ///< layers that stay quantized as they were, and the objects
                                                               ///< that the header's metadata has of them
   safetensors::header output;                                 ///< names, shapes, offsets and metadata of the file to be written
+  std::vector<safetensors::header> shards = {};               ///< of the files to be written, where they are several
   std::uint64_t input_data_bytes = 0;                         ///< bytes of all input tensors
-  std::uint64_t output_bytes = 0;                             ///< size of the output file, exact
+  std::uint64_t output_bytes = 0;  ///< size of the output file, exact; of shards together, without their index
 };
 
 namespace detail {
@@ -83,8 +85,8 @@ class planner {
     for (safetensors::tensor const& t : input_.tensors()) plan_.tensors.push_back(decide(t));
     settle_companions();
     add_what_inputs_allow();
-    speak();
     lay_out();
+    speak();
     return std::move(plan_);
   }
 
@@ -278,10 +280,8 @@ class planner {
   }
 
   void lay_out() {
-    std::vector<safetensors::tensor_spec> specs;
     std::vector<std::pair<std::string, recipe>> layers;
     for (planned_tensor const& t : plan_.tensors) {
-      for (artifact const& a : t.outputs) specs.push_back(a.spec);
       if (t.what != action::quantize) continue;
       layers.emplace_back(layer_of(t.input.name), t.how);
       plan_.needs = std::max(plan_.needs, loader_of(t.how, options_.markers));
@@ -296,9 +296,47 @@ class planner {
     if (options_.metadata == quant_metadata::omit) layers.clear();
     if (options_.metadata == quant_metadata::save || !plan_.declared.empty())
       metadata.emplace_back(std::string(quant_metadata_key), quant_metadata_text(layers, options_.markers, plan_.declared));
-    plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));
     plan_.input_data_bytes = input_.data_bytes();
-    plan_.output_bytes = 8 + safetensors::serialize(plan_.output).size() + plan_.output.data_bytes();
+    if (options_.max_shard_bytes != 0) cut_up(metadata);
+    if (!plan_.shards.empty()) return;
+    std::vector<safetensors::tensor_spec> specs;
+    for (planned_tensor const& t : plan_.tensors)
+      for (artifact const& a : t.outputs) specs.push_back(a.spec);
+    plan_.output = safetensors::arrange(std::move(specs), std::move(metadata));
+    plan_.output_bytes = safetensors::file_bytes(plan_.output);
+  }
+
+  /// Lays the output out over several files, unless one is enough.
+  void cut_up(safetensors::metadata_list const& metadata) {
+    auto made = safetensors::arrange_shards(output_groups(), metadata, options_.max_shard_bytes);
+    for (auto const& shard : made.shards)
+      if (safetensors::file_bytes(shard) > options_.max_shard_bytes) ++remarks_.oversized;
+    if (made.shards.size() == 1) return;
+    plan_.output_bytes = made.bytes();
+    plan_.output = std::move(made.whole);
+    plan_.shards = std::move(made.shards);
+  }
+
+  /// Returns the tensors of the output, those of a layer together: what is made of its weight, its bias, scales that are kept.
+  std::vector<std::vector<safetensors::tensor_spec>> output_groups() const {
+    constexpr auto unused = static_cast<std::size_t>(-1);
+    std::map<std::string_view, std::size_t> places;  // of the layers that have a weight
+    for (planned_tensor const& t : plan_.tensors)
+      if (auto const layer = layer_of(t.input.name); !layer.empty()) places.emplace(layer, unused);
+    std::vector<std::vector<safetensors::tensor_spec>> groups;
+    for (planned_tensor const& t : plan_.tensors) {
+      if (t.outputs.empty()) continue;
+      std::string_view const name = t.input.name;
+      auto const layer = places.find(name.substr(0, std::min(name.rfind('.'), name.size())));
+      std::size_t alone = unused;
+      std::size_t& place = layer == places.end() ? alone : layer->second;
+      if (place == unused) {
+        place = groups.size();
+        groups.emplace_back();
+      }
+      for (artifact const& a : t.outputs) groups[place].push_back(a.spec);
+    }
+    return groups;
   }
 
   safetensors::header const& input_;

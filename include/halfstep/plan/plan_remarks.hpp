@@ -54,6 +54,7 @@ struct plan_remarks {
   std::size_t kept_quantized = 0;
   std::size_t corrected = 0;  ///< biases
   std::size_t padded = 0;
+  std::size_t oversized = 0;  ///< shards
   std::size_t quantized = 0;
 
   /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
@@ -103,6 +104,9 @@ struct plan_remarks {
                     " whose largest inputs are unknown: " + detail::some_of(unsmoothed) +
                     "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
     if (quantized == 0) all.push_back("no layer is quantized");
+    if (oversized != 0)
+      all.push_back(std::to_string(oversized) + (oversized == 1 ? " shard is" : " shards are") +
+                    " larger than --max-shard-size: the tensors of a layer stay together");
     return all;
   }
 

@@ -6,8 +6,9 @@
 #include <string>
 #include <utility>
 
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_mapping.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep::safetensors {

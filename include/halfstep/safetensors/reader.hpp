@@ -1,17 +1,20 @@
-// A safetensors file, checked once when it is opened and then read piece by piece.
+// A safetensors model, checked once when it is opened and then read piece by piece.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/parse_header.hpp>
 #include <halfstep/safetensors/text.hpp>
 
@@ -80,31 +83,71 @@ inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t s
 
 }  // namespace detail
 
-/// A safetensors file open for reading with `pread`. Const members may run on several threads at once.
+/// Where a stretch of a model's bytes lies: those from `begin` on are in a file from `offset` on.
+struct data_place {
+  std::uint64_t begin;
+  std::size_t file;
+  std::uint64_t offset;
+};
+
+/// A safetensors model open for reading with `pread`: a file, or several that are read as one (see `open_model`).
+///
+/// Const members may run on several threads at once.
 class reader {
  public:
-  /// Opens `path` and checks the whole header. Throws io_error (open_input, transfer) and format_error.
-  explicit reader(std::string path) : file_(std::move(path)), opened_(detail::read_header(file_)) {}
+  /// Opens the file `path` and checks the whole header. Throws io_error (open_input, transfer) and format_error.
+  explicit reader(std::string path) : path_(std::move(path)) {
+    auto opened = detail::read_header(files_.emplace_back(path_));
+    head_ = std::move(opened.head);
+    places_ = {{0, 0, opened.data_begin}};
+  }
 
-  header const& head() const { return opened_.head; }
-  std::string const& path() const { return file_.path(); }
-  std::uint64_t file_bytes() const { return file_.size(); }
-  file_identity const& identity() const { return file_.identity(); }
+  /// Reads `files` as the one model that `head` describes. `places` are sorted; no tensor reaches over the end of one.
+  reader(std::string path, std::vector<input_file> files, header head, std::vector<data_place> places)
+      : path_(std::move(path)), files_(std::move(files)), head_(std::move(head)), places_(std::move(places)) {}
 
-  /// Fills `into` with the bytes of `t`, one of this file's, from `offset` in it.
+  header const& head() const { return head_; }
+  std::string const& path() const { return path_; }
+
+  /// Returns the bytes of all files together.
+  std::uint64_t file_bytes() const {
+    std::uint64_t sum = 0;
+    for (input_file const& file : files_) sum += file.size();
+    return sum;
+  }
+
+  /// Returns what tells the file from every other; of a model in shards, its index.
+  file_identity const& identity() const { return files_.front().identity(); }
+
+  /// Returns that of every file.
+  std::vector<file_identity> identities() const {
+    std::vector<file_identity> all;
+    for (input_file const& file : files_) all.push_back(file.identity());
+    return all;
+  }
+
+  /// Fills `into` with the bytes of `t`, one of `head()`, from `offset` in it.
   ///
   /// Throws io_error (transfer; input_changed where the file was truncated), shape_error beyond the tensor's end.
   void read(tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
     detail::require_piece(t, offset, into.size());
-    file_.read(opened_.data_begin + t.begin + offset, into);
+    if (into.empty()) return;
+    auto const after = std::upper_bound(places_.begin(), places_.end(), t.begin,
+                                        [](std::uint64_t begin, data_place const& place) { return begin < place.begin; });
+    data_place const& place = *std::prev(after);
+    files_[place.file].read(place.offset + (t.begin - place.begin) + offset, into);
   }
 
-  /// Throws io_error (input_changed) where the file's size or time of modification is not what it was when opened.
-  void require_unchanged() const { file_.require_unchanged(); }
+  /// Throws io_error (input_changed) where a file's size or time of modification is not what it was when opened.
+  void require_unchanged() const {
+    for (input_file const& file : files_) file.require_unchanged();
+  }
 
  private:
-  input_file file_;
-  detail::opened_header opened_;
+  std::string path_;
+  std::vector<input_file> files_;
+  header head_;
+  std::vector<data_place> places_;
 };
 
 }  // namespace halfstep::safetensors

@@ -12,10 +12,9 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/json.hpp>
-#include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
@@ -135,6 +134,16 @@ inline shard_index parse_shard_index(std::span<char const> json, std::string_vie
   throw format_error("cannot read " + quoted(origin) + ": " + e.what() + "; get the model again from its source");
 }
 
+/// Returns the index that `file` holds. Throws what `parse_shard_index` throws, and io_error.
+inline shard_index read_shard_index(input_file const& file) {
+  if (file.size() > max_header_bytes)
+    throw format_error("cannot read " + quoted(file.path()) + ": its " + std::to_string(file.size()) +
+                       " bytes are too many for an index; check the path");
+  std::vector<char> text(static_cast<std::size_t>(file.size()));
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return parse_shard_index(text, file.path());
+}
+
 /// Returns `index` as JSON, laid out as the usual tools do: sorted, indented by two, a line feed at the end.
 ///
 /// Throws format_error for what `parse_shard_index` would refuse.
@@ -156,70 +165,5 @@ inline std::string serialize(shard_index const& index) {
   out += map.empty() ? "}\n}\n" : "\n  }\n}\n";
   return out;
 }
-
-/// A sharded model, open for reading.
-class sharded_reader {
- public:
-  /// Opens the index at `path` and every shard it names, and checks that each tensor lies in its shard and in no other.
-  ///
-  /// Throws format_error, and io_error (open_input) where the index or a shard is missing.
-  explicit sharded_reader(std::string const& path) : index_(load(path)) {
-    auto const slash = path.rfind('/');
-    std::string const directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-    files_ = index_.files();
-    shards_.reserve(files_.size());
-    for (std::string const& file : files_) shards_.emplace_back(directory + file);
-    for (auto const& [name, file] : index_.weight_map)
-      if (shard_named(file).head().find(name) == nullptr)
-        throw format_error("cannot read " + quoted(path) + ": tensor " + quoted(name) + " is not in its shard " + quoted(file) +
-                           "; get the model again from its source");
-    for (std::size_t s = 0; s < shards_.size(); ++s) require_mapped(path, s);
-  }
-
-  shard_index const& index() const { return index_; }
-
-  /// Returns the shards, sorted by file name.
-  std::span<reader const> shards() const { return shards_; }
-
-  /// Returns the shard that holds `name`, or null.
-  reader const* find(std::string_view name) const {
-    auto const found = entry(name);
-    return found == nullptr ? nullptr : &shard_named(*found);
-  }
-
- private:
-  static shard_index load(std::string const& path) {
-    input_file const file(path);
-    if (file.size() > max_header_bytes)
-      throw format_error("cannot read " + quoted(path) + ": its " + std::to_string(file.size()) +
-                         " bytes are too many for an index; check the path");
-    std::vector<char> text(static_cast<std::size_t>(file.size()));
-    file.read(0, std::as_writable_bytes(std::span(text)));
-    return parse_shard_index(text, path);
-  }
-
-  reader const& shard_named(std::string_view file) const {
-    return shards_[static_cast<std::size_t>(std::lower_bound(files_.begin(), files_.end(), file) - files_.begin())];
-  }
-
-  std::string const* entry(std::string_view name) const {
-    auto const less = [](auto const& e, std::string_view wanted) { return e.first < wanted; };
-    auto const found = std::lower_bound(index_.weight_map.begin(), index_.weight_map.end(), name, less);
-    return found != index_.weight_map.end() && found->first == name ? &found->second : nullptr;
-  }
-
-  void require_mapped(std::string const& path, std::size_t shard) const {
-    for (tensor const& t : shards_[shard].head().tensors()) {
-      std::string const* const file = entry(t.name);
-      if (file != nullptr && *file != files_[shard])
-        throw format_error("cannot read " + quoted(path) + ": tensor " + quoted(t.name) + " lies in two shards, " +
-                           quoted(*file) + " and " + quoted(files_[shard]) + "; get the model again from its source");
-    }
-  }
-
-  shard_index index_;
-  std::vector<std::string> files_;
-  std::vector<reader> shards_;
-};
 
 }  // namespace halfstep::safetensors

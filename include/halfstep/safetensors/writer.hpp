@@ -1,71 +1,134 @@
-// A safetensors file written at offsets that are final before the first byte of data.
+// A safetensors model written at offsets that are final before the first byte of data.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/output_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/shard_index.hpp>
+#include <halfstep/safetensors/shard_layout.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
-/// A new safetensors file: header first, tensors in any order, published by `commit` or not at all.
+/// A new safetensors model: header first, tensors in any order, published by `commit` or not at all.
 ///
-/// Until then `<path>.part` holds it, with a length of zero in front: no reader takes it for a file.
+/// Until then `<path>.part` holds it, with a length of zero in front: no reader takes it for a file. Shards lie in parts of their
+/// own and are published one after the other, their index last: without it they are no model.
 class writer {
  public:
   /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be.
   ///
   /// Throws io_error (create_output, busy, transfer) and format_error where the header is too long.
   writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs)
-      : writer(std::move(path), std::move(layout), existing, inputs, {}) {}
+      : path_(std::move(path)), header_(std::move(layout)) {
+    add(path_, header_, existing, inputs);
+  }
+
+  /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
+  writer(std::string const& path, shard_layout layout, overwrite existing, std::span<file_identity const> inputs)
+      : path_(shard_index_path(path)),
+        header_(std::move(layout.whole)),
+        index_text_(serialize(index_of(layout.shards, path))),
+        index_(std::in_place, path_, index_text_.size(), existing, inputs) {
+    for (std::size_t i = 0; i < layout.shards.size(); ++i)
+      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs);
+  }
 
   header const& head() const { return header_; }
-  std::string const& path() const { return file_.path(); }
-  std::uint64_t file_bytes() const { return data_begin_ + header_.data_bytes(); }
+  std::string const& path() const { return path_; }
+
+  /// Returns the bytes of all files together.
+  std::uint64_t file_bytes() const {
+    std::uint64_t sum = index_text_.size() + header_.data_bytes();
+    for (part const& p : parts_) sum += p.data_begin;
+    return sum;
+  }
 
   /// Writes bytes of `t`, one of `head()`, from `offset` in it. Several threads may write at once.
   ///
   /// Throws io_error (transfer), shape_error beyond the tensor's end.
   void write(tensor const& t, std::uint64_t offset, std::span<std::byte const> from) {
     detail::require_piece(t, offset, from.size());
-    file_.write(data_begin_ + t.begin + offset, from);
+    part& p = parts_[part_at(t)];
+    p.file.write(p.data_begin + (t.begin - p.begin) + offset, from);
     written_.fetch_add(from.size(), std::memory_order_relaxed);
   }
 
   /// Fills `into` with bytes of `t` as they lie in the unfinished file. Throws io_error (transfer), shape_error.
   void read_back(tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
     detail::require_piece(t, offset, into.size());
-    file_.read(data_begin_ + t.begin + offset, into);
+    part const& p = parts_[part_at(t)];
+    p.file.read(p.data_begin + (t.begin - p.begin) + offset, into);
   }
 
-  /// Flushes and publishes the file. Throws io_error (transfer, create_output), error where bytes are still missing.
+  /// Flushes and publishes the model. Throws io_error (transfer, create_output), error where bytes are still missing.
+  ///
+  /// Where shards replace others of the same names, the index that they belong to is removed first: whatever happens then, no
+  /// index leads to shards of two models.
   void commit() {
     if (written_.load() < header_.data_bytes())
       throw error("cannot finish " + quoted(path()) + ": " + std::to_string(written_.load()) + " of its " +
                   std::to_string(header_.data_bytes()) + " bytes of data were written; write every tensor before commit");
-    file_.commit(detail::encode_length(data_begin_ - detail::length_bytes));
+    for (part& p : parts_) p.file.seal(detail::encode_length(p.data_begin - detail::length_bytes));
+    if (!index_) return parts_.front().file.publish();
+    index_->seal(std::as_bytes(std::span(index_text_)));
+    if (std::any_of(parts_.begin(), parts_.end(), [](part const& p) { return p.file.replaces_file(); })) index_->make_room();
+    try {
+      for (part& p : parts_) p.file.publish();
+      index_->publish();
+    } catch (...) {
+      index_->withdraw();
+      for (part& p : parts_) p.file.withdraw();
+      throw;
+    }
   }
 
  private:
-  writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs, std::string text)
-      : header_(std::move(layout)),
-        data_begin_(detail::length_bytes + (text = serialize(header_)).size()),
-        file_(std::move(path), data_begin_ + header_.data_bytes(), existing, inputs) {
-    file_.write(detail::length_bytes, std::as_bytes(std::span(text)));
+  struct part {
+    part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, overwrite existing,
+         std::span<file_identity const> inputs)
+        : begin(first),
+          data_begin(detail::length_bytes + text.size()),
+          file(path, data_begin + layout.data_bytes(), existing, inputs) {
+      file.write(detail::length_bytes, std::as_bytes(std::span(text)));
+    }
+
+    std::uint64_t begin;       // of its data in the model's
+    std::uint64_t data_begin;  // of its data in the file
+    output_file file;
+  };
+
+  void add(std::string const& path, header const& layout, overwrite existing, std::span<file_identity const> inputs) {
+    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs);
+    planned_ += layout.data_bytes();
   }
 
+  // The place of the file that holds `t`: the last that begins where it does or before.
+  std::size_t part_at(tensor const& t) const {
+    auto const after = std::upper_bound(parts_.begin(), parts_.end(), t.begin,
+                                        [](std::uint64_t begin, part const& p) { return begin < p.begin; });
+    return static_cast<std::size_t>(after - parts_.begin()) - 1;
+  }
+
+  std::string path_;
   header header_;
-  std::uint64_t data_begin_;
-  output_file file_;
+  std::string index_text_;            // of shards
+  std::optional<output_file> index_;  // of shards: the first that is locked and the last that is published
+  std::deque<part> parts_;
+  std::uint64_t planned_ = 0;  // bytes of data in `parts_`
   std::atomic<std::uint64_t> written_ = 0;
 };
 

@@ -1,6 +1,4 @@
-// The operating system's files, POSIX: inputs that are only read, and outputs that appear complete or not at all.
-//
-// With the converter's main, the only place that calls the operating system.
+// A file that appears complete or not at all.
 #pragma once
 
 #include <algorithm>
@@ -14,178 +12,23 @@
 #include <cstdlib>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/safetensors/descriptor.hpp>
+#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
-/// What tells a file from every other, and from itself after a change.
-struct file_identity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint64_t size = 0;
-  std::int64_t modified_ns = 0;
-
-  bool operator==(file_identity const&) const = default;
-
-  /// Returns whether both are the same file, changed or not.
-  bool same_file(file_identity const& other) const { return device == other.device && inode == other.inode; }
-};
-
 /// What to do where the output exists.
 enum class overwrite { refuse, replace };
-
-namespace detail {
-
-inline std::string errno_text(int code) { return std::generic_category().message(code); }
-
-[[noreturn]] inline void fail(io_stage stage, std::string const& what, std::string const& path, std::string const& why) {
-  throw io_error(stage, what + ' ' + quoted(path) + ": " + why);
-}
-
-// A file descriptor, closed with its owner.
-class descriptor {
- public:
-  descriptor() = default;
-  explicit descriptor(int number) : number_(number) {}
-  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-
-  int get() const { return number_; }
-  int close() { return ::close(std::exchange(number_, -1)); }
-  explicit operator bool() const { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
-
-// Repeats a call that a signal interrupted.
-template <class Call>
-auto retry(Call call) {
-  for (;;) {
-    auto const result = call();
-    if (result != -1 || errno != EINTR) return result;
-  }
-}
-
-inline file_identity identity_of(struct ::stat const& s) {
-  return {static_cast<std::uint64_t>(s.st_dev), static_cast<std::uint64_t>(s.st_ino), static_cast<std::uint64_t>(s.st_size),
-          static_cast<std::int64_t>(s.st_mtim.tv_sec) * 1'000'000'000 + s.st_mtim.tv_nsec};
-}
-
-// Fills `into` from `offset`; returns the bytes read, fewer only at the end of the file, or -1 with errno.
-inline std::ptrdiff_t read_fully(int file, std::uint64_t offset, std::span<std::byte> into) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    auto const n =
-        retry([&] { return ::pread(file, into.data() + done, into.size() - done, static_cast<off_t>(offset + done)); });
-    if (n < 0) return -1;
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return static_cast<std::ptrdiff_t>(done);
-}
-
-}  // namespace detail
-
-/// A regular file, open for reading. Reads may run on several threads at once.
-class input_file {
- public:
-  /// Opens `path`. Throws io_error (open_input) where it is missing, unreadable or not a regular file; a FIFO does not block.
-  explicit input_file(std::string path) : path_(std::move(path)) {
-    constexpr int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-    file_ = detail::descriptor(detail::retry([&] { return ::open(path_.c_str(), flags); }));
-    struct ::stat s;
-    if (!file_ || ::fstat(file_.get(), &s) != 0)
-      fail(io_stage::open_input, "cannot open", detail::errno_text(errno) + "; check the path and its permissions");
-    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is a directory; give a safetensors file");
-    if (!S_ISREG(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is not a regular file; give a safetensors file");
-    identity_ = detail::identity_of(s);
-    ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  }
-
-  std::string const& path() const { return path_; }
-
-  /// Returns the size in bytes, when it was opened.
-  std::uint64_t size() const { return identity_.size; }
-  file_identity const& identity() const { return identity_; }
-
-  /// Fills `into` with the bytes from `offset`. Throws io_error: transfer, or input_changed where the file ends too early.
-  void read(std::uint64_t offset, std::span<std::byte> into) const {
-    auto const n = detail::read_fully(file_.get(), offset, into);
-    if (n < 0) fail(io_stage::transfer, "cannot read", detail::errno_text(errno) + "; check the disk it lies on");
-    if (static_cast<std::size_t>(n) < into.size())
-      fail(io_stage::input_changed, "cannot read",
-           "it had " + std::to_string(size()) + " bytes and now ends at byte " +
-               std::to_string(offset + static_cast<std::size_t>(n)) + "; let nothing write to it and start again");
-  }
-
-  /// Throws io_error (input_changed) unless size and time of modification are still what they were.
-  void require_unchanged() const {
-    struct ::stat s;
-    if (::fstat(file_.get(), &s) != 0)
-      fail(io_stage::transfer, "cannot examine", detail::errno_text(errno) + "; check the disk it lies on");
-    if (detail::identity_of(s) != identity_)
-      fail(io_stage::input_changed, "cannot use",
-           "it was written to while it was read (" + std::to_string(size()) + " bytes before, " + std::to_string(s.st_size) +
-               " now); let nothing write to it and start again");
-  }
-
- private:
-  friend class file_mapping;
-
-  [[noreturn]] void fail(io_stage stage, std::string const& what, std::string const& why) const {
-    detail::fail(stage, what, path_, why);
-  }
-
-  std::string path_;
-  detail::descriptor file_;
-  file_identity identity_;
-};
-
-/// A file's bytes in memory, read-only.
-class file_mapping {
- public:
-  /// Maps the whole of `file`, which may be closed afterwards. Throws io_error (transfer).
-  explicit file_mapping(input_file const& file) : size_(static_cast<std::size_t>(file.size())) {
-    if (size_ == 0) return;
-    void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
-    if (data == MAP_FAILED) file.fail(io_stage::transfer, "cannot map", detail::errno_text(errno) + "; read it instead");
-    data_ = data;
-  }
-  file_mapping(file_mapping&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  file_mapping& operator=(file_mapping&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~file_mapping() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
-
-  std::span<std::byte const> bytes() const { return {static_cast<std::byte const*>(data_), size_}; }
-
- private:
-  void* data_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 /// A new file that appears at its path complete and flushed, or never.
 ///
@@ -246,13 +89,44 @@ class output_file {
   /// Publishes the file, whose first bytes are `head`. Throws io_error: transfer, or create_output where the path was taken
   /// meanwhile. A flush that failed is never tried again: the file is given up.
   void commit(std::span<std::byte const> head) {
+    seal(head);
+    publish();
+  }
+
+  /// Completes and flushes the file, whose first bytes are `head`: all of `commit` but the name. Throws io_error (transfer).
+  void seal(std::span<std::byte const> head) {
     flush(part_.get());
     write(0, head);
     flush(part_.get());
-    publish();
+  }
+
+  /// Gives the file its name. Throws io_error (transfer, create_output). Precondition: it is sealed.
+  void publish() {
+    rename();
     committed_ = true;
     flush(directory_.get());
     if (part_.close() != 0) fail_transfer("cannot close", errno);
+  }
+
+  /// Returns whether a file lies where this one will.
+  bool replaces_file() const {
+    struct ::stat s;
+    return ::fstatat(directory_.get(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode);
+  }
+
+  /// Removes what lies where this file will, before its time. Throws io_error: transfer, create_output where it must stay.
+  void make_room() {
+    require_target({});
+    if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0 && errno != ENOENT) fail_transfer("cannot replace", errno);
+    flush(directory_.get());
+  }
+
+  /// Removes the file once more if it is published, and nobody has replaced it since.
+  void withdraw() noexcept {
+    struct ::stat named;
+    if (committed_ && ::fstatat(directory_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        detail::identity_of(named).same_file(identity_))
+      ::unlinkat(directory_.get(), name_.c_str(), 0);
   }
 
  private:
@@ -317,6 +191,7 @@ class output_file {
           !detail::identity_of(named).same_file(detail::identity_of(mine)))
         continue;
       require_no_input(mine, inputs);
+      identity_ = detail::identity_of(mine);
       if (!created_ && mine.st_nlink != 1) give_up(quoted(part_name_) + " beside it has a second name; remove it");
       return;
     }
@@ -351,7 +226,7 @@ class output_file {
     if (::fsync(file) != 0) fail_transfer("cannot flush", errno);
   }
 
-  void publish() {
+  void rename() {
     require_target({});
 #if defined(__linux__)
     if (existing_ == overwrite::refuse) {
@@ -391,6 +266,7 @@ class output_file {
   std::vector<std::atomic<std::uint64_t>> windows_;
   detail::descriptor directory_;
   detail::descriptor part_;
+  file_identity identity_;  ///< as it was when it was created
   bool created_ = false;
   bool committed_ = false;
 };
