@@ -14,6 +14,8 @@
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -124,6 +126,8 @@ void quantize_block(benchmark::State& state) { quantizing<halfstep::int8_block<1
 void quantize_axis(benchmark::State& state) { quantizing<halfstep::int8_axis, bfloat16>(state); }
 void quantize_tensor(benchmark::State& state) { quantizing<halfstep::int8_tensor, bfloat16>(state); }
 void quantize_fp16(benchmark::State& state) { quantizing<halfstep::fp16, bfloat16>(state); }
+void quantize_fp8_block(benchmark::State& state) { quantizing<halfstep::fp8_block<128>, bfloat16>(state); }
+void quantize_fp8_tensor(benchmark::State& state) { quantizing<halfstep::fp8_tensor, bfloat16>(state); }
 void quantize_axis_from_fp32(benchmark::State& state) { quantizing<halfstep::int8_axis, float>(state); }
 void quantize_axis_stochastic(benchmark::State& state) {
   quantizing<halfstep::int8_axis, bfloat16, halfstep::identity, halfstep::stochastic>(state);
@@ -153,6 +157,8 @@ BENCHMARK(quantize_axis)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterat
 BENCHMARK(quantize_axis_convrot)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
 BENCHMARK(quantize_tensor)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
 BENCHMARK(quantize_fp16)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
+BENCHMARK(quantize_fp8_block)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
+BENCHMARK(quantize_fp8_tensor)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
 BENCHMARK(quantize_axis_from_fp32)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
 BENCHMARK(quantize_axis_stochastic)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(5);
 BENCHMARK(dequantize_axis)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(9);
