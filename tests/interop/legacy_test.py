@@ -109,6 +109,19 @@ class Legacy(support.Test):
             self.refused({"a.weight": self.fp8, "a.scale_weight": scale(bad)}, "'a.scale_weight'", status=65)
         self.refused({"a.weight": self.fp8, "a.scale_weight": scale(1)}, "'--simple' contradicts", "--simple")
 
+    def test_shards_become_one_file(self):
+        tensors = {"scaled_fp8": ("F8_E4M3", (0,), b""), "a.weight": self.fp8, "a.scale_weight": scale(0.5), "norm.weight": scale(1, "F16", (384,))}
+        merged = self.made(tensors).tensors
+        model = self.folder / "model"
+        model.mkdir()
+        parts = {"model-00001-of-00002.safetensors": ["a.weight", "scaled_fp8"], "model-00002-of-00002.safetensors": ["a.scale_weight", "norm.weight"]}
+        for file, names in parts.items():
+            support.save(model / file, {name: tensors[name] for name in names})
+        (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {name: file for file, names in parts.items() for name in names}}))
+        done = support.subprocess.run([support.CONVERTER, "--convert-legacy", "-i", model, "-o", self.target, "--force"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(support.File(self.target).tensors, merged)
+
     def test_a_dry_run_writes_nothing(self):
         done = self.convert({"a.weight": self.fp8, "a.scale_weight": scale(1)}, "--dry-run")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -142,6 +142,20 @@ class Requantize(support.Test):
                     made.add(self.target.read_bytes())
                 self.assertEqual(len(made), 1)
 
+    def test_of_shards_that_part_codes_from_scales(self):
+        for name, given in inputs(self.weight):
+            with self.subTest(name):
+                whole, _ = self.convert(given, "--simple")
+                model = self.folder / "model"
+                model.mkdir(exist_ok=True)
+                parts = {"m-00001-of-00002.safetensors": {LAYER + ".weight": given.tensors[LAYER + ".weight"], **self.kept},
+                         "m-00002-of-00002.safetensors": {n: t for n, t in given.tensors.items() if n != LAYER + ".weight"}}
+                for file, tensors in parts.items():
+                    support.save(model / file, tensors)
+                (model / "m.safetensors.index.json").write_text(json.dumps({"weight_map": {n: file for file, tensors in parts.items() for n in tensors}}))
+                support.convert(model, self.target, "--requantize", "--force", "--comfy_quant", "--simple")
+                self.assertEqual(support.File(self.target).tensors, whole.tensors)
+
     def test_predicts_the_size(self):
         for name, given in inputs(self.weight):
             with self.subTest(name):
