@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convert_legacy.hpp"
+#include "edit.hpp"
 #include "parse.hpp"
 #include "program/run.hpp"
 #include "run.hpp"
@@ -17,6 +18,7 @@ int main(int count, char** values) {
       return;
     }
     auto const& o = std::get<convert_to_quant::options>(asked);
+    if (o.edit_quant) return convert_to_quant::edit(o, stop);
     (o.convert_legacy ? convert_to_quant::convert_legacy : convert_to_quant::run)(o, stop);
   });
 }

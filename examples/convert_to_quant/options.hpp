@@ -98,6 +98,10 @@ struct options {
   halfstep::nonfinite_policy nan = halfstep::nonfinite_policy::refuse;
   bool full_precision_matrix_mult = false;
   bool save_quant_metadata = false;
+  bool edit_quant = false;
+  std::string remove_keys;
+  std::string add_keys;
+  std::string quant_filter;
   bool no_normalize_scales = false;
   std::int64_t manual_seed = 0;
 

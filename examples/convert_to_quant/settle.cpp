@@ -10,6 +10,7 @@
 
 #include <halfstep/core/error.hpp>
 
+#include "edit.hpp"
 #include "option_table.hpp"
 
 namespace convert_to_quant {
@@ -288,6 +289,8 @@ void settle_formats(options& o) {
 }  // namespace
 
 void settle(options& o, std::vector<std::string> const& given) {
+  settle_edit(o, given);
+  if (o.edit_quant) return;
   if (o.convert_legacy) return settle_legacy(o, given);
   settle_formats(o);
   settle_layers(o, given);

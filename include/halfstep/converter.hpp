@@ -3,7 +3,9 @@
 
 #include <halfstep/calibration/files.hpp>
 #include <halfstep/calibration/merged_files.hpp>
+#include <halfstep/convert/copied_tensor.hpp>
 #include <halfstep/convert/file_conversion.hpp>
+#include <halfstep/convert/file_edit.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_plan.hpp>
@@ -57,7 +59,10 @@
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/loader_faults.hpp>
 #include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/marker_edit.hpp>
+#include <halfstep/recipe/marker_facts.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/scheme.hpp>
 #include <halfstep/recipe/stored_layer.hpp>

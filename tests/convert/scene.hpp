@@ -61,10 +61,12 @@ model_part weight(std::string name, halfstep::extents2 e, std::uint64_t seed) {
           {bytes.begin(), bytes.end()}};
 }
 
-inline void write_model(std::string const& path, std::vector<model_part> const& parts) {
+inline void write_model(std::string const& path, std::vector<model_part> const& parts,
+                        halfstep::safetensors::metadata_list metadata = {}) {
+  metadata.emplace_back("format", "pt");
   std::vector<halfstep::safetensors::tensor_spec> specs;
   for (auto const& part : parts) specs.push_back(part.spec);
-  halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, {{"format", "pt"}}),
+  halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, std::move(metadata)),
                                      halfstep::safetensors::overwrite::replace, {});
   for (auto const& part : parts) file.write(*file.head().find(part.spec.name), 0, part.bytes);
   file.commit();

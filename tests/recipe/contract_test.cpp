@@ -11,9 +11,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "file_in_memory.hpp"
+
 namespace {
 
-using halfstep::contract;
 using halfstep::dtype;
 using halfstep::marker_style;
 using halfstep::quant_metadata;
@@ -22,43 +23,10 @@ using halfstep::scheme;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-/// A finished file in memory, which a test breaks.
-struct file {
-  struct entry {
-    dtype type;
-    std::vector<std::uint64_t> shape;
-    std::string bytes;
-  };
-  std::map<std::string, entry> tensors;
-  halfstep::safetensors::metadata_list metadata;
-
-  void set(std::string const& name, dtype type, std::vector<std::uint64_t> const& shape, std::string bytes = {}) {
-    bytes.resize(halfstep::safetensors::tensor_bytes(type, shape).value());
-    tensors[name] = {type, shape, bytes};
-  }
-  void set_marker(std::string const& layer, std::string const& text) {
-    set(layer + ".comfy_quant", dtype::u8, {text.size()}, text);
-  }
-  void set_scales(std::string const& name, std::vector<std::uint64_t> const& shape, float value = 0.5f) {
-    std::string bytes;
-    for (std::uint64_t i = 0; i < halfstep::safetensors::tensor_bytes(dtype::f32, shape).value() / 4; ++i)
-      bytes.append(reinterpret_cast<char const*>(&value), 4);
-    set(name, dtype::f32, shape, bytes);
-  }
-
-  void check(contract const& expected) const {
-    std::vector<halfstep::safetensors::tensor_spec> specs;
-    for (auto const& [name, t] : tensors) specs.push_back({name, t.type, t.shape});
-    check_contract(arrange(specs, metadata), expected, [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) {
-      std::memcpy(into.data(), tensors.at(t.name).bytes.data() + offset, into.size());
-    });
-  }
-};
-
 /// A valid file with one layer `p` [256, 512] and one copy, and its contract.
 struct sound_file {
-  file bytes;
-  contract expected;
+  halfstep_test::file_in_memory bytes;
+  halfstep::contract expected;
 
   explicit sound_file(recipe const& how, marker_style style = marker_style::comfyui) {
     expected.layers = {{"p", {256, 512}, how}};

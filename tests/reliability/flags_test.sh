@@ -345,14 +345,12 @@ unbuilt() {  # FLAG [VALUE]
 unbuilt_flags() {
   local flag
   for flag in --resume --streaming --streaming-aggressive \
-    --no-memory-limits --verbose-pinned --edit-quant; do
+    --no-memory-limits --verbose-pinned; do
     unbuilt $flag
   done
   unbuilt --streaming-mode auto
   unbuilt --bf16-compute on
   unbuilt --device cuda
-  unbuilt --remove-keys a
-  unbuilt --quant-filter a
 }
 
 spellings() {

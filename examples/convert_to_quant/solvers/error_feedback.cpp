@@ -10,16 +10,20 @@ std::vector<halfstep::solver_stage> feedback_solvers() {
   using namespace halfstep;
   std::vector<solver_stage> all;
   for_each_grid([&]<class Grid>(grid_kind kind) {
-    all.push_back(
-        {solver_kind::gptq, kind, [](layer_matrices const& layer, stage_context const& context) {
-           auto const codes = layer.coded<Grid>();
-           if (context.directions != nullptr) {  // known, not sampled: the least damping does
-             factor_settings const how{.order = context.options.feedback.order};
-             return error_feedback<>({.factor = how}).refine(context.team, layer.weight, codes, *context.directions, context.watch);
-           }
-           return error_feedback<>({.factor = context.options.feedback})
-               .refine(context.team, layer.weight, codes, *context.moments, *context.factor, context.watch);
-         }});
+    all.push_back({solver_kind::gptq, kind,
+                   [](layer_matrices const& layer, stage_context const& context) {
+                     auto const codes = layer.coded<Grid>();
+                     if (context.directions != nullptr) {  // known, not sampled: the least damping does
+                       factor_settings const how{.order = context.options.feedback.order};
+                       return error_feedback<>({.factor = how})
+                           .refine(context.team, layer.weight, codes, *context.directions, context.watch);
+                     }
+                     return error_feedback<>({.factor = context.options.feedback})
+                         .refine(context.team, layer.weight, codes, *context.moments, *context.factor, context.watch);
+                   },
+                   [](any_host const& team, hessian const& moments, factor_settings const& how) {
+                     return hessian_factor<float>(team, moments, how);
+                   }});
   });
   return all;
 }

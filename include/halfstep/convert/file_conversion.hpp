@@ -111,7 +111,7 @@ class file_conversion {
     input_.require_unchanged();
     if (merge() != nullptr) merge()->require_unchanged();
     if (directions_) directions_->require_unchanged();
-    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+    require_going(watcher);
     output_->commit();
   }
 

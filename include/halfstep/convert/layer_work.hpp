@@ -87,10 +87,6 @@ class layer_work {
     return {weight(), memory_.codes.data(), {memory_.scales.data(), groups()}, job_.codec().geometry(job_.extents())};
   }
 
-  void require_going() const {
-    if (watcher_.cancelled && watcher_.cancelled()) throw cancelled("stopped on request: nothing was published");
-  }
-
   /// Calls `f(first row, rows)` for tiles of rows that share no group, or that are measured together.
   template <class F>
   void for_each_tile(F const& f) const {
@@ -101,7 +97,7 @@ class layer_work {
   void for_each_tile(extents2 e, F const& f) const {
     row_tiles const tiles(e, std::lcm(job_.group_rows(), residual_tile_rows));
     team_.for_each(tiles.count(), [&](index_t i) {
-      require_going();
+      require_going(watcher_);
       f(tiles.first(i), tiles.rows(i));
     });
   }
@@ -229,7 +225,7 @@ class layer_work {
     auto const wanted = recipe_of_job().solver;
     if (wanted == solver_kind::none || (wanted == solver_kind::automatic && !how_.stages.has(solver_kind::gptq, grid()))) return;
     stage_context context{team_, how_.options, philox(job_.key()), [this](int, double) {
-                            require_going();
+                            require_going(watcher_);
                             return true;
                           }};
     if (stage_of(wanted) != solver_kind::gptq) {
@@ -237,14 +233,15 @@ class layer_work {
       add_method(std::string(name_of(wanted)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
       return;
     }
+    auto const& feedback = how_.stages.at(solver_kind::gptq, grid());
     std::optional<hessian_factor<float>> turned_factor;
     if (turned_) {
       context.moments = &*turned_;
-      context.factor = &turned_factor.emplace(team_, *turned_, how_.options.feedback);
+      context.factor = &turned_factor.emplace(feedback.factorize(team_, *turned_, how_.options.feedback));
     } else if (how_.inputs != nullptr && !basis_) {
       auto const* const known =
           memory_.shared.find(team_, *how_.inputs, job_.found().layer, job_.extents().columns, recipe_of_job().rotation_group,
-                              center(), how_.options.feedback, job_.smoothing().factors());
+                              center(), feedback, how_.options.feedback, job_.smoothing().factors());
       if (known != nullptr) {
         context.moments = &known->moments;
         context.factor = &known->factor;
@@ -259,7 +256,7 @@ class layer_work {
       if (wanted != solver_kind::automatic) add_method("no " + std::string(name_of(wanted)) + ": its inputs are not known");
       return;
     }
-    job_.found().solved = how_.stages.at(solver_kind::gptq, grid()).refine(matrices(), context);
+    job_.found().solved = feedback.refine(matrices(), context);
     is_fed_back_ = context.factor != nullptr;
     add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)) +
                (directions ? " on a LoRA's directions" : ""));

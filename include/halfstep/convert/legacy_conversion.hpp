@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <halfstep/convert/copied_tensor.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/source.hpp>
@@ -53,7 +54,7 @@ class legacy_conversion {
       if (t.from.empty())
         output.write(to, 0, std::as_bytes(std::span(t.text)));
       else if (t.from == t.spec.name)
-        copy(*input_.head().find(t.from), to, output, watcher);
+        copy_tensor(input_, *input_.head().find(t.from), output, to, watcher);
       else
         write_scales(*input_.head().find(t.from), to, output);
     }
@@ -72,23 +73,6 @@ class legacy_conversion {
       input.read(t, offset, into);
     };
     return plan_legacy(input.head(), stored_layers(input.head(), read), markers, read);
-  }
-
-  static void require_going(observer const& watcher) {
-    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
-  }
-
-  void copy(safetensors::tensor const& from, safetensors::tensor const& to, safetensors::writer& output,
-            observer const& watcher) {
-    constexpr std::uint64_t step = std::uint64_t{8} << 20;
-    std::vector<std::byte> piece(std::min(step, from.bytes()));
-    for (std::uint64_t at = 0; at < from.bytes(); at += step) {
-      require_going(watcher);
-      auto const bytes = std::span(piece).first(std::min(step, from.bytes() - at));
-      input_.read(from, at, bytes);
-      output.write(to, at, bytes);
-      if (watcher.advanced) watcher.advanced(from.name, bytes.size());
-    }
   }
 
   void write_scales(safetensors::tensor const& from, safetensors::tensor const& to, safetensors::writer& output) {

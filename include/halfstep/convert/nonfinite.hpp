@@ -43,7 +43,7 @@ std::set<std::string, std::less<>> nonfinite_tensors(Executor const& ex, safeten
   workspace_pool pool;
   ex.for_each(static_cast<index_t>(pieces.size()), [&](index_t i) {
     auto const& p = pieces[static_cast<std::size_t>(i)];
-    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+    require_going(watcher);
     auto const lease = pool.take();
     auto const bytes = read_rows(input, *p.tensor, p.first, p.rows, *lease);
     with_source_type(type_of_rows(*p.tensor), [&]<class Source>(std::type_identity<Source>) {

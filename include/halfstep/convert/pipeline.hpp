@@ -167,7 +167,7 @@ class conversion {
     } const ended{p.what == kind::range ? p.job : nullptr};
     if (stop_.load(std::memory_order_relaxed)) return;
     try {
-      if (watcher_.cancelled && watcher_.cancelled()) throw cancelled("stopped on request: nothing was published");
+      require_going(watcher_);
       do_piece(p);
     } catch (...) {
       stop_.store(true, std::memory_order_relaxed);

@@ -5,6 +5,8 @@
 #include <functional>
 #include <string_view>
 
+#include <halfstep/core/error.hpp>
+
 namespace halfstep {
 
 /// How much of the finished file is read again and decoded before it is published.
@@ -33,5 +35,10 @@ struct observer {
   std::function<void(std::string_view tensor, std::uint64_t input_bytes)> advanced;  ///< so much of the input is done
   std::function<bool()> cancelled;  ///< true stops within one piece: `cancelled` is thrown
 };
+
+/// Throws `cancelled` when the observer says so.
+inline void require_going(observer const& watcher) {
+  if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+}
 
 }  // namespace halfstep

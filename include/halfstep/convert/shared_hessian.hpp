@@ -14,6 +14,7 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/hessian_factor.hpp>
+#include <halfstep/recipe/stage_table.hpp>
 
 namespace halfstep {
 
@@ -27,11 +28,11 @@ struct factored_hessian {
 class shared_hessian {
  public:
   /// Returns the Hessian of a layer about `center`, its inputs divided by `smoothing` where that is not empty; null where no file
-  /// has one; valid until the next call. `how` is the same in every call. Throws what `calibration_files::find_hessian` and
-  /// `hessian_factor` throw.
+  /// has one; valid until the next call. `solver` factors it; it and `how` are the same in every call. Throws what
+  /// `calibration_files::find_hessian` and `hessian_factor` throw.
   factored_hessian const* find(any_host const& team, calibration_files const& files, std::string_view layer, index_t columns,
-                               int rotation_group, std::span<float const> center, factor_settings const& how,
-                               std::span<float const> smoothing = {}) {
+                               int rotation_group, std::span<float const> center, solver_stage const& solver,
+                               factor_settings const& how, std::span<float const> smoothing = {}) {
     auto key = files.hessian_owner(layer);
     if (!key) return nullptr;
     *key += " " + std::to_string(rotation_group);
@@ -40,7 +41,7 @@ class shared_hessian {
     held_.reset();
     auto found = files.find_hessian(team, layer, columns, rotation_group, center, smoothing);
     hessian moments(team, std::move(found->lower), columns);
-    hessian_factor<float> factor(team, moments, how);
+    hessian_factor<float> factor = solver.factorize(team, moments, how);
     held_.reset(new factored_hessian{std::move(moments), std::move(factor)});
     key_ = *key;
     center_.assign(center.begin(), center.end());

@@ -122,7 +122,7 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
   workspace_pool pool;
   ex.for_each(static_cast<index_t>(checks.size()), [&](index_t i) {
     auto const& c = checks[static_cast<std::size_t>(i)];
-    if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+    require_going(watcher);
     auto const lease = pool.take();
     if (c.job != nullptr)
       detail::verify_rows(*c.job, c.first, c.count, input, output, *lease);

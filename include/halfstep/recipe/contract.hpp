@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -13,26 +11,18 @@
 #include <utility>
 #include <vector>
 
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/marker_facts.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
-
-/// A finished file that breaks a rule of its loaders: a fault of the program, never of its input.
-class contract_error : public error {
- public:
-  using error::error;
-};
 
 /// A quantized layer that a file must hold.
 struct contract_layer {
@@ -56,12 +46,6 @@ struct contract {
 
 namespace detail {
 
-inline std::string shape_text(std::span<std::uint64_t const> shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 /// One layer of a finished file, and the rules it obeys.
 template <class Read>
 class layer_check {
@@ -81,7 +65,7 @@ class layer_check {
     need_positive(scales);
     if (expected_.markers == marker_style::none) return;
     std::string const text = marker_in_file();
-    need_facts(parse(text), codes, scales);
+    marker_facts(layer_.name, text).check(codes, scales, expected_.markers);
     if (auto const wanted = marker_text(layer_.how, expected_.markers); text != wanted)
       fail("its marker is " + text + " but its recipe says " + wanted);
   }
@@ -144,15 +128,7 @@ class layer_check {
     }
   }
 
-  void need_positive(safetensors::tensor const& scales) const {
-    std::array<float, 4096> piece;
-    for (std::uint64_t at = 0; at < scales.bytes(); at += sizeof(piece)) {
-      auto const count = std::min<std::uint64_t>(sizeof(piece), scales.bytes() - at) / sizeof(float);
-      read_(scales, at, std::as_writable_bytes(std::span(piece).first(count)));
-      for (float const scale : std::span(piece).first(count))
-        if (!(std::isfinite(scale) && scale > 0)) fail("`" + scales.name + "` holds the scale " + std::to_string(scale));
-    }
-  }
+  void need_positive(safetensors::tensor const& scales) const { need_positive_scales(layer_.name, scales, read_); }
 
   template <class Value>
   void need_value(safetensors::tensor const& t, Value wanted) const {
@@ -173,64 +149,7 @@ class layer_check {
     if (marker.shape.size() != 1 || marker.bytes() > 4096) fail("its marker has the shape " + shape_text(marker.shape));
     std::string text(marker.bytes(), '\0');
     read_(marker, 0, std::as_writable_bytes(std::span(text)));
-    if (text.find('\0') != std::string::npos) fail("its marker holds a NUL");
     return text;
-  }
-
-  boost::json::object parse(std::string const& text) const {
-    boost::system::error_code why;
-    boost::json::value const value = boost::json::parse(text, why);
-    if (why) fail("its marker is no JSON: " + why.message());
-    if (!value.is_object()) fail("its marker is no JSON object");
-    return value.get_object();
-  }
-
-  /// Checks what the marker says against the shapes in the file, whatever was planned.
-  void need_facts(boost::json::object const& marker, safetensors::tensor const& codes, safetensors::tensor const& scales) const {
-    auto const* format = marker.if_contains("format");
-    if (format == nullptr || !format->is_string()) fail("its marker names no format");
-    auto const flag = [&](char const* key) {
-      auto const* value = marker.if_contains(key);
-      if (value != nullptr && !value->is_bool()) fail("its marker's " + std::string(key) + " is neither true nor false");
-      return value != nullptr && value->get_bool();
-    };
-    auto const number = [&](char const* key) {
-      auto const* value = marker.if_contains(key);
-      if (value == nullptr || !value->is_int64() || value->get_int64() <= 0) fail("its marker has no number " + std::string(key));
-      return static_cast<std::uint64_t>(value->get_int64());
-    };
-    bool const stock = expected_.markers == marker_style::comfyui;
-    auto const name = std::string_view(format->get_string());
-    std::uint64_t const rows = codes.shape[0];
-    std::uint64_t const columns = codes.shape[1];
-    bool const per_row = flag("per_row");
-    auto const known =
-        std::find_if(scheme_table.begin(), scheme_table.end(), [&](scheme_facts const& f) { return f.name == name; });
-    if (known == scheme_table.end() || known->scales == scaling::none)
-      fail("its marker names the unknown format '" + std::string(name) + "'");
-    if (known->codes != codes.type)
-      fail("its marker names the format " + std::string(name) + ", but its codes are " + std::string(name_of(codes.type)));
-    if (known->scales == scaling::block) {
-      auto const side = number("group_size");
-      if (rows % side != 0 || columns % side != 0)
-        fail("blocks of " + std::to_string(side) + " do not divide " + shape_text(codes.shape));
-      need_shape(scales, {rows / side, columns / side});
-    } else if (known->scales == scaling::row) {
-      if (stock) fail("stock ComfyUI does not know the format int8_axiswise");
-      need_shape(scales, {rows});
-    } else if (per_row) {
-      if (known->grid != grid_kind::int8) fail("one scale a tensor is wanted of " + std::string(name) + ", not one a row");
-      need_shape(scales, {rows, 1});
-    } else if (scales.bytes() != sizeof(float)) {
-      fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
-    }
-    if (flag("convrot")) {
-      auto const group = number("convrot_groupsize");
-      if (!per_row) fail("it is rotated but has no scale a row");
-      if (!is_rotation_group(static_cast<index_t>(group)) || columns % group != 0)
-        fail("a rotation group is a power of four that divides " + std::to_string(columns) + " columns; it says " +
-             std::to_string(group));
-    }
   }
 
   safetensors::header const& file_;

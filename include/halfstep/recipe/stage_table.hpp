@@ -58,6 +58,8 @@ struct solver_stage {
   solver_kind solver;
   grid_kind grid;
   solve_report (*refine)(layer_matrices const& layer, stage_context const& context);
+  hessian_factor<float> (*factorize)(any_host const& team, hessian const& moments,
+                                     factor_settings const& how) = nullptr;  ///< of solvers that take moments, by their factor
 };
 
 /// What a grid can do with whole layers.

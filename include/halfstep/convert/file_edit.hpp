@@ -1,0 +1,273 @@
+// Changes to the markers, tensors and metadata of a quantized file; its weights stay as they are.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include <halfstep/convert/copied_tensor.hpp>
+#include <halfstep/convert/settings.hpp>
+#include <halfstep/core/edit_distance.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/plan/layer_pattern.hpp>
+#include <halfstep/plan/plan_remarks.hpp>
+#include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/loader_faults.hpp>
+#include <halfstep/recipe/marker_edit.hpp>
+#include <halfstep/safetensors/open_model.hpp>
+#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/safetensors/shard_layout.hpp>
+#include <halfstep/safetensors/text.hpp>
+#include <halfstep/safetensors/writer.hpp>
+
+namespace halfstep {
+
+/// What to change in a file, and where the result goes.
+struct edit_options {
+  std::string input;
+  std::string output = {};                   ///< empty: beside the input, named after it
+  marker_edit markers = {};                  ///< what it removes may also be tensors, by their full names
+  std::optional<layer_pattern> layers = {};  ///< whose markers are changed; all where it is empty
+  quant_metadata metadata = quant_metadata::omit;
+  safetensors::overwrite existing = safetensors::overwrite::refuse;
+};
+
+/// An edit in its steps, for programs that show what will change before it does.
+///
+/// Construction opens the file, reads its markers and decides; `write` makes the new file beside its place; `publish` gives it
+/// its name. Destroyed before that, it leaves nothing behind. Prints nothing.
+class file_edit {
+ public:
+  /// Throws io_error, format_error where the input is no such file or a marker no JSON object, and usage_error where the edit
+  /// changes nothing, or names a key, a tensor or layers that are not there.
+  explicit file_edit(edit_options options)
+      : options_(std::move(options)), model_(safetensors::open_model(options_.input)), input_(model_.file) {
+    if (options_.output.empty()) options_.output = safetensors::shard_stem(input_.path()) + "_edited.safetensors";
+    read_markers();
+    choose_layers();
+    sort_removals();
+    edit_markers();
+    edit_metadata();
+    if (changes_.empty())
+      throw usage_error("nothing would change in '" + input_.path() + "': it is as the edit wants it already");
+    layout_ = safetensors::arrange(specs(), metadata_);
+    faults_ = loader_faults(layout_, [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+      read(t, offset, into);
+    });
+    auto const before = loader_faults(input_.head(), [this](safetensors::tensor const& t, std::uint64_t offset,
+                                                            std::span<std::byte> into) { input_.read(t, offset, into); });
+    std::erase_if(faults_,
+                  [&](std::string const& fault) { return std::find(before.begin(), before.end(), fault) != before.end(); });
+  }
+  file_edit(file_edit const&) = delete;
+  file_edit& operator=(file_edit const&) = delete;
+
+  /// Returns where the result goes.
+  std::string const& output_path() const { return options_.output; }
+
+  /// Returns what is to be said of how the input was found, a sentence each.
+  std::vector<std::string> const& notes() const { return model_.notes; }
+  std::vector<std::string> const& warnings() const { return model_.warnings; }
+
+  /// Returns what changes, a line each.
+  std::vector<std::string> const& changes() const { return changes_; }
+
+  /// Returns the rules of loaders that the edited file breaks and its input did not, a sentence each.
+  std::vector<std::string> const& faults() const { return faults_; }
+
+  std::uint64_t output_bytes() const { return safetensors::serialize(layout_).size() + 8 + layout_.data_bytes(); }
+
+  /// Writes the new file, unpublished. Throws io_error, and `cancelled` within one piece after the observer said so.
+  void write(observer const& watcher) {
+    output_.emplace(options_.output, layout_, options_.existing, input_.identities());
+    for (auto const& t : output_->head().tensors()) {
+      if (auto const text = texts_.find(t.name); text != texts_.end())
+        output_->write(t, 0, std::as_bytes(std::span(text->second)));
+      else
+        copy_tensor(input_, *input_.head().find(t.name), *output_, t, watcher);
+    }
+  }
+
+  /// Publishes what `write` wrote. Throws io_error: input_changed where the input was written to meanwhile.
+  void publish() {
+    input_.require_unchanged();
+    output_->commit();
+  }
+
+ private:
+  static constexpr std::string_view marker_ending = ".comfy_quant";
+
+  /// Reads every marker, and the objects that the header's metadata holds in their place.
+  void read_markers() {
+    for (auto const& t : input_.head().tensors()) {
+      if (!t.name.ends_with(marker_ending)) continue;
+      if (t.type != dtype::u8 || t.bytes() > 65536)
+        throw format_error("the marker " + safetensors::quoted(t.name) + " is no text: it is " + std::string(name_of(t.type)) +
+                           " of " + std::to_string(t.bytes()) + " bytes");
+      std::string text(static_cast<std::size_t>(t.bytes()), '\0');
+      input_.read(t, 0, std::as_writable_bytes(std::span(text)));
+      markers_.emplace(t.name.substr(0, t.name.size() - marker_ending.size()),
+                       object_in(text, "the marker " + safetensors::quoted(t.name)));
+    }
+    for (auto const& [layer, said] : detail::declarations_in(input_.head())) {
+      if (!said.is_object())
+        throw format_error("the metadata '" + std::string(quant_metadata_key) + "' of the input says nothing of the layer " +
+                           safetensors::quoted(layer) + ": it holds no JSON object there");
+      declared_.emplace(layer, said.get_object());
+    }
+  }
+
+  static boost::json::object object_in(std::string const& text, std::string const& where) {
+    boost::system::error_code why;
+    auto const value = boost::json::parse(text, why);
+    if (why || !value.is_object()) throw format_error(where + " is no JSON object" + (why ? ": " + why.message() : ""));
+    return value.get_object();
+  }
+
+  void choose_layers() {
+    for (auto const* list : {&markers_, &declared_})
+      for (auto const& [layer, marker] : *list)
+        if (!options_.layers || options_.layers->matches(layer + ".weight")) chosen_.insert(layer);
+    if (options_.layers && chosen_.empty())
+      throw usage_error(options_.layers->source() + " matches none of the " + std::to_string(markers_.size()) +
+                        " layers with a marker");
+  }
+
+  /// Tells keys of markers from names of tensors; each must be there.
+  void sort_removals() {
+    std::vector<std::string> keys;
+    for (auto const& name : options_.markers.remove) {
+      bool const is_tensor = input_.head().find(name) != nullptr;
+      bool const is_key = std::any_of(chosen_.begin(), chosen_.end(), [&](std::string const& layer) {
+        return holds(markers_, layer, name) || holds(declared_, layer, name);
+      });
+      if (!is_tensor && !is_key)
+        throw usage_error("--remove-keys got " + safetensors::quoted(name) +
+                          ", which is neither a tensor nor a key of a marker: nearest is " + safetensors::quoted(nearest(name)));
+      if (is_key) keys.push_back(name);
+      if (!is_tensor) continue;
+      removed_.insert(name);
+      changes_.push_back("tensor " + safetensors::quoted(name) + " removed");
+    }
+    options_.markers.remove = std::move(keys);
+  }
+
+  using marker_list = std::map<std::string, boost::json::object, std::less<>>;
+
+  static bool holds(marker_list const& list, std::string const& layer, std::string const& key) {
+    auto const found = list.find(layer);
+    return found != list.end() && found->second.contains(key);
+  }
+
+  std::string nearest(std::string const& name) const {
+    std::string best;
+    std::size_t least = std::string::npos;
+    auto const consider = [&](std::string_view other) {
+      auto const distance = edit_distance(name, other);
+      if (distance >= least) return;
+      least = distance;
+      best = std::string(other);
+    };
+    for (auto const& layer : chosen_)
+      for (auto const* list : {&markers_, &declared_})
+        if (auto const found = list->find(layer); found != list->end())
+          for (auto const& pair : found->second) consider(pair.key());
+    for (auto const& t : input_.head().tensors()) consider(t.name);
+    return best;
+  }
+
+  void edit_markers() {
+    for (auto const& layer : chosen_) {
+      bool differs = false;
+      for (auto* list : {&markers_, &declared_}) {
+        auto const found = list->find(layer);
+        if (found == list->end()) continue;
+        auto changed = edited(found->second, options_.markers);
+        if (changed == found->second) continue;
+        found->second = std::move(changed);
+        differs = true;
+        if (list == &markers_) texts_[layer + std::string(marker_ending)] = marker_json(found->second);
+      }
+      if (!differs) continue;
+      auto const shown = markers_.find(layer);
+      changes_.push_back("layer " + safetensors::quoted(layer) + ": " +
+                         marker_json(shown == markers_.end() ? declared_.at(layer) : shown->second));
+    }
+  }
+
+  /// Brings the metadata that overrides the markers in line with them, or writes it where it is asked for.
+  void edit_metadata() {
+    std::optional<std::string> before;
+    for (auto const& pair : input_.head().metadata()) {
+      if (pair.first == quant_metadata_key)
+        before = pair.second;
+      else
+        metadata_.push_back(pair);
+    }
+    if (!before && options_.metadata == quant_metadata::omit) return;
+    for (auto const& [layer, marker] : markers_) declared_.insert_or_assign(layer, marker);
+    std::erase_if(declared_, [&](auto const& pair) {
+      return removed_.contains(pair.first + std::string(marker_ending)) || removed_.contains(pair.first + ".weight");
+    });
+    boost::json::object layers;
+    for (auto const& [layer, marker] : declared_) layers.emplace(layer, marker);
+    if (layers.empty() && !before)
+      throw usage_error("--save-quant-metadata repeats the markers, and '" + input_.path() + "' holds none");
+    std::string text = marker_json({{"format_version", "1.0"}, {"layers", layers}});
+    if (before && boost::json::parse(*before) == boost::json::parse(text)) {
+      metadata_.emplace_back(quant_metadata_key, *before);
+      return;
+    }
+    metadata_.emplace_back(quant_metadata_key, std::move(text));
+    changes_.push_back("metadata '" + std::string(quant_metadata_key) + "' " +
+                       (before ? "brought in line with the markers" : "written") + ": " + detail::layers_in_words(layers.size()));
+  }
+
+  std::vector<safetensors::tensor_spec> specs() const {
+    std::vector<safetensors::tensor_spec> all;
+    for (auto const& t : input_.head().tensors()) {
+      if (removed_.contains(t.name)) continue;
+      auto const text = texts_.find(t.name);
+      all.push_back({t.name, t.type, text == texts_.end() ? t.shape : std::vector<std::uint64_t>{text->second.size()}});
+    }
+    return all;
+  }
+
+  /// Fills `into` with what the edited file holds of `t`.
+  void read(safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
+    if (auto const text = texts_.find(t.name); text != texts_.end()) {
+      auto const bytes = std::as_bytes(std::span(text->second)).subspan(static_cast<std::size_t>(offset), into.size());
+      std::copy(bytes.begin(), bytes.end(), into.begin());
+      return;
+    }
+    input_.read(*input_.head().find(t.name), offset, into);
+  }
+
+  edit_options options_;
+  safetensors::opened_model model_;
+  safetensors::reader const& input_;
+  marker_list markers_;
+  marker_list declared_;  ///< by the header's metadata
+  std::set<std::string, std::less<>> chosen_;
+  std::set<std::string, std::less<>> removed_;
+  std::map<std::string, std::string, std::less<>> texts_;  ///< of edited markers, by the names of their tensors
+  std::vector<std::string> changes_;
+  std::vector<std::string> faults_;
+  safetensors::metadata_list metadata_;
+  safetensors::header layout_;
+  std::optional<safetensors::writer> output_;
+};
+
+}  // namespace halfstep
