@@ -90,8 +90,14 @@ constexpr grid_stages make_grid_stages(grid_kind kind) {
 class stage_table {
  public:
   stage_table() = default;
+
+  /// Throws unknown_option for a gptq that does not say how it makes the factor it takes.
   stage_table(std::vector<grid_stages> grids, std::vector<solver_stage> solvers)
-      : grids_(std::move(grids)), solvers_(std::move(solvers)) {}
+      : grids_(std::move(grids)), solvers_(std::move(solvers)) {
+    for (auto const& row : solvers_)
+      if (row.solver == solver_kind::gptq && row.factorize == nullptr)
+        throw unknown_option("the solver 'gptq' of a stage table has no `factorize`: it takes the factor of a Hessian");
+  }
 
   /// Returns what can be done on a grid. Throws unknown_option where there is nothing.
   grid_stages const& grid(grid_kind grid) const {
