@@ -1,7 +1,5 @@
 #include <halfstep/convert/weight_rows.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -14,9 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/safetensors/writer.hpp>
-
-#include "../support/weights.hpp"
+#include "scene.hpp"
 
 namespace {
 
@@ -24,16 +20,11 @@ using halfstep::dtype;
 using halfstep::extents2;
 using halfstep::index_t;
 using halfstep::planned_tensor;
+using halfstep_test::model_part;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 constexpr extents2 shape{64, 32};
-
-/// A tensor with its bytes.
-struct model_part {
-  halfstep::safetensors::tensor_spec spec;
-  std::vector<std::byte> bytes;
-};
 
 template <class T>
 std::vector<std::byte> bytes_of_all(std::vector<T> const& x) {
@@ -74,16 +65,12 @@ class WeightRows : public testing::Test {
     return all;
   }
 
-  static std::string written(std::string const& name, std::vector<model_part> const& parts) {
-    std::string const path = testing::TempDir() + "halfstep_weight_rows_" + std::to_string(getpid()) + name;
-    std::vector<halfstep::safetensors::tensor_spec> specs;
-    for (auto const& part : parts) specs.push_back(part.spec);
-    halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, {}), halfstep::safetensors::overwrite::replace,
-                                       {});
-    for (auto const& part : parts) file.write(*file.head().find(part.spec.name), 0, part.bytes);
-    file.commit();
-    return path;
+  std::string written(std::string const& name, std::vector<model_part> const& parts) const {
+    halfstep_test::write_model(folder.file(name), parts);
+    return folder.file(name);
   }
+
+  halfstep_test::scratch_folder folder;
 };
 
 TEST_F(WeightRows, DecodeTheSameNumbersHoweverTheyAreCut) {
