@@ -2,15 +2,13 @@
 #pragma once
 
 #include <atomic>
-#include <string>
-#include <vector>
 
 #include "options.hpp"
 
 namespace convert_to_quant {
 
-/// Throws halfstep::usage_error where flags of an edit and of a conversion are `given` together.
-void settle_edit(options& o, std::vector<std::string> const& given);
+/// Throws halfstep::usage_error for an edit that changes nothing or plans layers; notes which flags change nothing.
+void settle_edit(options& o);
 
 /// Edits the file that `o` names. Throws what the library throws; nothing is published then.
 void edit(options const& o, std::atomic<bool> const& stop);

@@ -1,4 +1,4 @@
-// The table of all flags: what the help prints, what the parser binds, and what is refused by name.
+// The table of all flags: what the help prints, what the parser binds, which job reads them, and what is refused by name.
 #pragma once
 
 #include <span>
@@ -17,11 +17,34 @@ namespace convert_to_quant {
 /// Which page of the help shows a flag.
 enum class help_page { main, experimental, filters, advanced };
 
+/// What one command line asks for.
+enum class job : unsigned {
+  conversion = 1,
+  legacy = 2,  ///< --convert-legacy
+  edit = 4     ///< --edit-quant
+};
+
+/// Some of the jobs, joined by `|`.
+class job_set {
+ public:
+  constexpr job_set(job one) : bits_(static_cast<unsigned>(one)) {}
+  constexpr bool contains(job one) const { return (bits_ & static_cast<unsigned>(one)) != 0; }
+  constexpr job_set operator|(job_set more) const {
+    more.bits_ |= bits_;
+    return more;
+  }
+  constexpr bool operator==(job_set const&) const = default;
+
+ private:
+  unsigned bits_;
+};
+
 /// A flag of the command line.
 struct option_row {
   using binder = void (*)(CLI::App&, option_row const&, options&);
 
   help_page page;
+  job_set jobs;               ///< which read it; the others refuse it by name
   std::string_view names;     ///< as documented, separated by commas
   std::string_view value;     ///< what it takes, empty for a switch
   std::string_view fallback;  ///< its default, in words
@@ -34,6 +57,9 @@ std::span<option_row const> option_table();
 
 /// Returns `flag` with underscores as dashes: the spelling that the parser compares.
 std::string canonical(std::string_view flag);
+
+/// Returns the row of `flag`, in its canonical spelling; null where no row has it.
+option_row const* row_of(std::string const& flag);
 
 /// Returns the names in a row's list, or in a page's.
 std::vector<std::string> split(std::string_view names);

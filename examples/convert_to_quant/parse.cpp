@@ -37,13 +37,6 @@ std::string nearest_flag(std::string const& flag) {
   return best;
 }
 
-option_row const* row_of(std::string const& flag) {
-  for (auto const& row : option_table())
-    for (auto const& name : split(row.names))
-      if (canonical(name) == flag) return &row;
-  return nullptr;
-}
-
 bool is_number(std::string const& text) {
   return text.size() > 1 && text[0] == '-' && (std::isdigit(static_cast<unsigned char>(text[1])) != 0 || text[1] == '.');
 }

@@ -2,7 +2,6 @@
 #include "settle.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -224,17 +223,22 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
     if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: no LoRA is merged");
 }
 
-/// Refuses flags that say how weights are quantized, where none is.
-void settle_legacy(options& o, std::vector<std::string> const& arguments) {
-  static std::vector<std::string> const read{
-      "-i",      "--input",   "-o",         "--output", "--force",  "--convert-legacy", "--comfy-target",
-      "--quiet", "--verbose", "--progress", "--log",    "--dry-run"};
+/// Refuses flags that the job which was asked for does not read.
+void require_job(job now, std::vector<std::string> const& arguments) {
   for (auto const& argument : arguments) {
     std::string const flag = argument.substr(0, argument.find('='));
-    bool const is_flag = flag.size() > 1 && flag[0] == '-' && std::isdigit(static_cast<unsigned char>(flag[1])) == 0;
-    if (is_flag && std::ranges::find(read, flag) == read.end())
-      contradict(flag, "'--convert-legacy': it copies codes as they are");
+    auto const* const row = row_of(flag);
+    if (row == nullptr || row->jobs.contains(now)) continue;
+    auto const names = split(row->names);
+    auto const name = std::ranges::find(names, flag, [](std::string const& each) { return canonical(each); });
+    contradict(*name, row->jobs == job::edit ? "a run without '--edit-quant': it says what to edit"
+                      : now == job::legacy   ? "'--convert-legacy': it copies codes as they are"
+                                             : "'--edit-quant': an edit changes markers, and no weight is quantized");
   }
+}
+
+/// Refuses what has no meaning where codes are copied.
+void settle_legacy(options& o) {
   if (o.dry_run == "create-template") contradict("--dry-run create-template", "'--convert-legacy': it has no recipes");
   if (o.progress == progress_style::bar || o.progress == progress_style::plain)
     o.notes.push_back("--progress changes nothing here: codes are copied without a word");
@@ -289,9 +293,9 @@ void settle_formats(options& o) {
 }  // namespace
 
 void settle(options& o, std::vector<std::string> const& given) {
-  settle_edit(o, given);
-  if (o.edit_quant) return;
-  if (o.convert_legacy) return settle_legacy(o, given);
+  require_job(o.edit_quant ? job::edit : o.convert_legacy ? job::legacy : job::conversion, given);
+  if (o.edit_quant) return settle_edit(o);
+  if (o.convert_legacy) return settle_legacy(o);
   settle_formats(o);
   settle_layers(o, given);
   settle_loras(o, given);

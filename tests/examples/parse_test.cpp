@@ -122,6 +122,33 @@ TEST(CommandLine, SaysThatCalibrationChangesNothingOnlyWhereAllIsFp16) {
   EXPECT_THAT(notes({"--fallback", "int8"}), testing::IsEmpty());
 }
 
+TEST(CommandLine, RefusesByNameWhatItsJobDoesNotRead) {
+  using words = std::vector<std::string>;
+  words const copies{"--convert-legacy"};
+  words const edits{"--edit-quant", "--remove-keys", "per_row"};
+  auto const with = [](words flags, words const& more) {
+    flags.insert(flags.end(), more.begin(), more.end());
+    return flags;
+  };
+  for (auto const& shared : {words{"-o", "out"}, words{"--force"}, words{"--dry-run"}, words{"--quiet"}, words{"--log=a.log"}}) {
+    EXPECT_EQ(refusal(with(shared, {})), "accepted");
+    EXPECT_EQ(refusal(with(copies, shared)), "accepted");
+    EXPECT_EQ(refusal(with(edits, shared)), "accepted");
+  }
+  EXPECT_THAT(refusal(with(copies, {"--scaling-mode=axis"})), HasSubstr("'--scaling_mode' contradicts '--convert-legacy'"));
+  EXPECT_THAT(refusal(with(edits, {"--group-size", "64"})), HasSubstr("'--group_size' contradicts '--edit-quant'"));
+  EXPECT_THAT(refusal(with(edits, copies)), HasSubstr("'--convert-legacy' contradicts '--edit-quant'"));
+  EXPECT_THAT(refusal(with(edits, {"--comfy_target", "fork"})), HasSubstr("'--comfy_target' contradicts"));
+  EXPECT_EQ(refusal(with(copies, {"--comfy_target", "fork"})), "accepted");
+  for (auto const& kept : {words{"--threads", "2"}, words{"--strict"}, words{"--save-quant-metadata"}}) {
+    EXPECT_EQ(refusal(with(edits, kept)), "accepted");
+    EXPECT_THAT(refusal(with(copies, kept)), HasSubstr("'" + kept.front() + "' contradicts '--convert-legacy'"));
+  }
+  for (std::string const flag : {"--remove-keys", "--add-keys", "--quant-filter"})
+    for (auto const& job : {words{}, copies})
+      EXPECT_THAT(refusal(with(job, {flag, "x"})), HasSubstr("'" + flag + "' contradicts a run without '--edit-quant'"));
+}
+
 TEST(CommandLine, SuggestsTheNearestFlag) {
   EXPECT_THAT(refusal({"--scaling-mod", "axis"}), HasSubstr("'--scaling_mode'"));
   EXPECT_THAT(refusal({"--comfyquant"}), HasSubstr("'--comfy_quant'"));
