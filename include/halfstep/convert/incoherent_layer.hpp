@@ -98,20 +98,4 @@ std::vector<double> mean_difference(Executor const& ex, host_view<float const> w
   return shift;
 }
 
-/// Returns a number that changes when any of `bytes` does: FNV-1a of 64 bit, eight bytes a step.
-inline std::uint64_t digest(std::span<std::byte const> bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  std::uint64_t word = 0;
-  int filled = 0;
-  for (std::byte const b : bytes) {
-    word = word << 8 | static_cast<std::uint64_t>(b);
-    if (++filled < 8) continue;
-    hash = (hash ^ word) * 0x100000001b3u;
-    hash ^= hash >> 29;
-    filled = 0;
-    word = 0;
-  }
-  return (hash ^ word ^ static_cast<std::uint64_t>(filled) << 56) * 0x100000001b3u;
-}
-
 }  // namespace halfstep::detail

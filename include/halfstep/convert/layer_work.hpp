@@ -28,6 +28,7 @@
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
+#include <halfstep/core/digest.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/any_host.hpp>
@@ -312,7 +313,7 @@ class layer_work {
       for (index_t row = first; row < first + rows; row += residual_tile_rows) {
         auto const count = static_cast<std::size_t>(std::min(residual_tile_rows, e.rows - row) * e.columns);
         job_.digests()[static_cast<std::size_t>(row / residual_tile_rows)] =
-            detail::digest(std::span<std::byte const>(codes_at(row), count));
+            digest(std::span<std::byte const>(codes_at(row), count));
       }
     });
     host_buffer<float> const decoded(e.count());
@@ -320,7 +321,7 @@ class layer_work {
       job_.codec().decode(codes_at(first), groups_at(first), {rows, e.columns}, decoded.data() + first * e.columns);
     });
     job_.digests().back() =
-        detail::digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));
+        digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));
     detail::turn_back(team_, *basis_, decoded.data());
     detail::turn_back(team_, *basis_, memory_.weight.data());
     host_view<float const> const weight(memory_.weight.data(), job_.weight_extents());

@@ -14,6 +14,7 @@
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/convert/weight_rows.hpp>
+#include <halfstep/core/digest.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/recipe/contract.hpp>
