@@ -20,7 +20,7 @@ check_text() {
     BEGIN {
       split("core 0 exec 1 layout 1 rounding 1 safetensors 1 kernel 2 transform 3 tensor 4 objective 4 optimizer 4 calibration 4 lora 4 " \
             "solver 5 recipe 6 plan 7 convert 8", table)
-      system_headers = "^halfstep/safetensors/(descriptor|file_identity|file_mapping|folder|input_file|output_file)[.]hpp$"
+      system_headers = "^halfstep/safetensors/(descriptor|file_identity|file_mapping|folder|input_file|journal_file|output_file|output_place)[.]hpp$"
       for (i = 1; i in table; i += 2) rank[table[i]] = table[i + 1]
     }
 

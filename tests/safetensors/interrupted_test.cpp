@@ -79,6 +79,14 @@ extern "C" int fsync(int file) {
   return static_cast<int>(::syscall(SYS_fsync, file));
 }
 
+extern "C" int fdatasync(int file) {
+  if (due(current.fsync_fails)) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fdatasync, file));
+}
+
 extern "C" int renameat2(int from, char const* old, int to, char const* name, unsigned flags) noexcept {
   die_when_due();
   if (due(current.rename_fails)) {
@@ -129,6 +137,18 @@ TEST_F(Interrupted, ShortAndInterruptedTransfersGiveTheSameBytes) {
   EXPECT_GT(current.calls, 500u);
   current.storm = false;
   EXPECT_TRUE(copy == data_);
+}
+
+TEST_F(Interrupted, APartIsNotKeptAfterAFailedFlush) {
+  for (int n : {1, 2}) {
+    st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), st::overwrite::refuse, {}, st::unfinished::keep);
+    w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
+    current.fsync_fails = n;
+    if (n == 2) w.flush_data();
+    EXPECT_THROW(n == 1 ? w.flush_data() : w.commit(), io_error);
+    EXPECT_FALSE(w.is_kept()) << "the system may hold bytes that the disk does not";
+  }
+  EXPECT_THAT(folder_.names(), testing::IsEmpty());
 }
 
 TEST_F(Interrupted, AFailedFlushIsReportedAndNeverTriedAgain) {

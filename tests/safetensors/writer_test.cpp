@@ -315,11 +315,103 @@ TEST_F(Writer, ReportsAFileSizeLimit) {
     ::signal(SIGXFSZ, SIG_IGN);
     rlimit const limit{1 << 16, 1 << 16};
     ::setrlimit(RLIMIT_FSIZE, &limit);
-    auto const text = thrown<io_error>(
-        [&] { st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), st::overwrite::refuse, {}); });
+    auto const text = thrown<io_error>([&] {
+      st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), st::overwrite::refuse, {});
+    });
     return text.find("File too large") != std::string::npos;
   });
   EXPECT_THAT(folder_.names(), IsEmpty());
+}
+
+class KeptPart : public Writer {
+ protected:
+  st::writer open_kept() { return st::writer(out_, layout(), st::overwrite::refuse, {}, st::unfinished::keep); }
+
+  // Leaves a part that holds `a`, and b as far as `b` goes.
+  void leave(std::string const& b) {
+    auto w = open_kept();
+    w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
+    w.write(*w.head().find("b"), 0, bytes_of(b));
+  }
+
+  std::string part_ = out_ + ".part";
+};
+
+TEST_F(KeptPart, StaysAndIsGoneOnWith) {
+  leave("uvw");
+  EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors.part"));
+  {
+    auto w = open_kept();
+    std::string stored(4, ' ');
+    w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
+    EXPECT_EQ(stored, "ABCD");
+    EXPECT_THROW(w.commit(), halfstep::error) << "what was taken over must be said";
+  }
+  auto w = open_kept();
+  w.take_over(*w.head().find("a"));
+  w.write(*w.head().find("b"), 0, bytes_of("uvwxyz"));
+  EXPECT_TRUE(w.is_kept());
+  w.commit();
+  EXPECT_EQ(load(out_), halfstep_test::framed(layout(), "uvwxyzABCD"));
+  EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors"));
+}
+
+TEST_F(KeptPart, IsNoFileUntilItIsSealedAgain) {
+  leave("uvwxyz");
+  std::string const sealed = halfstep_test::framed(layout(), "uvwxyzABCD");
+  save(part_, sealed);
+  auto w = open_kept();
+  EXPECT_EQ(load(part_).substr(0, 8), std::string(8, '\0'));
+  EXPECT_EQ(load(part_).substr(8), sealed.substr(8));
+}
+
+TEST_F(KeptPart, OfAnotherSizeIsEmptied) {
+  save(part_, "something else");
+  {
+    auto w = open_kept();
+    std::string stored(4, ' ');
+    w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
+    EXPECT_EQ(stored, std::string(4, '\0'));
+  }
+  EXPECT_EQ(std::filesystem::file_size(part_), open().file_bytes());
+}
+
+TEST_F(KeptPart, IsNotMadeWhereTheOutputIsRefused) {
+  save(out_, "precious");
+  EXPECT_THROW(open_kept(), io_error);
+  EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors"));
+  std::filesystem::rename(out_, part_);
+  save(out_, "precious");
+  EXPECT_THROW(open_kept(), io_error);
+  EXPECT_EQ(load(part_), "precious") << "nor touched";
+}
+
+TEST_F(KeptPart, IsGoneAfterARunThatKeepsNothing) {
+  leave("uvw");
+  { auto const w = open(); }
+  EXPECT_THAT(folder_.names(), IsEmpty());
+}
+
+TEST_F(Writer, RemembersWhatItWroteInShortRanges) {
+  constexpr std::uint64_t most = st::written_range::most_bytes;
+  std::string const data(2 * most + 5, 'x');
+  st::writer w(out_, st::arrange({{"a", dtype::u8, {data.size()}}, {"b", dtype::u8, {3}}}, {}), st::overwrite::refuse, {});
+  auto const& a = *w.head().find("a");
+  auto const& b = *w.head().find("b");
+  w.write(b, 0, bytes_of("abc"));  // before it was asked to remember
+  w.remember_ranges();
+  EXPECT_THAT(w.take_ranges(b), IsEmpty());
+  w.write(a, 3, bytes_of(std::string_view(data).substr(3)));
+  w.write(a, 0, bytes_of("abc"));
+  auto const ranges = w.take_ranges(a);
+  ASSERT_EQ(ranges.size(), 4u);
+  std::uint64_t const offsets[] = {3, 3 + most, 3 + 2 * most, 0}, sizes[] = {most, most, 2, 3};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(ranges[i].offset, offsets[i]);
+    EXPECT_EQ(ranges[i].bytes, sizes[i]);
+    EXPECT_EQ(ranges[i].digest, halfstep::digest(bytes_of(i == 3 ? std::string("abc") : data.substr(0, sizes[i]))));
+  }
+  EXPECT_THAT(w.take_ranges(a), IsEmpty()) << "told once";
 }
 
 }  // namespace

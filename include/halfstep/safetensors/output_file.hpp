@@ -5,11 +5,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,6 +21,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/safetensors/descriptor.hpp>
 #include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/safetensors/output_place.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
@@ -30,10 +29,17 @@ namespace halfstep::safetensors {
 /// What to do where the output exists.
 enum class overwrite { refuse, replace };
 
+/// What becomes of the part of an output that is not finished.
+enum class unfinished {
+  discard,  ///< one that is found is emptied, and the own one is removed
+  keep      ///< one of the same size is gone on with, and the own one stays; what it holds is for the caller to check
+};
+
 /// A new file that appears at its path complete and flushed, or never.
 ///
 /// It lies in `<path>.part`, locked, at its full size from the start. Its first bytes stay zero until `commit`, which flushes
-/// the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed.
+/// the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed, unless it is to stay:
+/// then it goes all the same where a flush failed, since what the system holds of it need not be what the disk holds.
 class output_file {
  public:
   /// Bytes of an output that share one start of write-back.
@@ -44,23 +50,30 @@ class output_file {
   /// A symlink to a regular file is followed. Throws io_error: create_output where `path` is not a regular file, is one of
   /// `inputs`, exists and `existing` says refuse, or its directory cannot be written to; busy where another run holds the part;
   /// transfer where the disk is full.
-  output_file(std::string path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs)
-      : shown_(std::move(path)), bytes_(bytes), existing_(existing), windows_(bytes / window_bytes + 1) {
-    resolve();
+  output_file(std::string path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs,
+              unfinished part = unfinished::discard)
+      : shown_(std::move(path)),
+        place_(shown_),
+        name_(place_.name()),
+        part_name_(place_.name(".part")),
+        bytes_(bytes),
+        existing_(existing),
+        leave_(part),
+        windows_(bytes / window_bytes + 1) {
     require_target(inputs);
     open_part(inputs);
     try {
       require_target(inputs);  // again: the run that held the lock may have published meanwhile
       reserve();
     } catch (...) {
-      remove();
+      if (created_ || leave_ == unfinished::discard) remove();
       throw;
     }
   }
   output_file(output_file const&) = delete;
   output_file& operator=(output_file const&) = delete;
   ~output_file() {
-    if (!committed_) remove();
+    if (!committed_ && leave_ == unfinished::discard) remove();
   }
 
   std::string const& path() const { return shown_; }
@@ -86,6 +99,11 @@ class output_file {
     if (static_cast<std::size_t>(n) < into.size()) fail_transfer("cannot read back", EIO);
   }
 
+  /// Flushes what was written so far. Throws io_error (transfer).
+  void flush_data() {
+    if (::fdatasync(part_.get()) != 0) give_up_flush();
+  }
+
   /// Publishes the file, whose first bytes are `head`. Throws io_error: transfer, or create_output where the path was taken
   /// meanwhile. A flush that failed is never tried again: the file is given up.
   void commit(std::span<std::byte const> head) {
@@ -104,53 +122,38 @@ class output_file {
   void publish() {
     rename();
     committed_ = true;
-    flush(directory_.get());
+    flush(place_.directory());
     if (part_.close() != 0) fail_transfer("cannot close", errno);
   }
+
+  /// Returns whether the part stays where the file is not published.
+  bool is_kept() const { return leave_ == unfinished::keep; }
 
   /// Returns whether a file lies where this one will.
   bool replaces_file() const {
     struct ::stat s;
-    return ::fstatat(directory_.get(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode);
+    return ::fstatat(place_.directory(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode);
   }
 
   /// Removes what lies where this file will, before its time. Throws io_error: transfer, create_output where it must stay.
   void make_room() {
     require_target({});
-    if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0 && errno != ENOENT) fail_transfer("cannot replace", errno);
-    flush(directory_.get());
+    if (::unlinkat(place_.directory(), name_.c_str(), 0) != 0 && errno != ENOENT) fail_transfer("cannot replace", errno);
+    flush(place_.directory());
   }
 
   /// Removes the file once more if it is published, and nobody has replaced it since.
   void withdraw() noexcept {
     struct ::stat named;
-    if (committed_ && ::fstatat(directory_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (committed_ && ::fstatat(place_.directory(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
         detail::identity_of(named).same_file(identity_))
-      ::unlinkat(directory_.get(), name_.c_str(), 0);
+      ::unlinkat(place_.directory(), name_.c_str(), 0);
   }
 
  private:
-  void resolve() {
-    std::string target = shown_;
-    struct ::stat s;
-    if (::lstat(target.c_str(), &s) == 0 && S_ISLNK(s.st_mode)) {
-      std::array<char, PATH_MAX> resolved{};
-      if (::realpath(target.c_str(), resolved.data()) == nullptr)
-        fail_create("it is a symbolic link to nothing; remove it or choose another name");
-      target = resolved.data();
-    }
-    auto const slash = target.rfind('/');
-    std::string const directory = slash == std::string::npos ? "." : slash == 0 ? "/" : target.substr(0, slash);
-    name_ = slash == std::string::npos ? target : target.substr(slash + 1);
-    if (name_.empty() || name_ == "." || name_ == "..") fail_create("it names a directory; add a file name");
-    part_name_ = name_ + ".part";
-    directory_ = detail::descriptor(detail::retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (!directory_) fail_create("its directory: " + detail::errno_text(errno) + "; create it or choose another");
-  }
-
   void require_target(std::span<file_identity const> inputs) const {
     struct ::stat s;
-    if (::fstatat(directory_.get(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (::fstatat(place_.directory(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno != ENOENT) fail_create(detail::errno_text(errno) + "; choose another name");
       return;
     }
@@ -169,7 +172,7 @@ class output_file {
   void open_part(std::span<file_identity const> inputs) {
     auto const open = [&](int flags) {
       flags |= O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-      return detail::descriptor(detail::retry([&] { return ::openat(directory_.get(), part_name_.c_str(), flags, 0666); }));
+      return detail::descriptor(detail::retry([&] { return ::openat(place_.directory(), part_name_.c_str(), flags, 0666); }));
     };
     for (int attempt = 0; attempt < 100; ++attempt) {
       part_ = open(O_EXCL);
@@ -187,7 +190,7 @@ class output_file {
         }
         give_up("it cannot be locked: " + detail::errno_text(errno) + "; choose a file system with locks");
       }
-      if (::fstatat(directory_.get(), part_name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      if (::fstatat(place_.directory(), part_name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
           !detail::identity_of(named).same_file(detail::identity_of(mine)))
         continue;
       require_no_input(mine, inputs);
@@ -200,7 +203,10 @@ class output_file {
   }
 
   void reserve() {
-    if (!created_ && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0) fail_transfer("cannot empty", errno);
+    if (leave_ == unfinished::keep && identity_.size == bytes_ && bytes_ >= length_bytes)
+      write(0, std::array<std::byte, length_bytes>{});  // it may have been sealed: no file until it is sealed again
+    else if (!created_ && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0)
+      fail_transfer("cannot empty", errno);
     int code = 0;
     do code = ::posix_fallocate(part_.get(), 0, static_cast<off_t>(bytes_));
     while (code == EINTR);
@@ -222,25 +228,31 @@ class output_file {
     }
   }
 
-  void flush(int file) const {
-    if (::fsync(file) != 0) fail_transfer("cannot flush", errno);
+  void flush(int file) {
+    if (::fsync(file) != 0) give_up_flush();
+  }
+
+  [[noreturn]] void give_up_flush() {
+    int const code = errno;
+    leave_ = unfinished::discard;
+    fail_transfer("cannot flush", code);
   }
 
   void rename() {
     require_target({});
 #if defined(__linux__)
     if (existing_ == overwrite::refuse) {
-      if (::renameat2(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str(), RENAME_NOREPLACE) == 0) return;
+      if (::renameat2(place_.directory(), part_name_.c_str(), place_.directory(), name_.c_str(), RENAME_NOREPLACE) == 0) return;
       if (errno == EEXIST) fail_exists();
       if (errno != EINVAL && errno != ENOSYS) fail_transfer("cannot rename to", errno);
     }
 #endif
-    if (::renameat(directory_.get(), part_name_.c_str(), directory_.get(), name_.c_str()) != 0)
+    if (::renameat(place_.directory(), part_name_.c_str(), place_.directory(), name_.c_str()) != 0)
       fail_transfer("cannot rename to", errno);
   }
 
   void remove() noexcept {
-    if (part_) ::unlinkat(directory_.get(), part_name_.c_str(), 0);
+    if (part_) ::unlinkat(place_.directory(), part_name_.c_str(), 0);
     part_ = {};
   }
 
@@ -258,13 +270,16 @@ class output_file {
     detail::fail(io_stage::transfer, what, shown_, detail::errno_text(code) + "; free space or check the disk, then start again");
   }
 
+  static constexpr std::uint64_t length_bytes = 8;  // of what makes it a file
+
   std::string shown_;
+  output_place place_;
   std::string name_;
   std::string part_name_;
   std::uint64_t bytes_;
   overwrite existing_;
+  unfinished leave_;
   std::vector<std::atomic<std::uint64_t>> windows_;
-  detail::descriptor directory_;
   detail::descriptor part_;
   file_identity identity_;  ///< as it was when it was created
   bool created_ = false;

@@ -6,12 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <halfstep/core/digest.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -23,28 +25,40 @@
 
 namespace halfstep::safetensors {
 
+/// A stretch of a tensor that was written.
+struct written_range {
+  static constexpr std::uint64_t most_bytes = std::uint64_t{8} << 20;
+
+  std::uint64_t offset;  ///< of its first byte in the tensor
+  std::uint64_t bytes;
+  std::uint64_t digest;  ///< of them
+};
+
 /// A new safetensors model: header first, tensors in any order, published by `commit` or not at all.
 ///
 /// Until then `<path>.part` holds it, with a length of zero in front: no reader takes it for a file. Shards lie in parts of their
 /// own and are published one after the other, their index last: without it they are no model.
 class writer {
  public:
-  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be.
+  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be. Parts that are kept
+  /// must come from a run with the same layout.
   ///
   /// Throws io_error (create_output, busy, transfer) and format_error where the header is too long.
-  writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs)
+  writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs,
+         unfinished parts = unfinished::discard)
       : path_(std::move(path)), header_(std::move(layout)) {
-    add(path_, header_, existing, inputs);
+    add(path_, header_, existing, inputs, parts);
   }
 
   /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
-  writer(std::string const& path, shard_layout layout, overwrite existing, std::span<file_identity const> inputs)
+  writer(std::string const& path, shard_layout layout, overwrite existing, std::span<file_identity const> inputs,
+         unfinished parts = unfinished::discard)
       : path_(shard_index_path(path)),
         header_(std::move(layout.whole)),
         index_text_(serialize(index_of(layout.shards, path))),
-        index_(std::in_place, path_, index_text_.size(), existing, inputs) {
+        index_(std::in_place, path_, index_text_.size(), existing, inputs, parts) {
     for (std::size_t i = 0; i < layout.shards.size(); ++i)
-      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs);
+      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs, parts);
   }
 
   header const& head() const { return header_; }
@@ -65,6 +79,29 @@ class writer {
     part& p = parts_[part_at(t)];
     p.file.write(p.data_begin + (t.begin - p.begin) + offset, from);
     written_.fetch_add(from.size(), std::memory_order_relaxed);
+    if (!ranges_.empty()) remember(t, offset, from);
+  }
+
+  /// Says that what is written from now on is to be remembered.
+  void remember_ranges() { ranges_.resize(header_.tensors().size()); }
+
+  /// Returns what was written of `t` since `remember_ranges`, in no order, and forgets it.
+  std::vector<written_range> take_ranges(tensor const& t) {
+    std::scoped_lock const lock(ranges_guard_);
+    return std::exchange(ranges_.at(place_of(t)), {});
+  }
+
+  /// Takes the bytes of `t` that a kept part holds for written.
+  void take_over(tensor const& t) { written_.fetch_add(t.bytes(), std::memory_order_relaxed); }
+
+  /// Returns whether what is written stays where the model is not published.
+  bool is_kept() const {
+    return std::all_of(parts_.begin(), parts_.end(), [](part const& p) { return p.file.is_kept(); });
+  }
+
+  /// Flushes what was written so far. Throws io_error (transfer).
+  void flush_data() {
+    for (part& p : parts_) p.file.flush_data();
   }
 
   /// Fills `into` with bytes of `t` as they lie in the unfinished file. Throws io_error (transfer), shape_error.
@@ -99,10 +136,10 @@ class writer {
  private:
   struct part {
     part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, overwrite existing,
-         std::span<file_identity const> inputs)
+         std::span<file_identity const> inputs, unfinished left)
         : begin(first),
           data_begin(detail::length_bytes + text.size()),
-          file(path, data_begin + layout.data_bytes(), existing, inputs) {
+          file(path, data_begin + layout.data_bytes(), existing, inputs, left) {
       file.write(detail::length_bytes, std::as_bytes(std::span(text)));
     }
 
@@ -111,10 +148,25 @@ class writer {
     output_file file;
   };
 
-  void add(std::string const& path, header const& layout, overwrite existing, std::span<file_identity const> inputs) {
-    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs);
+  void add(std::string const& path, header const& layout, overwrite existing, std::span<file_identity const> inputs,
+           unfinished left) {
+    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs, left);
     planned_ += layout.data_bytes();
   }
+
+  void remember(tensor const& t, std::uint64_t offset, std::span<std::byte const> from) {
+    std::vector<written_range> made;
+    for (std::size_t at = 0; at < from.size(); at += made.back().bytes) {
+      auto const bytes = from.subspan(at, std::min<std::size_t>(from.size() - at, written_range::most_bytes));
+      made.push_back({offset + at, bytes.size(), digest(bytes)});
+    }
+    std::scoped_lock const lock(ranges_guard_);
+    auto& all = ranges_.at(place_of(t));
+    all.insert(all.end(), made.begin(), made.end());
+  }
+
+  // The place of `t` in the header, which holds it itself.
+  std::size_t place_of(tensor const& t) const { return static_cast<std::size_t>(&t - header_.tensors().data()); }
 
   // The place of the file that holds `t`: the last that begins where it does or before.
   std::size_t part_at(tensor const& t) const {
@@ -130,6 +182,8 @@ class writer {
   std::deque<part> parts_;
   std::uint64_t planned_ = 0;  // bytes of data in `parts_`
   std::atomic<std::uint64_t> written_ = 0;
+  std::mutex ranges_guard_;
+  std::vector<std::vector<written_range>> ranges_;  // by tensor; empty where nothing is remembered
 };
 
 }  // namespace halfstep::safetensors

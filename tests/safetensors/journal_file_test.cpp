@@ -1,0 +1,145 @@
+#include <halfstep/safetensors/journal_file.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/safetensors/input_file.hpp>
+
+#include "files.hpp"
+
+namespace {
+
+using halfstep::io_error;
+using halfstep::io_stage;
+using halfstep_test::load;
+using halfstep_test::save;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace st = halfstep::safetensors;
+
+class JournalFile : public testing::Test {
+ protected:
+  void write(std::vector<std::string> const& records) {
+    st::journal_file journal(out_, 0, {});
+    for (auto const& record : records) ASSERT_TRUE(journal.append(record));
+    ASSERT_TRUE(journal.flush());
+  }
+
+  void expect_refused(std::string const& reason, std::vector<st::file_identity> const& inputs = {}) {
+    try {
+      st::journal_file const journal(out_, 0, inputs);
+      ADD_FAILURE() << "opened";
+    } catch (io_error const& e) {
+      EXPECT_EQ(e.stage(), io_stage::create_output);
+      EXPECT_THAT(e.what(), HasSubstr(reason));
+      EXPECT_THAT(e.what(), HasSubstr(path_));
+    }
+  }
+
+  halfstep_test::temporary_folder folder_;
+  std::string out_ = folder_.path("out.safetensors");
+  std::string path_ = out_ + ".part.journal";
+  std::vector<std::string> const records_{"first", "", std::string(300, 'x') + "\xc3\xa4", "last {\"of\": 4}"};
+};
+
+TEST_F(JournalFile, GivesBackWhatWasAdded) {
+  EXPECT_THAT(st::journal_file::read(out_).texts, IsEmpty());
+  write(records_);
+  auto const found = st::journal_file::read(out_);
+  EXPECT_EQ(found.texts, records_);
+  EXPECT_EQ(found.bytes, std::filesystem::file_size(path_));
+}
+
+TEST_F(JournalFile, DropsATornTailWhereverItIsTorn) {
+  write(records_);
+  std::string const whole = load(path_);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    save(path_, whole.substr(0, size));
+    auto const found = st::journal_file::read(out_);
+    auto const lines =
+        static_cast<std::size_t>(std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size), '\n'));
+    ASSERT_EQ(found.texts, std::vector(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(lines))) << size;
+    ASSERT_EQ(found.bytes, lines == 0 ? 0 : whole.rfind('\n', size - 1) + 1) << size;
+  }
+}
+
+TEST_F(JournalFile, TrustsNothingFromAChangedByteOn) {
+  write(records_);
+  std::string const whole = load(path_);
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string changed = whole;
+    changed[at] ^= 4;
+    save(path_, changed);
+    auto const before =
+        static_cast<std::size_t>(std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+    ASSERT_EQ(st::journal_file::read(out_).texts.size(), before) << at;
+  }
+  save(path_, whole + std::string(4096, '\0'));
+  EXPECT_EQ(st::journal_file::read(out_).texts, records_) << "blocks that were allocated and never written";
+}
+
+TEST_F(JournalFile, GoesOnBehindWhatIsWhole) {
+  write({"one", "two"});
+  save(path_, load(path_) + "0123 torn");
+  {
+    st::journal_file journal(out_, st::journal_file::read(out_).bytes, {});
+    ASSERT_TRUE(journal.append("three"));
+  }
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("one", "two", "three"));
+  write({"anew"});
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("anew"));
+}
+
+TEST_F(JournalFile, LiesBesideTheFileThatALinkLeadsTo) {
+  std::filesystem::create_directory(folder_.path("there"));
+  save(folder_.path("there/real"), "");
+  std::filesystem::create_symlink(folder_.path("there/real"), out_);
+  write({"one"});
+  EXPECT_TRUE(std::filesystem::exists(folder_.path("there/real.part.journal")));
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("one"));
+}
+
+TEST_F(JournalFile, IsRemoved) {
+  st::journal_file journal(out_, 0, {});
+  journal.remove();
+  EXPECT_THAT(folder_.names(), IsEmpty());
+}
+
+TEST_F(JournalFile, IsARegularFileOfItsOwnOrNone) {
+  std::filesystem::create_directory(path_);
+  expect_refused("Is a directory");
+  std::filesystem::remove(path_);
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  expect_refused("No such device");  // a FIFO without a reader; nothing waits for one
+  EXPECT_THROW(st::journal_file::read(out_), io_error);
+  std::filesystem::remove(path_);
+  save(folder_.path("other"), "precious");
+  std::filesystem::create_symlink(folder_.path("other"), path_);
+  expect_refused("symbolic link");
+  std::filesystem::remove(path_);
+  std::filesystem::create_hard_link(folder_.path("other"), path_);
+  expect_refused("second name");
+  std::filesystem::remove(path_);
+  std::filesystem::rename(folder_.path("other"), path_);
+  st::input_file const input(path_);
+  expect_refused("an input of this run", {input.identity()});
+  EXPECT_EQ(load(path_), "precious");
+}
+
+TEST_F(JournalFile, NeedsTheOutputsDirectory) {
+  out_ = folder_.path("missing/out.safetensors");
+  path_ = out_;
+  expect_refused("create it or choose another");
+  EXPECT_THROW(st::journal_file::read(out_), io_error);
+}
+
+}  // namespace
