@@ -62,6 +62,7 @@ struct options {
   std::string device = "auto";
   std::optional<int> threads;  ///< all cores where nothing is said
   bool force = false;
+  bool resume = false;
   std::optional<std::uint64_t> max_shard_size;  ///< bytes; one file where nothing is said
 
   verbosity level = verbosity::normal;
@@ -106,6 +107,7 @@ struct options {
   std::int64_t manual_seed = 0;
 
   std::vector<std::string> arguments;  ///< the command line as it was given, without the program's name
+  std::vector<std::string> given;      ///< the same with flags in their canonical spelling
   std::vector<std::string> notes;      ///< what was accepted and changes nothing
 };
 

@@ -80,7 +80,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   for (auto const& row : option_table())
     if (row.bind != nullptr) row.bind(app, row, o);
   for (auto* const option : app.get_options()) option->multi_option_policy(CLI::MultiOptionPolicy::Throw);
-  std::vector<std::string> const given = arguments;
+  o.given = arguments;
   std::reverse(arguments.begin(), arguments.end());
   try {
     app.parse(std::move(arguments));
@@ -88,7 +88,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
     std::string const said = e.what();
     std::string const flag = said.substr(0, said.find(':'));
     auto const begins = [&](std::string const& argument) { return argument == flag || argument.starts_with(flag + "="); };
-    bool const twice = std::ranges::count_if(given, begins) > 1;
+    bool const twice = std::ranges::count_if(o.given, begins) > 1;
     throw halfstep::usage_error("'" + flag + "' " + (twice ? "is given twice" : "takes a value and got none") + "; see --help");
   } catch (CLI::ExtrasError const& e) {
     throw halfstep::usage_error(std::string("unexpected argument: ") + e.what() + "; the input goes behind -i");
@@ -96,7 +96,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
     throw halfstep::usage_error(std::string(e.what()) + "; see --help");
   }
   if (o.input.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
-  settle(o, given);
+  settle(o, o.given);
   return o;
 }
 

@@ -21,6 +21,7 @@
 #include "console.hpp"
 #include "messages.hpp"
 #include "program/exit_code.hpp"
+#include "program/run.hpp"
 #include "program/start_threads.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
@@ -133,6 +134,40 @@ void require_apart(options const& o, std::string_view flag, std::string const& p
                         "', which is an input or the output of this run: choose another file");
 }
 
+/// What is known of a run beside its options.
+struct run_facts {
+  std::uint64_t seed;
+  int threads;
+  std::vector<std::string> merged;  ///< adapters, in words
+};
+
+/// Does the work of a conversion that is planned, reports and publishes it.
+template <host_executor Executor>
+void finish(options const& o, file_conversion& job, Executor const& ex, run_facts const& about, messages& to, observer& watcher) {
+  progress shown(settled(o.progress, o.level), job.planned(), to);
+  watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
+  run_report report = [&] {
+    struct finish {
+      progress& shown;
+      ~finish() { shown.finish(); }
+    } const at_the_end{shown};
+    return job.run(ex, all_codecs(), all_stages(), watcher);
+  }();
+  for (std::size_t i = job.planned().warnings.size(); i < report.warnings.size(); ++i) to.say("warning: " + report.warnings[i]);
+  report.settings = described(o, about.seed);
+  report.settings_list = settings_list(o, job.planned(), about.seed, about.threads);
+  if (job.taken_over() > 0)
+    report.settings_list.emplace_back(
+        "taken over from an interrupted run",
+        std::to_string(job.taken_over()) + " of " + std::to_string(job.planned().tensors.size()) + " tensors");
+  report.merged = about.merged;
+  for (auto const& adapter : about.merged) report.settings_list.emplace_back("merged", adapter);
+  judge(o, report, to);
+  job.publish(watcher);
+  report.seconds = job.seconds();
+  print_result(o, report, to);
+}
+
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
   std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
@@ -162,24 +197,15 @@ void convert(options const& o, Executor const& ex, int threads, messages& to, st
   job.keep_nonfinite(ex, watcher);
   print_plan(o, job.planned(), to);
 
-  progress shown(settled(o.progress, o.level), job.planned(), to);
-  watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
-  run_report report = [&] {
-    struct finish {
-      progress& shown;
-      ~finish() { shown.finish(); }
-    } const at_the_end{shown};
-    return job.run(ex, all_codecs(), all_stages(), watcher);
-  }();
-  for (std::size_t i = job.planned().warnings.size(); i < report.warnings.size(); ++i) to.say("warning: " + report.warnings[i]);
-  report.settings = described(o, seed);
-  report.settings_list = settings_list(o, job.planned(), seed, threads);
-  report.merged = merged;
-  for (auto const& adapter : merged) report.settings_list.emplace_back("merged", adapter);
-  judge(o, report, to);
-  job.publish(watcher);
-  report.seconds = job.seconds();
-  print_result(o, report, to);
+  try {
+    finish(o, job, ex, {.seed = seed, .threads = threads, .merged = merged}, to, watcher);
+  } catch (cancelled const&) {
+    if (!job.leaves_work()) throw;
+    throw program::stopped("nothing was published, and what is done is kept; run it again with --resume");
+  } catch (...) {
+    if (job.leaves_work()) to.say("note: what is done is kept beside the output: --resume goes on with it");
+    throw;
+  }
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // What a run was asked for and what it chose.
 #include "settings_list.hpp"
 
+#include <algorithm>
+#include <cctype>
+#include <iterator>
 #include <string_view>
 
 #include <halfstep/convert/quality_number.hpp>
@@ -19,7 +22,41 @@ std::string in_shell(std::string const& argument) {
   return text + "'";
 }
 
+/// Whether an argument is a flag and no value, which may be a negative number.
+bool is_flag(std::string const& argument) {
+  return argument.size() > 1 && argument[0] == '-' && std::isdigit(static_cast<unsigned char>(argument[1])) == 0;
+}
+
+/// Whether a flag says how a run goes, not what it makes.
+bool makes_nothing(std::string_view flag) {
+  static constexpr std::string_view flags[] = {"-i",           "--input",          "-o",
+                                               "--output",     "--force",          "--resume",
+                                               "--threads",    "--memory-budget",  "--low-memory",
+                                               "--quiet",      "--verbose",        "--progress",
+                                               "--log",        "--report-quality", "--quality-threshold",
+                                               "--fail-below", "--verify"};
+  return std::ranges::find(flags, flag) != std::end(flags);
+}
+
 }  // namespace
+
+halfstep::fact_list asked_list(options const& o) {
+  halfstep::fact_list list;
+  bool counts = false;
+  for (auto const& argument : o.given) {
+    if (is_flag(argument)) {
+      auto const equals = argument.find('=');
+      std::string const flag = argument.substr(0, equals);
+      counts = !makes_nothing(flag);
+      if (counts) list.emplace_back(flag, equals == std::string::npos ? "" : argument.substr(equals + 1));
+    } else if (counts) {
+      auto& value = list.back().second;
+      value += (value.empty() ? "" : " ") + argument;
+    }
+  }
+  std::ranges::sort(list);
+  return list;
+}
 
 std::vector<std::pair<std::string, std::string>> settings_list(options const& o, halfstep::plan const& p, std::uint64_t seed,
                                                                int threads) {

@@ -8,6 +8,8 @@
 
 #include <halfstep/converter.hpp>
 
+#include "settings_list.hpp"
+
 namespace convert_to_quant {
 
 using namespace halfstep;
@@ -209,6 +211,8 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.merging = lora_options_of(o);
   c.nonfinite = o.nan;
   c.existing = o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse;
+  c.part = o.resume ? safetensors::unfinished::keep : safetensors::unfinished::discard;
+  c.asked = asked_list(o);
   c.fail_below_db = o.fail_below;
   return c;
 }

@@ -13,13 +13,13 @@ namespace program {
 
 namespace {
 
-std::atomic<bool> stopped{false};
+std::atomic<bool> stop_asked{false};
 std::atomic<int> stopped_by{0};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free, "signal handlers set these");
 
 extern "C" void note_signal(int signal) {
   stopped_by.store(signal);
-  stopped.store(true);
+  stop_asked.store(true);
 }
 
 void listen_to_signals() {
@@ -39,16 +39,21 @@ void say_error(std::string const& name, std::string const& text) {
 }  // namespace
 
 int run(std::string const& name, std::function<void(std::atomic<bool> const& stop)> const& work) {
-  listen_to_signals();
-  try {
-    work(stopped);
-    return 0;
-  } catch (halfstep::cancelled const&) {
+  auto const end = [&](std::string const& advice) {
     int const signal = stopped_by.load();
-    say_error(name, "stopped by signal " + std::to_string(signal) + ": nothing was published; run it again");
+    say_error(name, "stopped by signal " + std::to_string(signal) + ": " + advice);
     std::signal(signal, SIG_DFL);
     std::raise(signal);
     return 128 + signal;
+  };
+  listen_to_signals();
+  try {
+    work(stop_asked);
+    return 0;
+  } catch (stopped const& e) {
+    return end(e.what());
+  } catch (halfstep::cancelled const&) {
+    return end("nothing was published; run it again");
   } catch (...) {
     auto const failure = describe(std::current_exception());
     say_error(name, failure.text);

@@ -5,7 +5,15 @@
 #include <functional>
 #include <string>
 
+#include <halfstep/core/error.hpp>
+
 namespace program {
+
+/// Work that was stopped on request and says what is left of it and what to do.
+class stopped : public halfstep::cancelled {
+ public:
+  using cancelled::cancelled;
+};
 
 /// Does `work` and returns what the shell is told: 0, or what `describe` says of the error, whose line begins "<name>: error: ".
 ///

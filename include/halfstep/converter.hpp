@@ -6,6 +6,8 @@
 #include <halfstep/convert/copied_tensor.hpp>
 #include <halfstep/convert/file_conversion.hpp>
 #include <halfstep/convert/file_edit.hpp>
+#include <halfstep/convert/fingerprint.hpp>
+#include <halfstep/convert/finished_tensor.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_plan.hpp>
@@ -28,6 +30,7 @@
 #include <halfstep/convert/quality_table.hpp>
 #include <halfstep/convert/quality_text.hpp>
 #include <halfstep/convert/report.hpp>
+#include <halfstep/convert/resume_journal.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/source_rows.hpp>
 #include <halfstep/convert/verify.hpp>

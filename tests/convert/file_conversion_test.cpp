@@ -77,7 +77,7 @@ TEST_F(FileConversion, PlansBeforeItWorksAndPublishesOnRequestAlone) {
     EXPECT_EQ(files(), 1u) << "a plan writes nothing";
     job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
     EXPECT_FALSE(std::filesystem::exists(folder.file("out")));
-    EXPECT_EQ(files(), 2u) << "the part";
+    EXPECT_EQ(files(), 3u) << "the part and its journal";
   }
   EXPECT_EQ(files(), 1u);
   file_conversion job(options);

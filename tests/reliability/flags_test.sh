@@ -344,7 +344,7 @@ unbuilt() {  # FLAG [VALUE]
 }
 unbuilt_flags() {
   local flag
-  for flag in --resume --streaming --streaming-aggressive \
+  for flag in --streaming --streaming-aggressive \
     --no-memory-limits --verbose-pinned; do
     unbuilt $flag
   done

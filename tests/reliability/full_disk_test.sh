@@ -30,6 +30,17 @@ small_tmpfs() {
   make_model tiny.safetensors blocks.0.attn.weight:F32:256x256
   converts "what fits a disk of 512 KB" -i tiny.safetensors -o small/b
   check "only the outputs are on the small disk" holds_only small a b
+  no_room_for_a_journal
+}
+
+no_room_for_a_journal() {
+  local pages=$((($(stat -c %s small/b) + 4095) / 4096))
+  mkdir exact
+  mount -t tmpfs -o size=$((pages * 4096)) none exact
+  mounts+=("$scratch/exact")
+  converts "a disk with room for the output and for no journal" -i tiny.safetensors -o exact/b
+  check "the same output" cmp exact/b small/b
+  check "only the output is on that disk" holds_only exact b
 }
 
 size_limit

@@ -68,10 +68,11 @@ part_is_invalid_or_whole() {  # a part is a valid file only once all of its byte
 killed_once() {  # SENTENCE: what holds after kill -9
   check "$1: the old or the whole new file" old_or_whole
   check "$1: the part is no valid file before it is complete" part_is_invalid_or_whole
-  check "$1: only the part is left" only_part
+  check "$1: only the part and its journal are left" only_part
 }
 only_part() {
-  [[ -e out/a.part ]] && set -- a.part
+  [[ -e out/a.part.journal ]] && set -- a.part.journal
+  [[ -e out/a.part ]] && set -- "$@" a.part
   [[ -e out/a ]] && set -- "$@" a
   holds_only out "$@"
 }
@@ -86,6 +87,9 @@ killed_at_calls() {
       with_faults "$call:$n:signal=9" -i in.safetensors -o out/a --force
       [[ -e $struck ]] || break
       killed_once "kill -9 at $call $n"
+      converts "--resume after kill -9 at $call $n" -i in.safetensors -o out/a --force --resume
+      check "--resume after kill -9 at $call $n: the whole file" cmp out/a whole
+      check "--resume after kill -9 at $call $n: nothing else is left" holds_only out a
     done
   done
   convert -i in.safetensors -o out/a --force

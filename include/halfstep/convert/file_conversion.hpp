@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/layer_plan.hpp>
 #include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/nonfinite.hpp>
@@ -22,6 +23,7 @@
 #include <halfstep/convert/quality_number.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/report.hpp>
+#include <halfstep/convert/resume_journal.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/core/error.hpp>
@@ -34,6 +36,7 @@
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 #include <halfstep/safetensors/folder.hpp>
+#include <halfstep/safetensors/journal_file.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
@@ -62,6 +65,9 @@ class file_conversion {
   }
   file_conversion(file_conversion const&) = delete;
   file_conversion& operator=(file_conversion const&) = delete;
+  ~file_conversion() {
+    if (journal_ && options_.part == safetensors::unfinished::discard) journal_->remove();
+  }
 
   /// Returns what will be done. `keep_nonfinite` may change it.
   plan const& planned() const { return plan_; }
@@ -86,16 +92,26 @@ class file_conversion {
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.
   ///
-  /// Uses the codecs and stages that the recipes name. Throws what the library throws, `cancelled` within one piece or one step
-  /// of a solver after the observer said so; nothing is left then once this object is gone.
+  /// Uses the codecs and stages that the recipes name. What is done is written down beside the output on the way, and with
+  /// `unfinished::keep` an interrupted run is gone on with. Throws what the library throws, `cancelled` within one piece or one
+  /// step of a solver after the observer said so; nothing is left then once this object is gone, unless parts are kept.
   template <host_executor Executor>
   run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+    fingerprint const now = make_fingerprint();
+    auto const inputs = input_identities();
+    bool const resumes = options_.part == safetensors::unfinished::keep;
+    if (resumes) static_cast<void>(interrupted_run(output_path(), now));  // before anything is touched
     if (plan_.shards.empty())
-      output_.emplace(asked_path(), plan_.output, options_.existing, input_identities());
+      output_.emplace(asked_path(), plan_.output, options_.existing, inputs, options_.part);
     else
-      output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, input_identities());
+      output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs,
+                      options_.part);
+    auto const before = resumes ? interrupted_run(output_path(), now) : interrupted_run();  // nobody else writes it from here on
+    open_journal(now, before, inputs);
     conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
-                   {std::move(stages), options_.solving, &known_, merge(), directions()});
+                   {std::move(stages), options_.solving, &known_, merge(), directions()}, journal_ ? &*journal_ : nullptr);
+    taken_over_ = job.restore(ex, before.tensors());
+    changed_ = before.count() - taken_over_;
     job.run(ex);
     verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
     check_contract(output_->head(), contract_of(plan_),
@@ -113,7 +129,14 @@ class file_conversion {
     if (directions_) directions_->require_unchanged();
     require_going(watcher);
     output_->commit();
+    if (journal_) journal_->remove();
   }
+
+  /// Returns whether another run can go on with what this one leaves where it ends early.
+  bool leaves_work() const { return journal_ && journal_->remembers() && output_->is_kept(); }
+
+  /// Returns how many tensors `run` took over from an interrupted run.
+  std::size_t taken_over() const { return taken_over_; }
 
   /// Returns the time since construction in seconds.
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
@@ -138,6 +161,51 @@ class file_conversion {
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     if (!plan_.shards.empty())
       plan_.output_bytes += safetensors::serialize(safetensors::index_of(plan_.shards, asked_path())).size();
+    note_interruption();
+  }
+
+  /// Says what becomes of an interrupted run to the same output.
+  void note_interruption() {
+    std::vector<std::string> records;
+    try {
+      records = safetensors::journal_file::read(output_path()).texts;
+    } catch (io_error const&) {
+      return;  // the run itself says what is wrong there
+    }
+    bool const resumes = options_.part == safetensors::unfinished::keep;
+    if (records.empty() && resumes) plan_.notes.push_back("--resume: there is nothing to go on with, so this run begins anew");
+    if (!records.empty())
+      plan_.notes.push_back("an interrupted run to " + safetensors::quoted(output_path()) + " finished " +
+                            std::to_string(records.size() - 1) + (records.size() == 2 ? " tensor" : " tensors") +
+                            (resumes ? ": this one goes on with it" : ": this one begins anew; --resume would go on with it"));
+  }
+
+  /// Opens the journal; one that is not asked for may be missing.
+  void open_journal(fingerprint const& now, interrupted_run const& before, std::span<safetensors::file_identity const> inputs) {
+    try {
+      journal_.emplace(*output_, now, before, inputs);
+    } catch (io_error const&) {
+      if (options_.part == safetensors::unfinished::keep) throw;
+    }
+  }
+
+  /// Returns what the bytes of the output follow from.
+  fingerprint make_fingerprint() const {
+    fingerprint now{{}, chosen_facts(plan_, options_.settings.seed, options_.solving), options_.asked};
+    auto const add = [&](std::string const& name, auto const& files) {
+      std::size_t number = 0;
+      for (auto const& file : files)
+        now.inputs.emplace_back(name + (files.size() == 1 ? "" : " " + std::to_string(++number)), file_fact(file));
+    };
+    add("the input", input_.identities());
+    now.inputs.emplace_back("the input's header", detail::hexadecimal(detail::digest_of(safetensors::serialize(input_.head()))));
+    add("the calibration data", known_.identities());
+    if (directions_) add("the calibration LoRA", std::vector{directions_->identity()});
+    if (merge() == nullptr) return now;
+    add("the LoRA", merge()->identities());
+    for (std::size_t i = 0; auto const& adapter : merge()->adapters())
+      now.chosen.emplace_back("the strength of LoRA " + std::to_string(++i), detail::json_number(adapter.factor));
+    return now;
   }
 
   lora_directions const* directions() const { return directions_ ? &*directions_ : nullptr; }
@@ -174,6 +242,9 @@ class file_conversion {
                            "' exceed FP16 and became infinite: keep it with --exclude-layers");
       if (options_.layers.strict == strictness::refuse) throw value_error("--strict: " + r.warnings.back());
     }
+    if (changed_ > 0)
+      r.warnings.push_back(std::to_string(changed_) + (changed_ == 1 ? " tensor" : " tensors") +
+                           " of the interrupted run did not lie in the output's part as they were written, and were done again");
     r.seconds = seconds();
     return r;
   }
@@ -187,6 +258,9 @@ class file_conversion {
   std::optional<lora_directions> directions_;
   plan plan_;
   std::optional<safetensors::writer> output_;
+  std::optional<resume_journal> journal_;
+  std::size_t taken_over_ = 0;
+  std::size_t changed_ = 0;  ///< tensors that an interrupted run finished and that are not as it left them
 };
 
 /// Converts a file as `options` say and publishes the result; returns what is known of it.

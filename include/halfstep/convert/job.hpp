@@ -136,6 +136,19 @@ class quantize_job {
   /// Returns what is found out about the layer beside its errors and scales.
   layer_quality& found() { return found_; }
 
+  /// Takes over what an interrupted run found out about the layer, whose output it finished.
+  void restore(layer_quality const& known) {
+    layer_quality taken = known;
+    taken.layer = found_.layer;
+    taken.how = found_.how;
+    taken.shape = found_.shape;
+    error_.front() = std::exchange(taken.error, {});
+    results_.front() = {known.scale_min, known.scale_max, known.seconds};
+    found_ = std::move(taken);
+    is_restored_ = true;
+  }
+  bool is_restored() const { return is_restored_; }
+
   piece_result& result(index_t piece) { return results_[static_cast<std::size_t>(piece)]; }
 
   /// Returns the error of each `residual_tile_rows` rows, in their order.
@@ -173,6 +186,7 @@ class quantize_job {
   std::atomic<index_t> ranges_left_{0};
   std::vector<std::uint64_t> digests_;
   layer_quality found_;
+  bool is_restored_ = false;
   halfstep::smoothing smoothing_;
 };
 

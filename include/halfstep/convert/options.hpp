@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/plan/options.hpp>
@@ -41,6 +42,9 @@ struct conversion_options {
   lora_options merging = {};
   nonfinite_policy nonfinite = nonfinite_policy::refuse;
   safetensors::overwrite existing = safetensors::overwrite::refuse;
+  /// keep: goes on with the part that an interrupted run of the same kind left, and leaves its own where it ends early
+  safetensors::unfinished part = safetensors::unfinished::discard;
+  fact_list asked = {};  ///< what a user would recognise of all this, for the message that an interrupted run was another
   std::vector<safetensors::file_identity> other_inputs = {};  ///< of files that were read already: never the output
   std::optional<double> fail_below_db = std::nullopt;         ///< a layer of less SQNR: nothing is published
 };

@@ -3,20 +3,26 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <halfstep/convert/finished_tensor.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/layer_work.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
+#include <halfstep/convert/resume_journal.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
@@ -39,10 +45,11 @@ namespace halfstep {
 class conversion {
  public:
   /// Cuts `what` into pieces. Everything given is borrowed for the conversion's life but for `settings` and `better`. Throws
-  /// unknown_option for a recipe that `codecs` or the stages of `better` lack.
+  /// unknown_option for a recipe that `codecs` or the stages of `better` lack. What is finished is remembered in `journal`.
   conversion(safetensors::reader const& input, plan const& what, codec_table const& codecs, safetensors::writer& output,
-             convert_settings const& settings, observer const& watcher, refinement const& better = {})
-      : input_(input), output_(output), settings_(settings), watcher_(watcher), better_(better) {
+             convert_settings const& settings, observer const& watcher, refinement const& better = {},
+             resume_journal* journal = nullptr)
+      : input_(input), output_(output), settings_(settings), watcher_(watcher), better_(better), journal_(journal) {
     std::set<std::string_view> biases;
     for (auto const& tensor : what.tensors)
       if (tensor.what == action::keep && tensor.input.name.ends_with(".bias")) biases.insert(tensor.input.name);
@@ -53,7 +60,7 @@ class conversion {
       if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
       write_later(job, what);
       if (is_whole(tensor))
-        whole_.push_back(&job);
+        whole_.push_back(&add_unit(tensor, &job));
       else
         cut_job(job);
     }
@@ -71,13 +78,36 @@ class conversion {
     }
     any_host const team(ex);
     layer_memory memory;
-    for (auto* job : whole_) {
-      layer_work(team, *job, better_, input_, output_, watcher_, pool_, memory)();
-      if (!watcher_.advanced) continue;
-      watcher_.advanced(job->input().name, job->input().end - job->input().begin);
-      if (auto const* bias = input_.head().find(job->found().layer + ".bias"); bias && job->tensor().added.bias)
-        watcher_.advanced(bias->name, bias->end - bias->begin);
+    for (auto* next : whole_) {
+      if (next->is_restored) continue;
+      layer_work(team, *next->job, better_, input_, output_, watcher_, pool_, memory)();
+      finish(*next);
+      advance(*next);
     }
+  }
+
+  /// Takes over what is finished of the tensors in `before` and lies in the output as it was left; `run` does the rest. Returns
+  /// how many tensors that are. Throws io_error (transfer), and `cancelled` when the observer says so.
+  template <host_executor Executor>
+  std::size_t restore(Executor const& ex, std::vector<finished_tensor> const& before) {
+    std::map<std::string_view, finished_tensor const*> records;
+    for (auto const& done : before) records[done.name] = &done;
+    std::atomic<std::size_t> restored{0};
+    ex.for_each(static_cast<index_t>(units_.size()), [&](index_t i) {
+      auto& next = units_[static_cast<std::size_t>(i)];
+      auto const found = records.find(next.tensor->input.name);
+      if (found == records.end()) return;
+      require_going(watcher_);
+      auto const lease = pool_.take();
+      if (!holds_finished(output_, *next.tensor, *found->second, watcher_, *lease)) return;
+      for (auto const& made : next.tensor->outputs)
+        if (made.role != artifact_role::marker) output_.take_over(*output_.head().find(made.spec.name));
+      if (next.job != nullptr) next.job->restore(*found->second->quality);
+      next.is_restored = true;
+      restored.fetch_add(1, std::memory_order_relaxed);
+      advance(next);
+    });
+    return restored.load();
   }
 
   /// Returns the jobs, in the order of the input's bytes.
@@ -96,19 +126,32 @@ class conversion {
  private:
   enum class kind : std::uint8_t { copy, range, convert };
 
+  /// A tensor with all that is stored for it.
+  struct unit {
+    unit(planned_tensor const& of, quantize_job* its_job) : tensor(&of), job(its_job) {}
+
+    planned_tensor const* tensor;
+    quantize_job* job;                   ///< null for copies
+    std::atomic<std::uint64_t> left{0};  ///< pieces that are not written
+    bool is_restored = false;
+  };
+
   struct piece {
     kind what;
-    planned_tensor const* tensor;
-    quantize_job* job;                ///< null for copies
+    unit* owner;
     safetensors::tensor const* copy;  ///< the output's tensor, for copies
     std::uint64_t index;              ///< of the job's piece, or the first byte of a copy
   };
 
+  unit& add_unit(planned_tensor const& tensor, quantize_job* job) { return units_.emplace_back(tensor, job); }
+
   void cut_copy(planned_tensor const& tensor) {
+    auto& owner = add_unit(tensor, nullptr);
     auto const* const made = output_.head().find(tensor.outputs.at(0).spec.name);
     std::uint64_t const step = kept_piece_bytes(tensor.input, settings_, better_.merge);
     for (std::uint64_t first = 0; first < tensor.input.bytes(); first += step)
-      pieces_.push_back({kind::copy, &tensor, nullptr, made, first});
+      pieces_.push_back({kind::copy, &owner, made, first});
+    owner.left = (tensor.input.bytes() + step - 1) / step;
   }
 
   /// Whether a layer is held in memory as a whole.
@@ -128,11 +171,11 @@ class conversion {
   }
 
   void cut_job(quantize_job& job) {
+    auto& owner = add_unit(job.tensor(), &job);
     if (job.spans())
-      for (index_t i = 0; i < job.pieces(); ++i)
-        pieces_.push_back({kind::range, &job.tensor(), &job, nullptr, static_cast<std::uint64_t>(i)});
-    for (index_t i = 0; i < job.pieces(); ++i)
-      pieces_.push_back({kind::convert, &job.tensor(), &job, nullptr, static_cast<std::uint64_t>(i)});
+      for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::range, &owner, nullptr, static_cast<std::uint64_t>(i)});
+    for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::convert, &owner, nullptr, static_cast<std::uint64_t>(i)});
+    owner.left = static_cast<std::uint64_t>(job.pieces());
   }
 
   /// Puts the ranges of a spanning tensor before the conversion of the one before it, so that no thread waits for another.
@@ -141,8 +184,8 @@ class conversion {
     std::vector<piece> ordered;
     std::vector<piece> held;  // the conversion of the last spanning tensor
     for (auto const& p : pieces_) {
-      bool const waits = p.what == kind::convert && p.job->spans();
-      if (waits && !held.empty() && held.front().job != p.job) {
+      bool const waits = p.what == kind::convert && p.owner->job->spans();
+      if (waits && !held.empty() && held.front().owner != p.owner) {
         ordered.insert(ordered.end(), held.begin(), held.end());
         held.clear();
       }
@@ -154,17 +197,34 @@ class conversion {
 
   std::size_t end_of_tensor(std::size_t first) const {
     std::size_t last = first;
-    while (last < pieces_.size() && pieces_[last].tensor == pieces_[first].tensor) ++last;
+    while (last < pieces_.size() && pieces_[last].owner == pieces_[first].owner) ++last;
     return last;
   }
 
+  /// Remembers that all of a tensor is written.
+  void finish(unit const& done) {
+    if (journal_ == nullptr) return;
+    journal_->finished(*done.tensor, done.job != nullptr ? std::optional(done.job->quality()) : std::nullopt);
+  }
+
+  /// Tells the watcher that all of a tensor is done, and of the bias that goes with it.
+  void advance(unit const& done) const {
+    if (!watcher_.advanced) return;
+    auto const& input = done.tensor->input;
+    watcher_.advanced(input.name, input.end - input.begin);
+    if (done.job == nullptr || !done.tensor->added.bias) return;
+    if (auto const* bias = input_.head().find(done.job->found().layer + ".bias"))
+      watcher_.advanced(bias->name, bias->end - bias->begin);
+  }
+
   void work_on(piece const& p) {
+    if (p.owner->is_restored) return;
     struct range_ended {
       quantize_job* job;
       ~range_ended() {
         if (job != nullptr) job->end_range();
       }
-    } const ended{p.what == kind::range ? p.job : nullptr};
+    } const ended{p.what == kind::range ? p.owner->job : nullptr};
     if (stop_.load(std::memory_order_relaxed)) return;
     try {
       require_going(watcher_);
@@ -180,22 +240,24 @@ class conversion {
     std::uint64_t done = 0;
     switch (p.what) {
       case kind::copy: {
-        auto const bytes = kept_piece(input_, p.tensor->input, p.index, settings_, better_.merge, *lease);
+        auto const bytes = kept_piece(input_, p.owner->tensor->input, p.index, settings_, better_.merge, *lease);
         output_.write(*p.copy, p.index, bytes);
         done = bytes.size();
         break;
       }
       case kind::range:
-        range_piece(*p.job, static_cast<index_t>(p.index), input_, *lease);
+        range_piece(*p.owner->job, static_cast<index_t>(p.index), input_, *lease);
         break;
       case kind::convert: {
         auto const index = static_cast<index_t>(p.index);
-        convert_piece(*p.job, index, input_, output_, *lease);
-        done = static_cast<std::uint64_t>(p.job->rows(index) * p.job->extents().columns * bits_of(p.job->input().type) / 8);
+        auto& job = *p.owner->job;
+        convert_piece(job, index, input_, output_, *lease);
+        done = static_cast<std::uint64_t>(job.rows(index) * job.extents().columns * bits_of(job.input().type) / 8);
         break;
       }
     }
-    if (watcher_.advanced) watcher_.advanced(p.tensor->input.name, done);
+    if (p.what != kind::range && p.owner->left.fetch_sub(1, std::memory_order_acq_rel) == 1) finish(*p.owner);
+    if (watcher_.advanced) watcher_.advanced(p.owner->tensor->input.name, done);
   }
 
   safetensors::reader const& input_;
@@ -207,7 +269,9 @@ class conversion {
   std::vector<std::pair<safetensors::tensor const*, std::string>> markers_;
   workspace_pool pool_;
   refinement better_;
-  std::vector<quantize_job*> whole_;
+  resume_journal* journal_;
+  std::deque<unit> units_;
+  std::vector<unit*> whole_;
   std::atomic<bool> stop_{false};
 };
 

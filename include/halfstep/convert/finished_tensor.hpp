@@ -1,0 +1,153 @@
+// What a journal remembers of a tensor whose output is written.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_to.hpp>
+
+#include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/safetensors/writer.hpp>
+#include <halfstep/solver/concept.hpp>
+
+namespace halfstep {
+
+/// A stretch of an output tensor, and what was written there.
+struct finished_range {
+  std::string tensor;
+  safetensors::written_range bytes;
+};
+
+/// An input tensor that is done: what was written for it, and what is known of it since.
+struct finished_tensor {
+  std::string name;
+  std::vector<finished_range> ranges;
+  std::optional<layer_quality> quality;  ///< of a quantized layer, without its name, recipe and shape: the plan has them
+};
+
+namespace detail {
+
+/// Calls `f(name, figure)` for everything that is found out about a layer.
+template <class Quality, class F>
+void for_each_figure(Quality& q, F const& f) {
+  auto& [layer, how, shape, error, scale_min, scale_max, seconds, method, solved, output_error, output_error_8bit, bias,
+         error_steps] = q;
+  auto& [weight_square, error_square, product, max_error, clipped] = error;
+  f("weight_square", weight_square);
+  f("error_square", error_square);
+  f("product", product);
+  f("max_error", max_error);
+  f("clipped", clipped);
+  f("scale_min", scale_min);
+  f("scale_max", scale_max);
+  f("seconds", seconds);
+  f("method", method);
+  f("solved", solved);
+  f("output_error", output_error);
+  f("output_error_8bit", output_error_8bit);
+  f("bias", bias);
+  f("error_steps", error_steps);
+}
+
+template <class Report, class F>
+void for_each_solver_figure(Report& r, F const& f) {
+  auto& [loss_before, loss_after, error_before, error_after, moved, iterations, damping] = r;
+  f("loss_before", loss_before);
+  f("loss_after", loss_after);
+  f("error_before", error_before);
+  f("error_after", error_after);
+  f("moved", moved);
+  f("iterations", iterations);
+  f("damping", damping);
+}
+
+/// Stores figures in an object; floating-point numbers by their bits, so that what is read is what was written.
+struct figure_writer {
+  boost::json::object& to;
+
+  void operator()(char const* name, double x) const { to[name] = std::bit_cast<std::uint64_t>(x); }
+  void operator()(char const* name, float x) const { (*this)(name, static_cast<double>(x)); }
+  void operator()(char const* name, index_t x) const { to[name] = x; }
+  void operator()(char const* name, int x) const { to[name] = x; }
+  void operator()(char const* name, bias_state x) const { to[name] = static_cast<int>(x); }
+  void operator()(char const* name, std::string const& x) const { to[name] = x; }
+  void operator()(char const* name, error_bins const& x) const { to[name] = boost::json::array(x.begin(), x.end()); }
+  void operator()(char const* name, std::optional<double> const& x) const {
+    if (x) (*this)(name, *x);
+  }
+  void operator()(char const* name, std::optional<solve_report> const& x) const {
+    if (x) for_each_solver_figure(*x, figure_writer{to[name].emplace_object()});
+  }
+};
+
+/// Reads what `figure_writer` stored. Throws what Boost.JSON throws where something else is stored.
+struct figure_reader {
+  boost::json::object const& from;
+
+  void operator()(char const* name, double& x) const { x = std::bit_cast<double>(from.at(name).to_number<std::uint64_t>()); }
+  void operator()(char const* name, float& x) const {
+    double wide = 0.0;
+    (*this)(name, wide);
+    x = static_cast<float>(wide);
+  }
+  void operator()(char const* name, index_t& x) const { x = from.at(name).to_number<index_t>(); }
+  void operator()(char const* name, int& x) const { x = from.at(name).to_number<int>(); }
+  void operator()(char const* name, bias_state& x) const { x = static_cast<bias_state>(from.at(name).to_number<std::uint8_t>()); }
+  void operator()(char const* name, std::string& x) const { x = boost::json::value_to<std::string>(from.at(name)); }
+  void operator()(char const* name, error_bins& x) const {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = from.at(name).as_array().at(i).to_number<index_t>();
+  }
+  void operator()(char const* name, std::optional<double>& x) const {
+    if (from.contains(name)) (*this)(name, x.emplace());
+  }
+  void operator()(char const* name, std::optional<solve_report>& x) const {
+    if (from.contains(name)) for_each_solver_figure(x.emplace(), figure_reader{from.at(name).as_object()});
+  }
+};
+
+}  // namespace detail
+
+/// Returns `done` as a record of a journal.
+inline std::string serialize(finished_tensor const& done) {
+  boost::json::object record{{"tensor", done.name}};
+  auto& ranges = record["ranges"].emplace_array();
+  for (auto const& [tensor, bytes] : done.ranges)
+    ranges.push_back(boost::json::array{tensor, bytes.offset, bytes.bytes, bytes.digest});
+  if (done.quality) detail::for_each_figure(*done.quality, detail::figure_writer{record["quality"].emplace_object()});
+  return boost::json::serialize(record);
+}
+
+/// Returns the tensor in a record; nothing where it is another record.
+inline std::optional<finished_tensor> parse_finished_tensor(std::string_view record) {
+  try {
+    auto const all = boost::json::parse({record.data(), record.size()}).as_object();
+    finished_tensor done{.name = boost::json::value_to<std::string>(all.at("tensor")), .ranges = {}, .quality = {}};
+    for (auto const& range : all.at("ranges").as_array()) {
+      auto const& parts = range.as_array();
+      done.ranges.push_back({boost::json::value_to<std::string>(parts.at(0)),
+                             {parts.at(1).to_number<std::uint64_t>(), parts.at(2).to_number<std::uint64_t>(),
+                              parts.at(3).to_number<std::uint64_t>()}});
+    }
+    if (auto const* quality = all.if_contains("quality"))
+      detail::for_each_figure(done.quality.emplace(), detail::figure_reader{quality->as_object()});
+    return done;
+  } catch (std::exception const&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace halfstep

@@ -1,0 +1,146 @@
+#include <halfstep/convert/fingerprint.hpp>
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using halfstep::chosen_facts;
+using halfstep::fingerprint;
+using testing::ElementsAre;
+using testing::IsEmpty;
+namespace st = halfstep::safetensors;
+
+st::header model() {
+  return st::arrange({{"a.weight", halfstep::dtype::bf16, {64, 64}}, {"a.bias", halfstep::dtype::f32, {64}}}, {});
+}
+
+halfstep::plan planned(halfstep::recipe const& how) {
+  halfstep::plan_options options;
+  options.target = how;
+  options.rules = halfstep::rule_source::none;
+  options.markers = halfstep::marker_style::none;
+  return halfstep::make_plan(model(), options);
+}
+
+halfstep::recipe const block{.format = halfstep::scheme::int8_block, .block_size = 64};
+
+TEST(Fingerprint, IsTheSameForTheSameRun) {
+  fingerprint const one{{{"the input", "5 bytes"}}, chosen_facts(planned(block), 0, {}), {{"--simple", ""}}};
+  EXPECT_THAT(one.differences(one), IsEmpty());
+  auto const back = halfstep::parse_fingerprint(serialize(one));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->inputs, one.inputs);
+  EXPECT_EQ(back->chosen, one.chosen);
+  EXPECT_EQ(back->asked, one.asked);
+  EXPECT_FALSE(halfstep::parse_fingerprint("{\"inputs\": []}"));
+  EXPECT_FALSE(halfstep::parse_fingerprint("{"));
+}
+
+TEST(Fingerprint, NamesWhatDiffers) {
+  fingerprint const before{{{"the input", "5 bytes"}, {"the LoRA", "6 bytes"}}, {{"the version", "1"}, {"the plan", "x"}}, {}};
+  auto now = before;
+  now.inputs = {{"the input", "7 bytes"}};
+  EXPECT_THAT(before.differences(now), ElementsAre("the input was 5 bytes and is 7 bytes", "the LoRA 6 bytes is gone"));
+  now = before;
+  now.chosen[0].second = "2";
+  EXPECT_THAT(before.differences(now), ElementsAre("the version was 1 and is 2"));
+}
+
+TEST(Fingerprint, NamesTheFlagsOfAUserWhereTheyMatter) {
+  fingerprint const before{{}, {{"the plan", "x"}}, {{"--convrot", ""}, {"--scaling-mode", "axis"}}};
+  auto now = before;
+  now.asked = {{"--scaling-mode", "block"}, {"--simple", ""}};
+  EXPECT_THAT(before.differences(now), IsEmpty()) << "the same output, however it was asked for";
+  now.chosen[0].second = "y";
+  EXPECT_THAT(before.differences(now),
+              ElementsAre("--convrot is gone", "--scaling-mode was axis and is block", "--simple is new"));
+  now.asked = before.asked;
+  EXPECT_THAT(before.differences(now), ElementsAre("the plan was x and is y")) << "a file that a flag names has changed";
+}
+
+TEST(Fingerprint, TellsEveryRecipeApart) {
+  std::vector<halfstep::recipe> all(12, block);
+  all[1].format = halfstep::scheme::int8_axis;
+  all[2].block_size = 32;
+  all[3] = {.format = halfstep::scheme::int8_axis, .rotation_group = 16};
+  all[4].rounding = halfstep::rounding_kind::stochastic;
+  all[5].matmul = halfstep::matmul_precision::full;
+  all[6].scales = halfstep::scale_choice::bounded;
+  all[7].scales = halfstep::scale_choice::mse;
+  all[8].solver = halfstep::solver_kind::coordinate;
+  all[9].solver = halfstep::solver_kind::gptq;
+  all[10].basis = halfstep::storage_basis::incoherent;
+  all[11].format = halfstep::scheme::fp16;
+  std::set<std::string> facts;
+  for (auto const& how : all) facts.insert(halfstep::detail::plan_fact(planned(how)));
+  EXPECT_EQ(facts.size(), all.size());
+  auto smoothed = planned(block);
+  for (double const alpha : {0.5, 0.25}) {
+    for (auto& t : smoothed.tensors) t.how.smoothing = alpha;
+    EXPECT_TRUE(facts.insert(halfstep::detail::plan_fact(smoothed)).second);
+  }
+  auto corrected = planned(block);
+  for (auto& t : corrected.tensors) t.added.bias = halfstep::dtype::f32;
+  EXPECT_TRUE(facts.insert(halfstep::detail::plan_fact(corrected)).second);
+  auto decoded = planned(block);
+  for (auto& t : decoded.tensors) t.coded = halfstep::code_source{.scales = "s", .group = {1, 2}, .rotation_group = 0};
+  EXPECT_TRUE(facts.insert(halfstep::detail::plan_fact(decoded)).second);
+}
+
+TEST(Fingerprint, HoldsEveryNumberThatSolversRead) {
+  halfstep::recipe solved = block;
+  solved.solver = halfstep::solver_kind::adamw;
+  auto const what = planned(solved);
+  auto const before = chosen_facts(what, 0, {});
+  using options = halfstep::solve_options;
+  std::vector<std::function<void(options&)>> const changes{
+      [](options& o) { o.sqnr_budget_db = 0.2; },
+      [](options& o) { o.top_p = 0.3; },
+      [](options& o) { o.min_k = 2; },
+      [](options& o) { o.max_k = 99; },
+      [](options& o) { o.svd = halfstep::svd_kind::exact; },
+      [](options& o) { o.iterations = 7; },
+      [](options& o) { o.rate = 0.1; },
+      [](options& o) { o.schedule = halfstep::schedule_kind::plateau; },
+      [](options& o) { o.rate_gamma = 0.5; },
+      [](options& o) { o.rate_patience = 2; },
+      [](options& o) { o.rate_factor = 0.5; },
+      [](options& o) { o.rate_min = 0.5; },
+      [](options& o) { o.rate_cooldown = 1; },
+      [](options& o) { o.rate_threshold = 0.1; },
+      [](options& o) { o.rate_threshold_mode = halfstep::threshold_mode::absolute; },
+      [](options& o) { o.rate_shape_influence = 0.5; },
+      [](options& o) { o.reset = halfstep::adaptive_reset::no_reset; },
+      [](options& o) { o.stop_loss = 1.0; },
+      [](options& o) { o.stop_rate = 1.0; },
+      [](options& o) { o.stop_stall = 1; },
+      [](options& o) { o.feedback.damping = 0.5; },
+      [](options& o) { o.feedback.order = halfstep::column_order::stored; },
+      [](options& o) { o.quip_seed = 1; }};
+  for (auto const& change : changes) {
+    options changed;
+    change(changed);
+    EXPECT_EQ(halfstep::detail::changed_facts(before, chosen_facts(what, 0, changed)).size(), 1u);
+  }
+  EXPECT_EQ(changes.size(), before.size() - 3) << "beside the version, the plan and the seed";
+  EXPECT_THAT(halfstep::detail::changed_facts(before, chosen_facts(what, 5, {})), ElementsAre("the seed was 0 and is 5"));
+}
+
+TEST(Fingerprint, LeavesOutWhatChangesNothing) {
+  auto const what = planned(block);
+  halfstep::solve_options other;
+  other.iterations = 7;
+  EXPECT_EQ(chosen_facts(what, 0, {}), chosen_facts(what, 5, other)) << "nothing is solved, nothing is random";
+}
+
+TEST(Fingerprint, TellsFilesBySizeAndTime) {
+  EXPECT_EQ(halfstep::file_fact({1, 2, 345, 1'500'000'000'000'000'123}), "345 bytes, written at 1500000000.000000123");
+}
+
+}  // namespace

@@ -1,0 +1,316 @@
+// Runs that are interrupted and gone on with.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <halfstep/convert/file_conversion.hpp>
+#include <halfstep/convert/quality_json.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+
+#include <codecs/codecs.hpp>
+#include <solvers/solvers.hpp>
+
+#include "scene.hpp"
+
+namespace {
+
+using namespace halfstep_test;
+using halfstep::conversion_options;
+using halfstep::file_conversion;
+using halfstep::run_report;
+using halfstep::scale_choice;
+using halfstep::scheme;
+using halfstep::solver_kind;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::SizeIs;
+using testing::ThrowsMessage;
+namespace st = halfstep::safetensors;
+
+/// The report without what differs from run to run.
+std::string figures(run_report report) {
+  report.seconds = 0.0;
+  report.output.clear();
+  report.settings_list.clear();
+  for (auto& layer : report.layers) layer.seconds = 0.0;
+  return quality_json(report, 30.0);
+}
+
+class Resume : public testing::Test {
+ protected:
+  Resume() {
+    auto parts = small_model();
+    parts.push_back(weight<halfstep::bfloat16>("kept.large", {600, 100}, 7));  // large enough for a record
+    parts.back().spec.shape = {600, 10, 10};
+    write_model(options.input, parts);
+  }
+
+  template <class Executor>
+  run_report run(Executor const& ex, halfstep::observer const& watcher = {}) {
+    file_conversion job(options);
+    auto report = job.run(ex, convert_to_quant::all_codecs(), convert_to_quant::all_stages(), watcher);
+    job.publish(watcher);
+    taken_over = job.taken_over();
+    return report;
+  }
+
+  /// Runs until `count` pieces or layers are done; returns whether that was before the end.
+  template <class Executor>
+  bool interrupt_after(Executor const& ex, int count) {
+    std::atomic<int> steps{0};
+    halfstep::observer const watcher{.advanced = [&](std::string_view, std::uint64_t) { ++steps; },
+                                     .cancelled = [&] { return steps >= count; }};
+    try {
+      run(ex, watcher);
+      return false;
+    } catch (halfstep::cancelled const&) {
+      return true;
+    }
+  }
+
+  std::size_t records() const { return st::journal_file::read(options.output).texts.size(); }
+  std::string part() const { return options.output + ".part"; }
+  std::string journal() const { return part() + ".journal"; }
+
+  std::set<std::string> files() const {
+    std::set<std::string> all;
+    for (auto const& entry : std::filesystem::directory_iterator(folder.file(""))) all.insert(entry.path().filename().string());
+    return all;
+  }
+
+  /// Runs once as a whole and many times with an interruption, each later than the last; expects the same file and figures.
+  template <class Executor>
+  void expect_same(Executor const& ex) {
+    options.output = folder.file("whole");
+    auto const whole = figures(run(ex));
+    options.output = folder.file("out");
+    std::size_t most = 0;
+    int tried = 0;
+    for (int count = 1; interrupt_after(ex, count); count += 1 + count / 6) {
+      std::size_t const finished = records() - 1;
+      auto const resumed = figures(run(ex));
+      EXPECT_EQ(taken_over, finished) << "after " << count << " steps";
+      EXPECT_EQ(resumed, whole) << "after " << count << " steps";
+      EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole"))) << "after " << count << " steps";
+      EXPECT_THAT(files(), testing::ElementsAre("model.safetensors", "out", "whole"));
+      std::filesystem::remove(options.output);
+      most = std::max(most, taken_over);
+      ++tried;
+    }
+    EXPECT_GE(tried, 5);
+    EXPECT_GE(most, 3u) << "some interruptions came late";
+  }
+
+  scratch_folder folder;
+  conversion_options options{.input = folder.file("model.safetensors"),
+                             .output = folder.file("out"),
+                             .layers = {.target = {.format = scheme::int8_axis}},
+                             .part = st::unfinished::keep};
+  std::size_t taken_over = 0;
+};
+
+TEST_F(Resume, GivesTheSameFileAndFigures) {
+  options.settings.piece_bytes = 1 << 16;
+  expect_same(halfstep::serial{});
+}
+
+TEST_F(Resume, GivesTheSameFileAndFiguresOnThreads) {
+  options.settings.piece_bytes = 1 << 16;
+  options.layers.target = {.format = scheme::int8_tensor};  // its ranges span pieces
+  expect_same(halfstep::threads(2));
+}
+
+TEST_F(Resume, GivesTheSameFileAndFiguresOfRandomRounding) {
+  options.layers.target = {.format = scheme::int8_block, .block_size = 32, .rounding = halfstep::rounding_kind::stochastic};
+  options.settings.seed = 5;
+  expect_same(halfstep::threads(2));
+}
+
+TEST_F(Resume, GivesTheSameFileAndFiguresOfLayersHeldInMemory) {
+  options.layers.target = {.format = scheme::int8_axis, .scales = scale_choice::bounded, .solver = solver_kind::coordinate};
+  options.solving.top_p = 0.05;
+  options.solving.min_k = 4;
+  expect_same(halfstep::threads(2));
+}
+
+TEST_F(Resume, GivesTheSameFileAndFiguresOfWhatInputsAreKnownFor) {
+  auto inputs = weight<float>("blocks.0.attn.input", {64, 256}, 8);
+  write_model(folder.file("inputs.safetensors"), {std::move(inputs)});
+  options.calibration_data = {folder.file("inputs.safetensors")};
+  options.layers.target = {.format = scheme::int8_axis, .scales = scale_choice::automatic, .solver = solver_kind::gptq};
+  options.output = folder.file("whole");
+  auto const whole = run(halfstep::serial{});
+  auto const layer = std::ranges::find(whole.layers, "blocks.0.attn", &halfstep::layer_quality::layer);
+  ASSERT_EQ(layer->bias, halfstep::bias_state::corrected) << "the bias is a part of the layer";
+  ASSERT_TRUE(layer->output_error);
+  options.output = folder.file("out");
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 7));
+  EXPECT_EQ(figures(run(halfstep::serial{})), figures(whole));
+  EXPECT_GE(taken_over, 1u);
+  EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+}
+
+TEST_F(Resume, GoesOnWithAnotherNumberOfThreadsAndOtherPieces) {
+  options.output = folder.file("whole");
+  run(halfstep::serial{});
+  options.output = folder.file("out");
+  options.settings.piece_bytes = 1 << 16;
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 12));
+  options.settings.piece_bytes = 1 << 19;
+  options.settings.order = halfstep::piece_order::one_tensor;
+  options.settings.verify = halfstep::verification::full;
+  run(halfstep::threads(3));
+  EXPECT_GT(taken_over, 0u);
+  EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+}
+
+TEST_F(Resume, RedoesWhatThePartDoesNotHold) {
+  options.output = folder.file("whole");
+  run(halfstep::serial{});
+  options.output = folder.file("out");
+  for (double const place : {0.2, 0.5, 0.8}) {
+    options.part = st::unfinished::keep;
+    ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+    auto const finished = records() - 1;
+    {
+      std::fstream bytes(part(), std::ios::in | std::ios::out | std::ios::binary);
+      for (std::uint64_t at = 0; at < std::filesystem::file_size(part()); at += 3000) {
+        bytes.seekp(static_cast<std::streamoff>(at));
+        bytes.put('\x55');
+      }
+    }
+    auto const report = run(halfstep::serial{});
+    EXPECT_EQ(taken_over, 0u) << "every tensor is larger than the gaps";
+    EXPECT_THAT(report.warnings, testing::Contains(ContainsRegex(std::to_string(finished) + " tensors of the interrupted run")));
+    EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole"))) << place;
+    std::filesystem::remove(options.output);
+  }
+}
+
+TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
+  options.output = folder.file("whole");
+  run(halfstep::serial{});
+  options.output = folder.file("out");
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  auto records = st::journal_file::read(options.output).texts;
+  ASSERT_GT(records.size(), 2u);
+  for (auto& record : records) {
+    auto done = halfstep::parse_finished_tensor(record);
+    if (!done) continue;
+    done->ranges.pop_back();
+    record = serialize(*done);
+  }
+  {
+    st::journal_file forged(options.output, 0, {});
+    for (auto const& record : records) ASSERT_TRUE(forged.append(record));
+  }
+  std::filesystem::resize_file(part(), 0);  // and the part is lost
+  run(halfstep::serial{});
+  EXPECT_EQ(taken_over, 0u);
+  EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+}
+
+TEST_F(Resume, RefusesAnotherRunByName) {
+  options.settings.seed = 3;
+  options.layers.target.rounding = halfstep::rounding_kind::stochastic;
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  auto const left = std::pair(bytes_of(part()), bytes_of(journal()));
+  auto const expect_refused = [&](conversion_options other, std::string const& what) {
+    auto const mine = std::exchange(options, std::move(other));
+    EXPECT_THAT([&] { run(halfstep::serial{}); }, ThrowsMessage<halfstep::error>(testing::AllOf(
+                                                      HasSubstr("cannot resume"), HasSubstr(what), HasSubstr(options.output))));
+    options = mine;
+    EXPECT_EQ(std::pair(bytes_of(part()), bytes_of(journal())), left) << "what is done stays";
+  };
+  auto other = options;
+  other.settings.seed = 4;
+  expect_refused(other, "the seed was 3 and is 4");
+  other = options;
+  other.layers.target.format = scheme::int8_tensor;
+  expect_refused(other, "the plan was");
+  other.asked = {{"--scaling-mode", "tensor"}};
+  expect_refused(other, "--scaling-mode tensor is new");
+  other = options;
+  other.layers.exclude = {"blocks.1.wide"};
+  expect_refused(other, "the plan was");
+  auto const written = std::filesystem::last_write_time(options.input);
+  std::filesystem::last_write_time(options.input, written + std::chrono::seconds(1));
+  expect_refused(options, "the input was");
+  std::filesystem::last_write_time(options.input, written);
+  write_model(options.input, small_model(), {{"another", "header"}});
+  std::filesystem::last_write_time(options.input, written);
+  expect_refused(options, "the input's header was");
+}
+
+TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  options.part = st::unfinished::discard;
+  EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("--resume would go on with it")));
+  run(halfstep::serial{});
+  EXPECT_EQ(taken_over, 0u);
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors", "out"));
+}
+
+TEST_F(Resume, LeavesNothingWhereItIsNotAsked) {
+  options.part = st::unfinished::discard;
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors"));
+}
+
+TEST_F(Resume, SaysThatThereIsNothingToGoOnWith) {
+  EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("nothing to go on with")));
+  run(halfstep::serial{});
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors", "out"));
+}
+
+TEST_F(Resume, GoesOnWithShards) {
+  options.layers.max_shard_bytes = 300'000;
+  options.output = folder.file("whole");
+  run(halfstep::serial{});
+  options.output = folder.file("out");
+  for (int const count : {1, 3, 5, 7}) {
+    std::set<std::string> before = files();
+    ASSERT_TRUE(interrupt_after(halfstep::serial{}, count));
+    run(halfstep::serial{});
+    for (auto const& name : files())
+      if (!before.contains(name)) {
+        auto const twin = "whole" + name.substr(3);
+        if (!name.ends_with("json")) {
+          EXPECT_EQ(bytes_of(folder.file(name)), bytes_of(folder.file(twin))) << name;
+        }
+        EXPECT_EQ(name.find("part"), std::string::npos) << name;
+        std::filesystem::remove(folder.file(name));
+      }
+  }
+  EXPECT_GT(taken_over, 2u);
+}
+
+TEST_F(Resume, PublishesWhatWasRefusedForItsQuality) {
+  auto refused = options;
+  refused.fail_below_db = 200.0;
+  EXPECT_THROW(halfstep::convert(halfstep::serial{}, refused, convert_to_quant::all_codecs(), {}), halfstep::quality_error);
+  run(halfstep::serial{});
+  EXPECT_EQ(taken_over, 6u) << "five layers and a large copy";
+}
+
+TEST_F(Resume, DoesWithoutAJournalThatCannotBeOpened) {
+  std::filesystem::create_directory(journal());
+  EXPECT_THAT([&] { run(halfstep::serial{}); }, ThrowsMessage<halfstep::io_error>(HasSubstr("remove it")));
+  options.part = st::unfinished::discard;
+  run(halfstep::serial{});
+  EXPECT_TRUE(std::filesystem::exists(options.output));
+}
+
+}  // namespace
