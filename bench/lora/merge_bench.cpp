@@ -1,12 +1,8 @@
 // What merging rank-32 adapters into every layer of a 1.1 GB file adds to a run of --simple, against those products alone.
 #include <stdlib.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,9 +17,13 @@
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/lora/merge.hpp>
 
+#include "../support/long_files.hpp"
+#include "../support/seconds.hpp"
+
 namespace {
 
 using namespace halfstep;
+using namespace halfstep_bench;
 
 constexpr index_t rank = 32;
 constexpr int blocks = 5;
@@ -33,29 +33,6 @@ constexpr extents2 shapes[] = {{9216, 3072}, {3072, 3072}, {12288, 3072}, {3072,
 threads const team(2);
 
 std::string layer_name(int block, int layer) { return "blocks." + std::to_string(block) + ".lin" + std::to_string(layer); }
-
-/// Bell-shaped BF16 numbers, the same ones over and over.
-std::vector<bfloat16> const& numbers() {
-  static std::vector<bfloat16> const all = [] {
-    std::vector<bfloat16> x(std::size_t{1} << 22);
-    philox const random(1);
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      auto const words = random(i);
-      x[i] = narrow<bfloat16>((unit_float(words.word[0]) + unit_float(words.word[1]) - 1.0f) * 0.05f);
-    }
-    return x;
-  }();
-  return all;
-}
-
-void write_numbers(std::string const& path, std::vector<safetensors::tensor_spec> specs) {
-  safetensors::writer file(path, safetensors::arrange(std::move(specs), {}), safetensors::overwrite::replace, {});
-  auto const bytes = std::as_bytes(std::span(numbers()));
-  for (auto const& t : file.head().tensors())
-    for (std::uint64_t first = 0; first < t.bytes(); first += bytes.size())
-      file.write(t, first, bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), t.bytes() - first))));
-  file.commit();
-}
 
 /// A model and an adapter for all of its layers in a folder that goes away at the end.
 class files {
@@ -98,21 +75,6 @@ files const& scene() {
   return all;
 }
 
-/// Wall and processor time.
-struct seconds {
-  double wall;
-  double cpu;
-};
-
-template <class Work>
-seconds timed(Work const& work) {
-  auto const start = std::chrono::steady_clock::now();
-  std::clock_t const cpu = std::clock();
-  work();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-          static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
-}
-
 /// Converts from the first byte read to the last one verified; nothing is synced or published.
 void convert(recipe const& how, std::vector<lora_request> const& loras) {
   safetensors::reader const input(scene().model_path());
@@ -134,14 +96,6 @@ void multiply(host_buffer<float> const& up, host_buffer<float> const& down, host
     for (auto const e : shapes)
       gemm(team, host_view<float const>(up.data(), {e.rows, rank}), host_view<float const>(down.data(), {rank, e.columns}),
            host_view<float>(product.data(), e));
-}
-
-seconds median(std::vector<seconds> all) {
-  auto const middle = [&](double seconds::*part) {
-    std::sort(all.begin(), all.end(), [&](auto const& a, auto const& b) { return a.*part < b.*part; });
-    return all[all.size() / 2].*part;
-  };
-  return {middle(&seconds::wall), middle(&seconds::cpu)};
 }
 
 /// `extra` is what merging adds, over what the products take: in time passed, and in processor time, which other load disturbs

@@ -1,0 +1,97 @@
+// What the journal of finished tensors adds to a run of --simple over a file of 0.6 GB.
+#include <stdlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/convert/resume_journal.hpp>
+#include <halfstep/core/digest.hpp>
+#include <halfstep/exec/threads.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+
+#include "../support/long_files.hpp"
+#include "../support/seconds.hpp"
+
+namespace {
+
+using namespace halfstep;
+using namespace halfstep_bench;
+
+enum class journaling { off, on };
+
+/// A folder with a model in it that goes away at the end.
+class scratch_model {
+ public:
+  scratch_model() {
+    std::string name = (std::filesystem::temp_directory_path() / "halfstep_bench_XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw io_error(io_stage::create_output, "no scratch folder");
+    folder_ = name;
+    std::vector<safetensors::tensor_spec> specs;
+    for (int i = 0; i < 32; ++i) specs.push_back({"blocks." + std::to_string(i) + ".lin.weight", dtype::bf16, {3072, 3072}});
+    write_numbers(input(), std::move(specs));
+  }
+  scratch_model(scratch_model const&) = delete;
+  scratch_model& operator=(scratch_model const&) = delete;
+  ~scratch_model() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  std::string input() const { return folder_ + "/model.safetensors"; }
+  std::string output() const { return folder_ + "/output.safetensors"; }
+
+ private:
+  std::string folder_;
+};
+
+/// Converts from the first byte read to the last one written; nothing is flushed at the end, or published.
+void convert(threads const& team, scratch_model const& files, journaling how) {
+  safetensors::reader const input(files.input());
+  auto const what = make_plan(input.head(), {.target = {.format = scheme::int8_axis}});
+  safetensors::writer output(files.output(), what.output, safetensors::overwrite::replace, {});
+  codec_table const table({make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
+  convert_settings const settings;
+  observer const watcher;
+  std::optional<resume_journal> journal;
+  if (how == journaling::on) journal.emplace(output, fingerprint{}, interrupted_run{}, std::vector<safetensors::file_identity>{});
+  conversion job(input, what, table, output, settings, watcher, {}, journal ? &*journal : nullptr);
+  job.run(team);
+  if (journal) journal->remove();
+}
+
+/// `ratio` is a run with a journal over one without, in time passed, and `cpu_ratio` in processor time, which other load disturbs
+/// less.
+void with_journal(benchmark::State& state) {
+  threads const team(2);
+  scratch_model const files;
+  convert(team, files, journaling::on);
+  for (auto _ : state) {
+    std::vector<seconds> without, with;
+    for (int round = 0; round < 9; ++round) {
+      without.push_back(timed([&] { convert(team, files, journaling::off); }));
+      with.push_back(timed([&] { convert(team, files, journaling::on); }));
+    }
+    seconds const a = median(without), b = median(with);
+    state.counters["without_s"] = a.wall;
+    state.counters["with_s"] = b.wall;
+    state.counters["ratio"] = b.wall / a.wall;
+    state.counters["cpu_ratio"] = b.cpu / a.cpu;
+  }
+}
+
+void digesting(benchmark::State& state) {
+  auto const bytes = std::as_bytes(std::span(numbers())).first(std::size_t{1} << 20);
+  for (auto _ : state) benchmark::DoNotOptimize(digest(bytes));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes.size()));
+}
+
+BENCHMARK(with_journal)->Iterations(1)->Unit(benchmark::kSecond);
+BENCHMARK(digesting);
+
+}  // namespace
