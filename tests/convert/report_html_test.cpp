@@ -55,6 +55,14 @@ TEST(ReportHtml, CarriesWhatEachColumnIsSortedBy) {
   EXPECT_EQ(count(page, "<tr id=\"layer-"), 4u);
 }
 
+TEST(ReportHtml, SaysWhatLayersThatWereDecodedAreMeasuredAgainstBesideTheSqnr) {
+  auto const page = halfstep::quality_html(requantized_report(), 25.0);
+  auto const said = page.find("<p class=\"soft\">2 layers decoded in FP32 and quantized again; ");
+  EXPECT_LT(page.find("SQNR of the weights, median"), said);
+  EXPECT_LT(said, page.find("Worst layers"));
+  EXPECT_THAT(halfstep::quality_html(full_report(), 25.0), Not(HasSubstr("decoded in FP32")));
+}
+
 TEST(ReportHtml, LeadsWithOutputErrorsWhereTheyAreKnown) {
   auto const page = halfstep::quality_html(full_report(), 25.0);
   auto const body = page.find("<body>");

@@ -52,6 +52,15 @@ TEST(ReportJson, HoldsWhatSolversAndKnownInputsTell) {
   EXPECT_EQ(value.at("formats").as_array()[0].as_array()[1].as_int64(), 4);
 }
 
+TEST(ReportJson, SaysWhatLayersThatWereDecodedAreMeasuredAgainst) {
+  auto const value = boost::json::parse(halfstep::quality_json(requantized_report(), 25.0));
+  EXPECT_TRUE(value.at("measured_against").as_string().starts_with("2 layers decoded in FP32 and quantized again; "));
+  EXPECT_EQ(value.at("summary").at("requantized_layers").as_int64(), 2);
+  EXPECT_FALSE(value.at("layers").as_array()[0].at("requantized").as_bool());
+  EXPECT_TRUE(value.at("layers").as_array()[1].at("requantized").as_bool());
+  EXPECT_EQ(boost::json::parse(halfstep::quality_json(full_report(), 25.0)).at("measured_against").as_string(), "");
+}
+
 TEST(ReportJson, KeepsCountsWholeHoweverLarge) {
   auto r = full_report();
   r.layers[0].solved->moved = 100'000'000'000;

@@ -29,6 +29,13 @@ inline halfstep::run_report plain_report() {
   return r;
 }
 
+/// The same where two of its layers were quantized already.
+inline halfstep::run_report requantized_report() {
+  auto r = plain_report();
+  r.layers[1].is_requantized = r.layers[3].is_requantized = true;
+  return r;
+}
+
 /// The same with all that solvers and known inputs add to its first two layers.
 inline halfstep::run_report full_report() {
   auto r = plain_report();

@@ -37,6 +37,19 @@ TEST(ReportText, LeadsWithOutputErrorsWhereTheyAreKnown) {
   EXPECT_THAT(text, HasSubstr("corrected"));
 }
 
+TEST(ReportText, SaysWhatLayersThatWereDecodedAreMeasuredAgainst) {
+  std::string const said =
+      "2 layers decoded in FP32 and quantized again; what is reported of them is against what they decode to, not against the "
+      "weights they once were\n";
+  for (auto const& text :
+       {halfstep::quality_text(requantized_report(), 25.0), halfstep::summary_text(requantized_report(), 25.0)}) {
+    EXPECT_THAT(text, HasSubstr(said));
+    EXPECT_LT(text.find(said), text.find("SQNR"));
+  }
+  for (auto const& text : {halfstep::quality_text(full_report(), 25.0), halfstep::summary_text(full_report(), 25.0)})
+    EXPECT_THAT(text, Not(HasSubstr("decoded")));
+}
+
 TEST(ReportText, AlignsItsColumns) {
   auto const text = halfstep::quality_text(full_report(), 25.0);
   auto const header = text.find("layer  ");

@@ -296,7 +296,9 @@ requantize() {
   says "a quantized input: named, with what it is and the flag" "'blocks\.0\.attn' is int8_tensorwise \+ convrot.*--requantize"
   refuses 2 "a quantized input, dry run" "${again[@]}" --dry-run
   check "a refused input leaves nothing" holds_only out
-  converts "--requantize" "${again[@]}" --requantize --comfy_quant --block_size 64
+  converts "--requantize" "${again[@]}" --requantize --comfy_quant --block_size 64 --report-quality requantized.json
+  check "--requantize: what its figures are against, as a note, in the summary and in the report" test 3 = \
+    "$(cat stdout stderr requantized.json | grep -c 'layers decoded in FP32 and quantized again; .* not against the weights they once were')"
   check "--requantize: the new marker" test "$(bytes_of out/a blocks.0.attn.comfy_quant)" = '{"format": "int8_blockwise", "group_size": 64}'
   check "--requantize: no stale metadata" bash -c '! grep -aq _quantization_metadata out/a'
   rm -f out/*
@@ -315,7 +317,7 @@ requantize() {
   mv out/a quip.safetensors
   refuses 2 "QuIP's storage as an input" -i quip.safetensors -o out/a --requantize
   says "QuIP's storage as an input: why" "QuIP"
-  rm -f quantized.safetensors quip.safetensors
+  rm -f quantized.safetensors quip.safetensors requantized.json
 }
 
 convert_legacy() {

@@ -157,6 +157,7 @@ class quantize_job {
   /// Returns what all pieces found, summed in their order.
   layer_quality quality() const {
     layer_quality q = found_;
+    q.is_requantized = tensor_->coded.has_value();
     for (auto const& part : error_) q.error += part;
     q.scale_min = std::numeric_limits<float>::infinity();
     for (auto const& part : results_) {

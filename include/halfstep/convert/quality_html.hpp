@@ -19,6 +19,7 @@
 #include <halfstep/convert/report.hpp>
 #include <halfstep/core/version.hpp>
 #include <halfstep/plan/analyze.hpp>
+#include <halfstep/plan/plan_remarks.hpp>
 
 namespace halfstep {
 
@@ -188,6 +189,7 @@ inline std::string quality_html(run_report const& report, double threshold) {
       name + "</title>\n<style>" + std::string(quality_style) + "</style></head>\n<body>\n<header><h1>Quality of " + name +
       "</h1>\n<p class=\"soft\">" + escaped(report.settings) + "</p></header>\n<main>\n";
   page += detail::facts(report, s, threshold);
+  if (s.requantized > 0) page += "<p class=\"soft\">" + escaped(requantized_in_words(s.requantized)) + "</p>\n";
   page += detail::first_look(report, s, threshold);
   if (!report.warnings.empty()) page += "<section class=\"warnings\">\n";
   for (auto const& warning : report.warnings) page += "<p><b class=\"bad\">Warning:</b> " + escaped(warning) + "</p>\n";

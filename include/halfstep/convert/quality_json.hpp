@@ -13,6 +13,7 @@
 #include <halfstep/convert/quality_summary.hpp>
 #include <halfstep/convert/report.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
@@ -45,16 +46,15 @@ inline std::string json_counts(std::array<index_t, 20> const& counts) {
   return json_array(counts, [](index_t count) { return std::to_string(count); });
 }
 
-inline std::string json_summary(run_report const& report, double threshold) {
-  auto const s = summarize(report.layers, threshold);
+inline std::string json_summary(run_report const& report, quality_summary const& s, double threshold) {
   return "{\"layers\": " + std::to_string(report.layers.size()) + ", \"median_output_error_db\": " + json_number(s.output_error) +
          ", \"median_output_error_8bit_db\": " + json_number(s.output_error_8bit) + ", \"mean_sqnr_db\": " + json_number(s.mean) +
          ", \"median_sqnr_db\": " + json_number(s.median) + ", \"threshold_db\": " + json_number(threshold) +
          ", \"below_threshold\": " + std::to_string(s.below.size()) + ", \"solved_layers\": " + std::to_string(s.solved) +
          ", \"median_loss_gain_db\": " + (s.solved > 0 ? json_number(s.loss_gain) : "null") +
          ", \"median_sqnr_cost_db\": " + (s.solved > 0 ? json_number(s.sqnr_cost) : "null") +
-         ", \"moved_codes\": " + std::to_string(s.moved) + ", \"error_steps\": " + json_counts(s.error_steps) +
-         ", \"input_bytes\": " + std::to_string(report.input_bytes) +
+         ", \"moved_codes\": " + std::to_string(s.moved) + ", \"requantized_layers\": " + std::to_string(s.requantized) +
+         ", \"error_steps\": " + json_counts(s.error_steps) + ", \"input_bytes\": " + std::to_string(report.input_bytes) +
          ", \"output_bytes\": " + std::to_string(report.output_bytes) + ", \"seconds\": " + json_number(report.seconds) +
          ", \"worst\": " + json_names(s.worst) + ", \"worst_outputs\": " + json_names(s.worst_outputs) + "}";
 }
@@ -64,7 +64,8 @@ inline std::string json_layer(layer_quality const& layer) {
                      ", \"recipe\": " + json_text(to_string(layer.how)) +
                      ", \"rotation\": " + std::to_string(layer.how.rotation_group) + ", \"shape\": [" +
                      std::to_string(layer.shape.rows) + ", " + std::to_string(layer.shape.columns) +
-                     "], \"method\": " + json_text(layer.method) + ", \"bias\": " + json_text(name_of(layer.bias));
+                     "], \"method\": " + json_text(layer.method) + ", \"bias\": " + json_text(name_of(layer.bias)) +
+                     ", \"requantized\": " + (layer.is_requantized ? "true" : "false");
   for (auto const& figure : quality_figures) {
     auto const value = figure.of(layer);
     text += ", \"" + std::string(figure.key) + "\": " +
@@ -81,13 +82,15 @@ inline std::string json_layer(layer_quality const& layer) {
 inline std::string quality_json(run_report const& report, double threshold) {
   using detail::json_array;
   using detail::json_text;
+  auto const s = summarize(report.layers, threshold);
   std::string text = "{\"version\": " + json_text(version) + ", \"settings\": " + json_text(report.settings) +
                      ", \"input\": " + json_text(report.input) + ", \"output\": " + json_text(report.output) +
                      ", \"measured_on\": " + json_text(report.measured_on) +
+                     ", \"measured_against\": " + json_text(s.requantized > 0 ? requantized_in_words(s.requantized) : "") +
                      ",\n \"settings_list\": " + json_array(report.settings_list, [](auto const& pair) {
                        return "[" + json_text(pair.first) + ", " + json_text(pair.second) + "]";
                      });
-  text += ",\n \"summary\": " + detail::json_summary(report, threshold) +
+  text += ",\n \"summary\": " + detail::json_summary(report, s, threshold) +
           ",\n \"formats\": " + json_array(report.formats, [](auto const& pair) {
             return "[" + json_text(pair.first) + ", " + std::to_string(pair.second) + "]";
           });

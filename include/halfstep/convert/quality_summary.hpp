@@ -28,6 +28,7 @@ struct quality_summary {
   double sqnr_cost = 0.0;                           ///< median in dB, of those
   index_t moved = 0;                                ///< codes that solvers changed
   index_t solved_weights = 0;                       ///< codes of the layers they worked on
+  std::size_t requantized = 0;                      ///< layers that the input had as codes already
   std::array<index_t, 20> error_steps{};            ///< sum of the layers' histograms
 };
 
@@ -98,6 +99,7 @@ inline quality_summary summarize(std::vector<layer_quality> const& layers, doubl
   for (auto const* layer : order)
     if (s.worst_outputs.size() < 8 && (layer->output_error || layer->output_error_8bit)) s.worst_outputs.push_back(layer);
   detail::sum_solved(layers, s);
+  for (auto const& layer : layers) s.requantized += layer.is_requantized ? 1 : 0;
   return s;
 }
 

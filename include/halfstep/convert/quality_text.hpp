@@ -10,6 +10,7 @@
 #include <halfstep/convert/quality_number.hpp>
 #include <halfstep/convert/quality_summary.hpp>
 #include <halfstep/convert/report.hpp>
+#include <halfstep/plan/plan_remarks.hpp>
 
 namespace halfstep {
 
@@ -37,7 +38,7 @@ inline std::string table_of(std::vector<std::vector<std::string>> const& rows, s
   return text;
 }
 
-/// What is known of outputs and solvers, a line each.
+/// What is known of outputs and solvers and of what all is measured against, a line each.
 inline std::string findings(run_report const& report, quality_summary const& s) {
   std::string text;
   if (s.output_error) text += "output error: median " + readable(*s.output_error, number_style::error_db) + " dB";
@@ -48,6 +49,7 @@ inline std::string findings(run_report const& report, quality_summary const& s) 
   if (s.solved > 0)
     text += "solved " + std::to_string(s.solved) + " layers: objective lower by " + fixed(s.loss_gain, 2) + " dB, SQNR by " +
             fixed(s.sqnr_cost, 3) + " dB (medians), " + grouped(static_cast<double>(s.moved)) + " codes moved\n";
+  if (s.requantized > 0) text += requantized_in_words(s.requantized) + "\n";
   return text;
 }
 

@@ -35,6 +35,13 @@ inline std::string layers_in_words(std::size_t count) { return std::to_string(co
 
 }  // namespace detail
 
+/// Returns what the figures of `count` layers that were quantized already are to be compared with.
+inline std::string requantized_in_words(std::size_t count) {
+  return detail::layers_in_words(count) +
+         " decoded in FP32 and quantized again; what is reported of them is against what they decode to, not against the weights "
+         "they once were";
+}
+
 /// Layers and patterns that the user should hear of, by what is to be said of them. Names stand in quotes already.
 struct plan_remarks {
   using layers_by_format = std::map<std::string, std::vector<std::string>>;
@@ -118,10 +125,7 @@ struct plan_remarks {
                     ", stored unrotated: " + detail::some_of(unrotated));
     if (padded != 0)
       all.push_back("QuIP's transform pads " + detail::layers_in_words(padded) + " to powers of two: their codes take more room");
-    if (requantized != 0)
-      all.push_back(detail::layers_in_words(requantized) +
-                    " decoded in FP32 and quantized again; what is reported of them is against what they decode to, not "
-                    "against the weights they once were");
+    if (requantized != 0) all.push_back(requantized_in_words(requantized));
     if (kept_quantized != 0)
       all.push_back(detail::layers_in_words(kept_quantized) + " already quantized, kept with scales and markers as they are");
     if (corrected != 0)
