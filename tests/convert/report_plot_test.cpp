@@ -25,13 +25,15 @@ TEST(ReportAxis, HasRoundMarksThatHoldTheValues) {
 }
 
 TEST(ReportAxis, HasRoomWhereAllValuesAreEqual) {
-  for (double const value : {0.0, 30.0, -43.21}) {
-    auto const axis = halfstep::make_axis(value, value, axis_scale::linear);
-    EXPECT_LT(axis.low, axis.high);
-    EXPECT_GE(axis.ticks.size(), 2u);
-    EXPECT_LE(axis.low, value);
-    EXPECT_GE(axis.high, value);
-  }
+  for (double const value : {0.0, 30.0, -43.21})
+    for (double const high : {value, std::nextafter(value, 100.0)}) {
+      auto const axis = halfstep::make_axis(value, high, axis_scale::linear);
+      EXPECT_LT(axis.low, axis.high);
+      EXPECT_GE(axis.ticks.size(), 2u);
+      EXPECT_LE(axis.ticks.size(), 11u);
+      EXPECT_LE(axis.low, value);
+      EXPECT_GE(axis.high, high);
+    }
 }
 
 TEST(ReportAxis, NeverHasTooManyMarks) {

@@ -48,15 +48,16 @@ inline quality_axis make_axis(double low, double high, axis_scale scale) {
     axis.low -= room;
     axis.high += room;
     bool const dense = axis.high - axis.low < 2.5;
-    double const every = std::max(1.0, std::ceil((axis.high - axis.low) / 8.0));
-    for (double decade = std::floor(axis.low); decade <= axis.high; decade += dense ? 1.0 : every)
+    int const every = dense ? 1 : static_cast<int>(std::max(1.0, std::ceil((axis.high - axis.low) / 8.0)));
+    for (int decade = static_cast<int>(std::floor(axis.low)); decade <= axis.high; decade += every)
       for (double const factor : {1.0, 2.0, 5.0}) {
         double const tick = decade + std::log10(factor);
         if (axis.low <= tick && tick <= axis.high && (dense || factor == 1.0)) axis.ticks.push_back(tick);
       }
     return axis;
   }
-  double const span = high > low ? high - low : std::max(std::fabs(low) * 0.1, 1e-6);
+  bool const is_flat = high - low <= std::max(std::fabs(low) * 1e-9, 1e-12);  // no marks lie between numbers so near
+  double const span = is_flat ? std::max(std::fabs(low) * 0.1, 1e-6) : high - low;
   double const power = std::pow(10.0, std::floor(std::log10(span / 5.0)));
   double const rough = span / 5.0 / power;
   double const step = power * (rough < 1.5 ? 1.0 : rough < 3.5 ? 2.0 : rough < 7.5 ? 5.0 : 10.0);
@@ -69,7 +70,7 @@ inline quality_axis make_axis(double low, double high, axis_scale scale) {
   axis.low = first * step;
   axis.high = last * step;
   axis.decimals = static_cast<int>(std::clamp(-std::floor(std::log10(step) + 1e-9), 0.0, 9.0));
-  for (double i = first; i <= last; i += 1.0) axis.ticks.push_back(i * step);
+  for (int i = 0; i <= static_cast<int>(last - first); ++i) axis.ticks.push_back((first + i) * step);
   return axis;
 }
 
