@@ -36,7 +36,7 @@ struct finished_range {
 struct finished_tensor {
   std::string name;
   std::vector<finished_range> ranges;
-  std::optional<layer_quality> quality;  ///< of a quantized layer, without its name, recipe and shape: the plan has them
+  std::optional<layer_quality> quality;  ///< of a quantized layer, without what the plan knows of it
 };
 
 namespace detail {
@@ -45,7 +45,7 @@ namespace detail {
 template <class Quality, class F>
 void for_each_figure(Quality& q, F const& f) {
   auto& [layer, how, shape, error, scale_min, scale_max, seconds, method, solved, output_error, output_error_8bit, bias,
-         error_steps] = q;
+         is_requantized, error_steps] = q;
   auto& [weight_square, error_square, product, max_error, clipped] = error;
   f("weight_square", weight_square);
   f("error_square", error_square);
