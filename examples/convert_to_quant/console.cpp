@@ -43,6 +43,18 @@ progress::progress(progress_style style, halfstep::plan const& what, messages& t
 
 double progress::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
+double progress::rate() const { return static_cast<double>(done_ - taken_over_) / std::max(seconds(), 1e-6); }
+
+double progress::seconds_left() const { return static_cast<double>(total_ - done_) / std::max(rate(), 1.0); }
+
+void progress::take_over(std::string_view tensor, std::uint64_t bytes) {
+  std::scoped_lock const lock(guard_);
+  done_ += bytes;
+  taken_over_ += bytes;
+  start_ = std::chrono::steady_clock::now();
+  if (left_.erase(std::string(tensor)) > 0) ++tensors_done_;
+}
+
 void progress::advance(std::string_view tensor, std::uint64_t bytes) {
   if (bytes == 0) return;
   std::scoped_lock const lock(guard_);
@@ -73,26 +85,23 @@ void progress::advance(std::string_view tensor, std::uint64_t bytes) {
 }
 
 void progress::report(std::string_view tensor) {
-  double const rate = static_cast<double>(done_) / std::max(seconds(), 1e-6);
-  to_.show(
-      boost::json::serialize(boost::json::object{{"event", "progress"},
-                                                 {"tensor", tensor},
-                                                 {"tensors_done", tensors_done_},
-                                                 {"tensors", tensors_},
-                                                 {"bytes_done", done_},
-                                                 {"bytes", total_},
-                                                 {"seconds", seconds()},
-                                                 {"seconds_left", static_cast<double>(total_ - done_) / std::max(rate, 1.0)}}));
+  to_.show(boost::json::serialize(boost::json::object{{"event", "progress"},
+                                                      {"tensor", tensor},
+                                                      {"tensors_done", tensors_done_},
+                                                      {"tensors", tensors_},
+                                                      {"bytes_done", done_},
+                                                      {"bytes", total_},
+                                                      {"seconds", seconds()},
+                                                      {"seconds_left", seconds_left()}}));
 }
 
 void progress::draw(std::string_view tensor) {
   double const part = static_cast<double>(done_) / static_cast<double>(std::max<std::uint64_t>(total_, 1));
-  double const rate = static_cast<double>(done_) / std::max(seconds(), 1e-6);
   std::string line = "[";
   auto const filled = static_cast<int>(part * 20.0);
   for (int i = 0; i < 20; ++i) line += i < filled ? '=' : i == filled ? '>' : ' ';
   line += text_of("] %3.0f %% %.1f/%.1f GB %.0f MB/s ETA %.0f s ", 100.0 * part, static_cast<double>(done_) / 1e9,
-                  static_cast<double>(total_) / 1e9, rate / 1e6, static_cast<double>(total_ - done_) / std::max(rate, 1.0));
+                  static_cast<double>(total_) / 1e9, rate() / 1e6, seconds_left());
   line += tensor;
   line.resize(std::min(line.size(), terminal_columns() - 1));
   std::size_t const shown = line.size();

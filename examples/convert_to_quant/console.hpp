@@ -26,6 +26,9 @@ class progress {
   /// Takes note of `bytes` more of `tensor`. Several threads may call.
   void advance(std::string_view tensor, std::uint64_t bytes);
 
+  /// Takes note of `bytes` of `tensor` that an interrupted run did: they count as done, and the clock starts after them.
+  void take_over(std::string_view tensor, std::uint64_t bytes);
+
   /// Clears the bar.
   void finish();
 
@@ -33,6 +36,8 @@ class progress {
   void draw(std::string_view tensor);
   void report(std::string_view tensor);
   double seconds() const;
+  double rate() const;
+  double seconds_left() const;
 
   progress_style style_;
   messages& to_;
@@ -41,6 +46,7 @@ class progress {
   std::size_t tensors_done_ = 0;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
+  std::uint64_t taken_over_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point drawn_{};
   std::size_t width_ = 0;  ///< of what the bar's line shows now

@@ -146,6 +146,7 @@ template <host_executor Executor>
 void finish(options const& o, file_conversion& job, Executor const& ex, run_facts const& about, messages& to, observer& watcher) {
   progress shown(settled(o.progress, o.level), job.planned(), to);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
+  watcher.taken_over = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.take_over(tensor, bytes); };
   run_report report = [&] {
     struct finish {
       progress& shown;

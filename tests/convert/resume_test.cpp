@@ -5,9 +5,10 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -174,6 +175,26 @@ TEST_F(Resume, GoesOnWithAnotherNumberOfThreadsAndOtherPieces) {
   run(halfstep::threads(3));
   EXPECT_GT(taken_over, 0u);
   EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+}
+
+TEST_F(Resume, TellsItsWatcherWhatWasDoneBefore) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
+  std::map<std::string, std::uint64_t> before, advanced;
+  halfstep::observer const watcher{
+      .advanced = [&](std::string_view tensor, std::uint64_t bytes) { advanced[std::string(tensor)] += bytes; },
+      .cancelled = {},
+      .taken_over =
+          [&](std::string_view tensor, std::uint64_t bytes) {
+            EXPECT_TRUE(advanced.empty());
+            before[std::string(tensor)] += bytes;
+          }};
+  run(halfstep::serial{}, watcher);
+  EXPECT_EQ(before.size(), taken_over);
+  EXPECT_GE(taken_over, 2u);
+  st::reader const given(options.input);
+  for (auto const& t : given.head().tensors())
+    EXPECT_EQ((before.contains(t.name) ? before : advanced)[t.name], t.bytes()) << t.name;
+  for (auto const& [name, bytes] : before) EXPECT_FALSE(advanced.contains(name)) << name;
 }
 
 TEST_F(Resume, RedoesWhatThePartDoesNotHold) {

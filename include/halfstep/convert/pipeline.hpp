@@ -82,7 +82,7 @@ class conversion {
       if (next->is_restored) continue;
       layer_work(team, *next->job, better_, input_, output_, watcher_, pool_, memory)();
       finish(*next);
-      advance(*next);
+      tell(watcher_.advanced, *next);
     }
   }
 
@@ -105,7 +105,7 @@ class conversion {
       if (next.job != nullptr) next.job->restore(*found->second->quality);
       next.is_restored = true;
       restored.fetch_add(1, std::memory_order_relaxed);
-      advance(next);
+      tell(watcher_.taken_over, next);
     });
     return restored.load();
   }
@@ -207,14 +207,13 @@ class conversion {
     journal_->finished(*done.tensor, done.job != nullptr ? std::optional(done.job->quality()) : std::nullopt);
   }
 
-  /// Tells the watcher that all of a tensor is done, and of the bias that goes with it.
-  void advance(unit const& done) const {
-    if (!watcher_.advanced) return;
+  /// Tells a watcher that all of a tensor is done, and of the bias that goes with it.
+  void tell(observer::progress const& watcher, unit const& done) const {
+    if (!watcher) return;
     auto const& input = done.tensor->input;
-    watcher_.advanced(input.name, input.end - input.begin);
+    watcher(input.name, input.end - input.begin);
     if (done.job == nullptr || !done.tensor->added.bias) return;
-    if (auto const* bias = input_.head().find(done.job->found().layer + ".bias"))
-      watcher_.advanced(bias->name, bias->end - bias->begin);
+    if (auto const* bias = input_.head().find(done.job->found().layer + ".bias")) watcher(bias->name, bias->end - bias->begin);
   }
 
   void work_on(piece const& p) {

@@ -30,10 +30,13 @@ struct convert_settings {
   verification verify = verification::sampled;
 };
 
-/// Who watches a conversion. Both are called from working threads, several at a time, and may be empty.
+/// Who watches a conversion. All are called from working threads, several at a time, and may be empty.
 struct observer {
-  std::function<void(std::string_view tensor, std::uint64_t input_bytes)> advanced;  ///< so much of the input is done
+  using progress = std::function<void(std::string_view tensor, std::uint64_t input_bytes)>;
+
+  progress advanced;                ///< so much of the input is done
   std::function<bool()> cancelled;  ///< true stops within one piece: `cancelled` is thrown
+  progress taken_over = {};         ///< so much was done by an interrupted run; told before the first of the rest
 };
 
 /// Throws `cancelled` when the observer says so.
