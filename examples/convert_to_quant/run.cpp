@@ -2,9 +2,11 @@
 #include "run.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <optional>
 #include <random>
 #include <span>
@@ -148,9 +150,9 @@ void finish(options const& o, file_conversion& job, Executor const& ex, run_fact
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   watcher.taken_over = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.take_over(tensor, bytes); };
   run_report report = [&] {
-    struct finish {
+    struct cleared {
       progress& shown;
-      ~finish() { shown.finish(); }
+      ~cleared() { shown.finish(); }
     } const at_the_end{shown};
     return job.run(ex, all_codecs(), all_stages(), watcher);
   }();
@@ -158,9 +160,7 @@ void finish(options const& o, file_conversion& job, Executor const& ex, run_fact
   report.settings = described(o, about.seed);
   report.settings_list = settings_list(o, job.planned(), about.seed, about.threads);
   if (job.taken_over() > 0)
-    report.settings_list.emplace_back(
-        "taken over from an interrupted run",
-        std::to_string(job.taken_over()) + " of " + std::to_string(job.planned().tensors.size()) + " tensors");
+    report.settings_list.emplace_back("taken over from an interrupted run", std::to_string(job.taken_over()) + " tensors");
   report.merged = about.merged;
   for (auto const& adapter : about.merged) report.settings_list.emplace_back("merged", adapter);
   judge(o, report, to);
@@ -169,15 +169,46 @@ void finish(options const& o, file_conversion& job, Executor const& ex, run_fact
   print_result(o, report, to);
 }
 
+/// Returns the seed that the interrupted run drew which `wanted` goes on with, or nothing.
+std::optional<std::uint64_t> earlier_seed(conversion_options wanted) {
+  wanted.part = safetensors::unfinished::discard;  // to learn the output's name, which no seed changes, and no more
+  auto const began = interrupted_run::began(file_conversion(std::move(wanted)).output_path());
+  auto const* const text = began ? detail::value_of(began->chosen, seed_name) : nullptr;
+  std::uint64_t seed = 0;
+  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), seed).ec != std::errc{}) return std::nullopt;
+  return seed;
+}
+
+/// Whether the same command may succeed another time: the disk, the memory or a limit stood in the way, not what was asked for.
+bool may_pass(std::exception_ptr const& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (quality_error const&) {
+    return true;
+  } catch (io_error const& e) {
+    return e.stage() == io_stage::transfer;
+  } catch (std::bad_alloc const&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
-  std::uint64_t const seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
-  conversion_options wanted = conversion_options_of(o, seed, threads);
   std::optional<safetensors::input_file> layers;
-  if (!o.layer_config.empty()) {
-    wanted.layers.layers = layer_config_of(o, text_of(layers.emplace(o.layer_config)));
-    wanted.other_inputs.push_back(layers->identity());
-  }
+  std::string const layer_text = o.layer_config.empty() ? "" : text_of(layers.emplace(o.layer_config));
+  auto const options_with = [&](std::uint64_t seed) {
+    conversion_options made = conversion_options_of(o, seed, threads);
+    if (!layers) return made;
+    made.layers.layers = layer_config_of(o, layer_text);
+    made.other_inputs.push_back(layers->identity());
+    made.asked.emplace_back("the file of --layer-config", file_fact(layers->identity()));
+    return made;
+  };
+  std::uint64_t seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
+  if (o.resume && o.manual_seed < 0) seed = earlier_seed(options_with(seed)).value_or(seed);
+  conversion_options const wanted = options_with(seed);
   observer watcher{.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }};
   file_conversion job(wanted);
   std::vector<std::string> merged;
@@ -204,7 +235,8 @@ void convert(options const& o, Executor const& ex, int threads, messages& to, st
     if (!job.leaves_work()) throw;
     throw program::stopped("nothing was published, and what is done is kept; run it again with --resume");
   } catch (...) {
-    if (job.leaves_work()) to.say("note: what is done is kept beside the output: --resume goes on with it");
+    if (job.leaves_work() && may_pass(std::current_exception()))
+      to.say("note: what is done is kept beside the output: --resume goes on with it");
     throw;
   }
 }

@@ -34,7 +34,8 @@ bool makes_nothing(std::string_view flag) {
                                                "--threads",    "--memory-budget",  "--low-memory",
                                                "--quiet",      "--verbose",        "--progress",
                                                "--log",        "--report-quality", "--quality-threshold",
-                                               "--fail-below", "--verify"};
+                                               "--fail-below", "--verify",         "--strict",
+                                               "--device",     "--calib-samples",  "--merge-lora-lenient"};
   return std::ranges::find(flags, flag) != std::end(flags);
 }
 

@@ -281,8 +281,6 @@ void settle_formats(options& o) {
     throw halfstep::usage_error("'--threads' got " + std::to_string(*o.threads) + ", takes 1 or more");
   if (o.manual_seed < -1)
     throw halfstep::usage_error("'--manual_seed' got " + std::to_string(o.manual_seed) + ", takes -1 or more");
-  if (o.resume && o.manual_seed < 0)
-    contradict("--resume", "'--manual_seed -1': a seed that is drawn anew makes another file; give the one that was printed");
   if (o.memory_budget != 0 && o.memory_budget < (std::uint64_t{16} << 20))
     throw halfstep::usage_error("'--memory-budget' got " + std::to_string(o.memory_budget) + " bytes, takes 16M or more");
   if (o.max_shard_size && *o.max_shard_size < (std::uint64_t{64} << 10))

@@ -22,7 +22,8 @@ enum code : int {
   no_memory = 71,
   no_output = 73,
   transfer = 74,
-  busy = 75
+  busy = 75,
+  stopped = 130  // by a signal: the shell is told by the signal itself
 };
 
 int code_of(halfstep::io_stage stage) {
@@ -63,6 +64,8 @@ failure describe(std::exception_ptr const& error) {
     return {bad_data, one_line(e.what())};
   } catch (halfstep::io_error const& e) {
     return {code_of(e.stage()), one_line(e.what())};
+  } catch (halfstep::cancelled const& e) {
+    return {stopped, one_line(e.what())};
   } catch (halfstep::contract_error const& e) {
     return {internal, "the finished file failed its check: " + one_line(e.what())};
   } catch (std::bad_alloc const&) {

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scene.hpp"
+
 namespace {
 
 using halfstep::chosen_facts;
@@ -31,10 +33,11 @@ halfstep::plan planned(halfstep::recipe const& how) {
 halfstep::recipe const block{.format = halfstep::scheme::int8_block, .block_size = 64};
 
 TEST(Fingerprint, IsTheSameForTheSameRun) {
-  fingerprint const one{{{"the input", "5 bytes"}}, chosen_facts(planned(block), 0, {}), {{"--simple", ""}}};
-  EXPECT_THAT(one.differences(one), IsEmpty());
+  fingerprint const one{{{"the input", "5 bytes"}}, chosen_facts(planned(block), 0, {}), {{"--exclude-layers", "zz\xe9"}}};
+  EXPECT_THAT(one.changed_inputs(one), IsEmpty());
+  EXPECT_THAT(one.changed_choices(one), IsEmpty());
   auto const back = halfstep::parse_fingerprint(serialize(one));
-  ASSERT_TRUE(back);
+  ASSERT_TRUE(back) << "flags need not be UTF-8";
   EXPECT_EQ(back->inputs, one.inputs);
   EXPECT_EQ(back->chosen, one.chosen);
   EXPECT_EQ(back->asked, one.asked);
@@ -43,25 +46,42 @@ TEST(Fingerprint, IsTheSameForTheSameRun) {
 }
 
 TEST(Fingerprint, NamesWhatDiffers) {
-  fingerprint const before{{{"the input", "5 bytes"}, {"the LoRA", "6 bytes"}}, {{"the version", "1"}, {"the plan", "x"}}, {}};
+  fingerprint const before{{{"the input", "5 bytes"}}, {{"the version", "1"}, {"the plan", "x"}, {"--lr", "1"}}, {}};
   auto now = before;
   now.inputs = {{"the input", "7 bytes"}};
-  EXPECT_THAT(before.differences(now), ElementsAre("the input was 5 bytes and is 7 bytes", "the LoRA 6 bytes is gone"));
+  EXPECT_THAT(before.changed_inputs(now), ElementsAre("the input was 5 bytes and is 7 bytes"));
+  EXPECT_THAT(before.changed_choices(now), IsEmpty());
   now = before;
   now.chosen[0].second = "2";
-  EXPECT_THAT(before.differences(now), ElementsAre("the version was 1 and is 2"));
+  now.chosen[2].second = "3";
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "--lr was 1 and is 3"));
+  now.asked = {{"--convrot", ""}};
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "--lr was 1 and is 3"))
+      << "a flag that changed no plan hides nothing";
+}
+
+TEST(Fingerprint, NamesFilesThatComeAndGoByTheirFlags) {
+  fingerprint const before{{{"the input", "5 bytes"}}, {{"the plan", "x"}}, {}};
+  auto now = before;
+  now.inputs.emplace_back("the LoRA", "6 bytes");
+  EXPECT_THAT(before.changed_inputs(now), IsEmpty());
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the LoRA 6 bytes is new"));
+  EXPECT_THAT(now.changed_choices(before), ElementsAre("the LoRA 6 bytes is gone"));
+  now.asked = {{"--merge-lora", "a"}};
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("--merge-lora a is new"));
 }
 
 TEST(Fingerprint, NamesTheFlagsOfAUserWhereTheyMatter) {
   fingerprint const before{{}, {{"the plan", "x"}}, {{"--convrot", ""}, {"--scaling-mode", "axis"}}};
   auto now = before;
   now.asked = {{"--scaling-mode", "block"}, {"--simple", ""}};
-  EXPECT_THAT(before.differences(now), IsEmpty()) << "the same output, however it was asked for";
+  EXPECT_THAT(before.changed_choices(now), IsEmpty()) << "the same output, however it was asked for";
   now.chosen[0].second = "y";
-  EXPECT_THAT(before.differences(now),
-              ElementsAre("--convrot is gone", "--scaling-mode was axis and is block", "--simple is new"));
+  now.chosen.emplace_back("--lr", "1");  // follows from the plan
+  EXPECT_THAT(before.changed_choices(now),
+              ElementsAre("--scaling-mode was axis and is block", "--convrot is gone", "--simple is new"));
   now.asked = before.asked;
-  EXPECT_THAT(before.differences(now), ElementsAre("the plan was x and is y")) << "a file that a flag names has changed";
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the plan was x and is y"));
 }
 
 TEST(Fingerprint, TellsEveryRecipeApart) {
@@ -140,7 +160,19 @@ TEST(Fingerprint, LeavesOutWhatChangesNothing) {
 }
 
 TEST(Fingerprint, TellsFilesBySizeAndTime) {
-  EXPECT_EQ(halfstep::file_fact({1, 2, 345, 1'500'000'000'000'000'123}), "345 bytes, written at 1500000000.000000123");
+  EXPECT_EQ(halfstep::file_fact({1, 2, 345, 1'500'000'000'000'000'123}), "345 bytes of 2017-07-14 02:40:00.000000123 UTC");
+  EXPECT_EQ(halfstep::file_fact({1, 2, 0, -1}), "0 bytes of 1969-12-31 23:59:59.999999999 UTC");
+}
+
+TEST(Fingerprint, TellsTrainingsOfOneModelApart) {
+  halfstep_test::scratch_folder const folder;
+  std::set<std::string> facts;
+  for (std::uint64_t const seed : {1, 2}) {
+    halfstep_test::write_model(folder.file("m"), {halfstep_test::weight<float>("a.weight", {64, 64}, seed)});
+    facts.insert(halfstep::sample_fact(st::reader(folder.file("m"))));
+    facts.insert(halfstep::sample_fact(st::reader(folder.file("m"))));
+  }
+  EXPECT_EQ(facts.size(), 2u);
 }
 
 }  // namespace

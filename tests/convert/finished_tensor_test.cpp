@@ -28,20 +28,24 @@ halfstep::layer_quality known_layer() {
 }
 
 TEST(FinishedTensor, ComesBackBitForBit) {
-  finished_tensor const done{
-      "a \"layer\"\n\xc3\xa4.weight",
-      {{"a.weight", {0, 1u << 20, std::numeric_limits<std::uint64_t>::max()}}, {"a.weight_scale", {4, 8, 0}}},
-      known_layer()};
+  finished_tensor const done{"a \"layer\"\n\xc3\xa4.weight",
+                             {{"a.weight", {{0, 1u << 20, std::numeric_limits<std::uint64_t>::max()}, {1u << 20, 5, 6}}},
+                              {"a.weight_scale\xe9", {{4, 8, 0}}}},
+                             known_layer()};
   auto const record = serialize(done);
   EXPECT_EQ(record.find('\n'), std::string::npos) << "a record is a line";
-  auto const back = halfstep::parse_finished_tensor(record);
+  auto back = halfstep::parse_finished_tensor(record);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->name, done.name);
   ASSERT_EQ(back->ranges.size(), 2u);
-  EXPECT_EQ(back->ranges[0].tensor, "a.weight");
-  EXPECT_EQ(back->ranges[0].bytes.bytes, 1u << 20);
-  EXPECT_EQ(back->ranges[0].bytes.digest, std::numeric_limits<std::uint64_t>::max());
-  EXPECT_EQ(back->ranges[1].bytes.offset, 4u);
+  auto const& codes = back->ranges["a.weight"];
+  ASSERT_EQ(codes.size(), 2u);
+  EXPECT_EQ(codes[0].bytes, 1u << 20);
+  EXPECT_EQ(codes[0].digest, std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(codes[1].offset, 1u << 20);
+  EXPECT_EQ(codes[1].bytes, 5u);
+  EXPECT_EQ(codes[1].digest, 6u);
+  ASSERT_EQ(back->ranges["a.weight_scale\xe9"].size(), 1u) << "names need not be UTF-8";
   ASSERT_TRUE(back->quality);
   auto const& q = *done.quality;
   auto const& b = *back->quality;
@@ -80,15 +84,18 @@ TEST(FinishedTensor, LeavesOutWhatIsNotKnown) {
 }
 
 TEST(FinishedTensor, IsNothingElse) {
-  auto const record = serialize(finished_tensor{"w", {{"w", {0, 1, 2}}}, known_layer()});
+  auto const record = serialize(finished_tensor{"w", {{"w", {{0, 1, 2}}}}, known_layer()});
   for (std::string const text :
-       {"", "[]", "{}", "{\"tensor\": 1}", "{\"tensor\": \"w\"}", "{\"tensor\": \"w\", \"ranges\": [[\"w\", 0, 1]]}",
-        "{\"tensor\": \"w\", \"ranges\": [[\"w\", 0, -1, 2]]}"})
+       {"", "[]", "{}", "{\"tensor\": 1}", "{\"tensor\": \"w\"}", "{\"tensor\": \"w\", \"ranges\": {\"w\": [[0, 1]]}}",
+        "{\"tensor\": \"w\", \"ranges\": {\"w\": [[0, -1, 2]]}}", "{\"tensor\": \"w\", \"ranges\": [[\"w\", 0, 1, 2]]}"})
     EXPECT_FALSE(halfstep::parse_finished_tensor(text)) << text;
   EXPECT_FALSE(halfstep::parse_finished_tensor(record.substr(0, record.size() - 1)));
   auto other = record;
   other.replace(other.find("product"), 7, "produce");
   EXPECT_FALSE(halfstep::parse_finished_tensor(other)) << "a figure is missing";
+  other = record;
+  other.replace(other.find("\"bias\":2"), 8, "\"bias\":3");
+  EXPECT_FALSE(halfstep::parse_finished_tensor(other)) << "no such state of a bias";
 }
 
 }  // namespace

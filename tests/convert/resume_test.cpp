@@ -100,7 +100,7 @@ class Resume : public testing::Test {
     std::size_t most = 0;
     int tried = 0;
     for (int count = 1; interrupt_after(ex, count); count += 1 + count / 6) {
-      std::size_t const finished = records() - 1;
+      std::size_t const finished = std::max<std::size_t>(records(), 1) - 1;
       auto const resumed = figures(run(ex));
       EXPECT_EQ(taken_over, finished) << "after " << count << " steps";
       EXPECT_EQ(resumed, whole) << "after " << count << " steps";
@@ -230,7 +230,7 @@ TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
   for (auto& record : records) {
     auto done = halfstep::parse_finished_tensor(record);
     if (!done) continue;
-    done->ranges.pop_back();
+    for (auto& [tensor, ranges] : done->ranges) ranges.pop_back();
     record = serialize(*done);
   }
   {
@@ -272,7 +272,7 @@ TEST_F(Resume, RefusesAnotherRunByName) {
   std::filesystem::last_write_time(options.input, written);
   write_model(options.input, small_model(), {{"another", "header"}});
   std::filesystem::last_write_time(options.input, written);
-  expect_refused(options, "the input's header was");
+  expect_refused(options, "the input's digest was");
 }
 
 TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
@@ -318,6 +318,54 @@ TEST_F(Resume, GoesOnWithShards) {
   EXPECT_GT(taken_over, 2u);
 }
 
+TEST_F(Resume, ChecksWhatItTakesOver) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
+  auto records = st::journal_file::read(options.output).texts;
+  bool spoilt = false;
+  for (auto& record : records) {  // as if the run had read a wrong bit: its bytes are what it wrote, and not what it should have
+    auto done = halfstep::parse_finished_tensor(record);
+    if (!done || !done->quality || spoilt) continue;
+    done->quality->error.error_square *= 1.0000001;
+    record = serialize(*done);
+    spoilt = true;
+  }
+  ASSERT_TRUE(spoilt);
+  {
+    st::journal_file forged(options.output, 0, {});
+    for (auto const& record : records) ASSERT_TRUE(forged.append(record));
+  }
+  EXPECT_THROW(run(halfstep::threads(2)), halfstep::contract_error);
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors")) << "what cannot be trusted is not gone on with";
+}
+
+TEST_F(Resume, KnowsHowLongLayersTook) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
+  std::map<std::string, double> seconds;
+  for (auto const& record : st::journal_file::read(options.output).texts)
+    if (auto const done = halfstep::parse_finished_tensor(record); done && done->quality)
+      seconds[done->name] = done->quality->seconds;
+  ASSERT_FALSE(seconds.empty());
+  for (auto const& layer : run(halfstep::serial{}).layers)
+    if (auto const known = seconds.find(layer.layer + ".weight"); known != seconds.end()) {
+      EXPECT_EQ(layer.seconds, known->second);
+    }
+}
+
+TEST_F(Resume, LeavesNothingWhereNothingIsFinished) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 0));
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors"));
+}
+
+TEST_F(Resume, TakesAJournalWithoutAPartForNothing) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  std::filesystem::remove(part());
+  options.layers.target.format = scheme::int8_tensor;
+  EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("nothing to go on with")));
+  run(halfstep::serial{});
+  EXPECT_EQ(taken_over, 0u);
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors", "out"));
+}
+
 TEST_F(Resume, PublishesWhatWasRefusedForItsQuality) {
   auto refused = options;
   refused.fail_below_db = 200.0;
@@ -329,6 +377,7 @@ TEST_F(Resume, PublishesWhatWasRefusedForItsQuality) {
 TEST_F(Resume, DoesWithoutAJournalThatCannotBeOpened) {
   std::filesystem::create_directory(journal());
   EXPECT_THAT([&] { run(halfstep::serial{}); }, ThrowsMessage<halfstep::io_error>(HasSubstr("remove it")));
+  EXPECT_FALSE(std::filesystem::exists(part()));
   options.part = st::unfinished::discard;
   run(halfstep::serial{});
   EXPECT_TRUE(std::filesystem::exists(options.output));

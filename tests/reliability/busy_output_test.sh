@@ -20,6 +20,7 @@ started=$(date +%s%N)
 refuses 75 "a second run to the same output" -i other.safetensors -o out/a
 check "the second run ends at once" test $((($(date +%s%N) - started) / 1000000)) -lt 1000
 refuses 75 "a second run to the same output with --force" -i other.safetensors -o out/a --force
+refuses 75 "a second run to the same output with --resume" -i in.safetensors -o out/a --resume
 check "the first run still works on its part" test -e out/a.part
 wait $first
 status=$?
@@ -33,7 +34,7 @@ many() {
   rm -rf out
   mkdir out
   for ((n = 0; n < 8; n++)); do
-    "$bin/convert_to_quant" --progress none --threads 1 -i in.safetensors -o out/a --force >/dev/null 2>"error.$n" </dev/null &
+    "$bin/convert_to_quant" --progress none --threads 1 -i in.safetensors -o out/a --force $( ((n % 2)) && echo --resume) >/dev/null 2>"error.$n" </dev/null &
     codes+=($!)
   done
   for n in "${!codes[@]}"; do

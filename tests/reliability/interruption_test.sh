@@ -79,7 +79,7 @@ only_part() {
 
 killed_at_calls() {
   local call n
-  for call in open flock fallocate pread pwrite fsync ftruncate rename close; do
+  for call in open flock fallocate pread pwrite write fsync ftruncate rename unlinkat close; do
     for ((n = 1; n < 200; n += n < 4 ? 1 : 9)); do
       rm -rf out
       mkdir out

@@ -1,7 +1,7 @@
 // A library to preload: makes the N-th call of an I/O function fail, fall short, wait, or raise a signal.
 //
-// HALFSTEP_FAULTS holds rules CALL:WHICH:ACTION separated by commas. CALL: open, flock, fallocate, pread, pwrite, fsync,
-// ftruncate, rename, close. WHICH: the number of the call, counted over all threads, or `every`. ACTION: an errno by name,
+// HALFSTEP_FAULTS holds rules CALL:WHICH:ACTION separated by commas. CALL: open, flock, fallocate, pread, pwrite, write, fsync,
+// ftruncate, rename, unlinkat, close. WHICH: the number of the call, counted over all threads, or `every`. ACTION: an errno by name,
 // `short` (half of the bytes, at least one), `interrupted` (EINTR, every second time), `signal=N`, `wait=MILLISECONDS`. A rule
 // that strikes creates the file HALFSTEP_FAULTS_STRUCK.
 #include <dlfcn.h>
@@ -211,6 +211,19 @@ ssize_t pwrite(int file, void const* from, std::size_t count, off_t offset) {
 }
 
 ssize_t pwrite64(int file, void const* from, std::size_t count, off64_t offset) { return pwrite(file, from, count, offset); }
+
+ssize_t write(int file, void const* from, std::size_t count) {
+  static site here("write");
+  verdict const v = here();
+  if (v.error != 0) return failed(v.error);
+  return real<ssize_t(int, void const*, std::size_t)>("write")(file, from, v.shortened ? halved(count) : count);
+}
+
+int unlinkat(int directory, char const* path, int flags) noexcept {
+  static site here("unlinkat");
+  if (verdict const v = here(); v.error != 0) return failed(v.error);
+  return real<int(int, char const*, int)>("unlinkat")(directory, path, flags);
+}
 
 int fsync(int file) {
   static site here("fsync");

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # --resume: kill -9 at random times until it is done gives the file of one run, what was done is not done again, another run is refused.
 source "$(dirname "$0")/support.sh"
+need_faults
 cd "$scratch" || exit 1
 make_model in.safetensors blocks.{0..59}.attn.weight:BF16:512x1024 blocks.{0..59}.attn.bias:BF16:512 kept.weight:F32:512x20x8
 mkdir out
@@ -92,16 +93,17 @@ refused() {  # STATUS SENTENCE PATTERN ARGUMENT..
 
 other_runs() {
   interrupt "${searched[@]}"
+  echo "{\"blocks.3.attn\": {\"channel_mean\": [0$(printf ', 0%.0s' {2..1024})]}}" >inputs.json
   refused 2 "another option" "--block-size was 64 and is 32" -i in.safetensors --scaling_mode block --block_size 32
   refused 2 "an option less" "--block-size 64 is gone" -i in.safetensors --scaling_mode block
   refused 2 "an option more" "--exclude-layers blocks.7 is new" "${searched[@]}" --exclude-layers blocks.7
-  refused 2 "a drawn seed" "a seed that is drawn anew" "${searched[@]}" --manual_seed -1
+  refused 2 "a file more" "--calibration-data inputs.json is new" "${searched[@]}" --calibration-data inputs.json
   cp in.safetensors other.safetensors
-  refused 65 "another input" "the input was .* bytes, written at" -i other.safetensors "${searched[@]:2}"
+  refused 65 "another input" "the input was [0-9]+ bytes of .* UTC and is" -i other.safetensors "${searched[@]:2}"
   touch -r in.safetensors other.safetensors
   convert --resume -o out/a -i other.safetensors "${searched[@]:2}" --threads 1 --low-memory --verify full --quality-threshold 20
   ended_with 0 "a copy of the input, one thread, little memory"
-  check "what was done is taken over" grep -Eq "note: an interrupted run to 'out/a' finished [5-9]|[1-3][0-9] tensors: this one goes on" stderr
+  check "what was done is said" grep -q "note: --resume: going on with what an interrupted run to 'out/a' has finished" stderr
   check "the file is the same" cmp out/a whole
   rm out/a
   touch in.safetensors
@@ -110,7 +112,7 @@ other_runs() {
 without_it() {
   interrupt "${searched[@]}"
   converts "a run without --resume after a killed one" "${searched[@]}" -o out/a
-  check "it says what --resume would do" grep -q 'note: .*this one begins anew; --resume would go on' stderr
+  check "it says what --resume would do" grep -q 'note: beside .* lies what another run has finished: this one begins anew; --resume would go on' stderr
   check "it begins anew" cmp out/a whole
   check "it leaves nothing else" holds_only out a
   rm out/a
@@ -135,22 +137,29 @@ signals() {
   check "the report says what was taken over" grep -q 'taken over from an interrupted run' report.json
   converts "the report of one run" -o whole2 "${searched[@]}" --report-quality whole.json
   check "every figure of the report is the same" cmp <(figures report.json) <(figures whole.json)
+  check "and there are some" test "$(figures report.json | grep -c '"sqnr_db"')" = 60
   rm -f out/a whole2
 }
-figures() { grep -oE '"(name|sqnr_db|method|rms_error|scale_min|scale_max|moved_codes|error_steps|loss_[a-z_]*)": ("[^"]*"|\[[^]]*\]|[^,}]*)' "$1"; }
+figures() { sed -n '/"layers": \[$/,$p' "$1" | sed -E 's/"seconds": [^,}]*//'; }  # of every layer
+first_code() {  # the place of a byte of the codes of the first layer
+  local begin
+  begin=$(header_of whole | grep -oE '"blocks.0.attn.weight":\{[^}]*\}' | sed -E 's/.*\[([0-9]+),.*/\1/')
+  echo $((8 + $(header_of whole | wc -c) + begin + 1000))
+}
 
 damaged() {
   interrupt "${searched[@]}"
-  printf 'damaged' | dd of=$part bs=1 seek=$(($(stat -c %s $part) / 3)) conv=notrunc status=none
+  printf 'damaged' | dd of=$part bs=1 seek=$(first_code) conv=notrunc status=none
   printf 'torn' >>$journal
   converts "a damaged part and a torn journal" --resume -o out/a "${searched[@]}"
   check "a damaged part and a torn journal: the file of one run" cmp out/a whole
+  check "a damaged part: a warning" grep -q 'warning: 1 tensor of the interrupted run .* done again' stderr
   rm out/a
   interrupt "${searched[@]}"
   rm $part
   converts "a part that is gone" --resume -o out/a "${searched[@]}"
   check "a part that is gone: the file of one run" cmp out/a whole
-  check "a part that is gone: a warning" grep -q 'warning: .*were done again' stderr
+  check "a part that is gone: a note" grep -q 'there is nothing to go on with' stderr
   rm out/a
   interrupt "${searched[@]}"
   echo precious >out/a
@@ -162,8 +171,68 @@ damaged() {
   rm out/a
 }
 
+# A journal that cannot be written any more keeps what it has.
+broken_journal() {
+  HALFSTEP_FAULTS=write:8:ENOSPC LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none --resume -o out/a "${searched[@]}" >stdout 2>stderr </dev/null
+  status=$?
+  ended_with 0 "a journal that cannot be written"
+  check "a journal that cannot be written: the file of one run" cmp out/a whole
+  check "a journal that cannot be written: a warning" grep -q 'warning: the journal .* could not be written' stderr
+  check "a journal that cannot be written: nothing is left" holds_only out a
+  rm out/a
+  HALFSTEP_FAULTS=write:8:ENOSPC,pwrite:every:wait=5 LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none --resume -o out/a "${searched[@]}" \
+    >stdout 2>stderr </dev/null &
+  local n
+  for ((n = 0; n < 1000; n++)); do
+    (($(finished) >= 6)) && break
+    sleep 0.01
+  done
+  sleep 0.1
+  kill -INT $!
+  wait $!
+  check "Ctrl-C then: the records stay" test "$(finished)" = 6
+  converts "after that" --resume -o out/a "${searched[@]}" --report-quality report.json
+  check "after that: six tensors are taken over" grep -q '"taken over from an interrupted run", "6 tensors"' report.json
+  check "after that: the file of one run" cmp out/a whole
+  rm out/a
+}
+
+odd_options() {
+  local -a random=(-i in.safetensors --simple --rounding stochastic --manual_seed -1)
+  interrupt "${random[@]}"
+  local seed
+  seed=$(sed -nE 's/.*rounded stochastically with seed ([0-9]+).*/\1/p' stderr)
+  converts "a seed that was drawn" --resume -o out/a "${random[@]}"
+  check "a seed that was drawn is drawn once" grep -q "with seed $seed" stderr
+  converts "the run with that seed" "${random[@]/-1/$seed}" -o whole2
+  check "a seed that was drawn: the codes of one run" cmp <(bytes_of out/a blocks.50.attn.weight) <(bytes_of whole2 blocks.50.attn.weight)
+  rm out/a whole2
+  interrupt "${searched[@]}" --exclude-layers $'blocks.7|zz\xe9'
+  converts "an option that is not UTF-8" --resume -o out/a "${searched[@]}" --exclude-layers $'blocks.7|zz\xe9' --report-quality report.json
+  check "an option that is not UTF-8: gone on with" grep -q 'taken over from an interrupted run' report.json
+  rm out/a
+}
+
+# Shards that were renamed before the end are in the way: --force replaces them, and everything else is taken over.
+shards() {
+  converts "shards" "${searched[@]}" --max-shard-size 4M -o out/b
+  mkdir shards
+  mv out/* shards
+  with_faults rename:3:signal=9 "${searched[@]}" --max-shard-size 4M -o out/b --resume
+  check "two shards have their names, and the index has not" test "$(ls out/b-*.safetensors | wc -l)" = 2 -a ! -e out/b.safetensors.index.json
+  refuses 73 "shards that are there already" "${searched[@]}" --max-shard-size 4M -o out/b --resume
+  says "shards that are there already" "b-00001-of-.*exists.*--force"
+  converts "--resume --force" "${searched[@]}" --max-shard-size 4M -o out/b --resume --force --report-quality report.json
+  check "--resume --force: some are taken over" grep -q 'taken over from an interrupted run' report.json
+  check "--resume --force: the shards of one run" diff -r out shards
+  rm -r out/* shards
+}
+
 until_done
 bounded
+broken_journal
+odd_options
+shards
 other_runs
 without_it
 signals

@@ -141,7 +141,8 @@ TEST_F(Interrupted, ShortAndInterruptedTransfersGiveTheSameBytes) {
 
 TEST_F(Interrupted, APartIsNotKeptAfterAFailedFlush) {
   for (int n : {1, 2}) {
-    st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), st::overwrite::refuse, {}, st::unfinished::keep);
+    st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), st::overwrite::refuse, {});
+    w.leave(st::unfinished::keep);
     w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
     current.fsync_fails = n;
     if (n == 2) w.flush_data();

@@ -28,6 +28,8 @@ namespace st = halfstep::safetensors;
 
 class JournalFile : public testing::Test {
  protected:
+  JournalFile() { save(part_, "an unfinished output"); }
+
   void write(std::vector<std::string> const& records) {
     st::journal_file journal(out_, 0, {});
     for (auto const& record : records) ASSERT_TRUE(journal.append(record));
@@ -47,7 +49,8 @@ class JournalFile : public testing::Test {
 
   halfstep_test::temporary_folder folder_;
   std::string out_ = folder_.path("out.safetensors");
-  std::string path_ = out_ + ".part.journal";
+  std::string part_ = out_ + ".part";
+  std::string path_ = part_ + ".journal";
   std::vector<std::string> const records_{"first", "", std::string(300, 'x') + "\xc3\xa4", "last {\"of\": 4}"};
 };
 
@@ -57,6 +60,25 @@ TEST_F(JournalFile, GivesBackWhatWasAdded) {
   auto const found = st::journal_file::read(out_);
   EXPECT_EQ(found.texts, records_);
   EXPECT_EQ(found.bytes, std::filesystem::file_size(path_));
+  EXPECT_THAT(st::journal_file::read(out_, 1).texts, ElementsAre("first"));
+  std::filesystem::remove(part_);
+  EXPECT_THAT(st::journal_file::read(out_).texts, IsEmpty()) << "there is nothing that it could speak of";
+}
+
+TEST_F(JournalFile, IsReadInPieces) {
+  std::vector<std::string> records;
+  for (std::size_t i = 0; i < 300; ++i) records.push_back(std::string(i * 97 % 20011, static_cast<char>('a' + i % 26)));
+  write(records);
+  EXPECT_EQ(st::journal_file::read(out_).texts, records);
+}
+
+TEST_F(JournalFile, EndsWhereNoRecordIsInSight) {
+  write({"one"});
+  std::filesystem::resize_file(path_, std::uint64_t{1} << 30);
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("one"));
+  save(path_, "");
+  std::filesystem::resize_file(path_, std::uint64_t{1} << 30);
+  EXPECT_THAT(st::journal_file::read(out_).texts, IsEmpty());
 }
 
 TEST_F(JournalFile, DropsATornTailWhereverItIsTorn) {
@@ -103,15 +125,21 @@ TEST_F(JournalFile, LiesBesideTheFileThatALinkLeadsTo) {
   std::filesystem::create_directory(folder_.path("there"));
   save(folder_.path("there/real"), "");
   std::filesystem::create_symlink(folder_.path("there/real"), out_);
+  save(folder_.path("there/real.part"), "");
   write({"one"});
   EXPECT_TRUE(std::filesystem::exists(folder_.path("there/real.part.journal")));
   EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("one"));
 }
 
-TEST_F(JournalFile, IsRemoved) {
+TEST_F(JournalFile, IsRemovedUnlessItIsAnothers) {
   st::journal_file journal(out_, 0, {});
   journal.remove();
-  EXPECT_THAT(folder_.names(), IsEmpty());
+  EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors.part"));
+  st::journal_file mine(out_, 0, {});
+  std::filesystem::remove(path_);
+  write({"another run's"});
+  mine.remove();
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("another run's"));
 }
 
 TEST_F(JournalFile, IsARegularFileOfItsOwnOrNone) {
@@ -119,7 +147,7 @@ TEST_F(JournalFile, IsARegularFileOfItsOwnOrNone) {
   expect_refused("Is a directory");
   std::filesystem::remove(path_);
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
-  expect_refused("No such device");  // a FIFO without a reader; nothing waits for one
+  expect_refused("not a regular file");
   EXPECT_THROW(st::journal_file::read(out_), io_error);
   std::filesystem::remove(path_);
   save(folder_.path("other"), "precious");
@@ -130,9 +158,13 @@ TEST_F(JournalFile, IsARegularFileOfItsOwnOrNone) {
   expect_refused("second name");
   std::filesystem::remove(path_);
   std::filesystem::rename(folder_.path("other"), path_);
+  expect_refused("not a journal");
+  EXPECT_EQ(load(path_), "precious");
+  std::filesystem::remove(path_);
+  write({"one"});
   st::input_file const input(path_);
   expect_refused("an input of this run", {input.identity()});
-  EXPECT_EQ(load(path_), "precious");
+  EXPECT_THAT(st::journal_file::read(out_).texts, ElementsAre("one"));
 }
 
 TEST_F(JournalFile, NeedsTheOutputsDirectory) {

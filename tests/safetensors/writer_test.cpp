@@ -325,11 +325,12 @@ TEST_F(Writer, ReportsAFileSizeLimit) {
 
 class KeptPart : public Writer {
  protected:
-  st::writer open_kept() { return st::writer(out_, layout(), st::overwrite::refuse, {}, st::unfinished::keep); }
+  st::writer open_kept() { return st::writer(out_, layout(), st::overwrite::refuse, {}, st::found_part::go_on); }
 
   // Leaves a part that holds `a`, and b as far as `b` goes.
   void leave(std::string const& b) {
-    auto w = open_kept();
+    auto w = open();
+    w.leave(st::unfinished::keep);
     w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
     w.write(*w.head().find("b"), 0, bytes_of(b));
   }
@@ -350,8 +351,10 @@ TEST_F(KeptPart, StaysAndIsGoneOnWith) {
   auto w = open_kept();
   w.take_over(*w.head().find("a"));
   w.write(*w.head().find("b"), 0, bytes_of("uvwxyz"));
-  EXPECT_TRUE(w.is_kept());
-  w.commit();
+  EXPECT_TRUE(w.is_kept()) << "what was found stays";
+  bool published = false;
+  w.commit([&] { published = std::filesystem::exists(out_); });
+  EXPECT_TRUE(published);
   EXPECT_EQ(load(out_), halfstep_test::framed(layout(), "uvwxyzABCD"));
   EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors"));
 }
@@ -367,23 +370,24 @@ TEST_F(KeptPart, IsNoFileUntilItIsSealedAgain) {
 
 TEST_F(KeptPart, OfAnotherSizeIsEmptied) {
   save(part_, "something else");
-  {
-    auto w = open_kept();
-    std::string stored(4, ' ');
-    w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
-    EXPECT_EQ(stored, std::string(4, '\0'));
-  }
-  EXPECT_EQ(std::filesystem::file_size(part_), open().file_bytes());
+  auto w = open_kept();
+  std::string stored(4, ' ');
+  w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
+  EXPECT_EQ(stored, std::string(4, '\0'));
+  EXPECT_EQ(std::filesystem::file_size(part_), w.file_bytes());
+  EXPECT_FALSE(w.is_kept()) << "it was not gone on with";
 }
 
 TEST_F(KeptPart, IsNotMadeWhereTheOutputIsRefused) {
   save(out_, "precious");
   EXPECT_THROW(open_kept(), io_error);
   EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors"));
-  std::filesystem::rename(out_, part_);
+  std::filesystem::remove(out_);
+  leave("uvw");
+  auto const before = load(part_);
   save(out_, "precious");
   EXPECT_THROW(open_kept(), io_error);
-  EXPECT_EQ(load(part_), "precious") << "nor touched";
+  EXPECT_EQ(load(part_), before) << "nor touched";
 }
 
 TEST_F(KeptPart, IsGoneAfterARunThatKeepsNothing) {

@@ -48,7 +48,8 @@ namespace halfstep {
 /// A conversion in its steps, for programs that show the plan before the work and the report before the publication.
 ///
 /// Construction opens the inputs and plans, from headers and markers alone; `run` writes everything into `<output>.part` and
-/// checks it; `publish` gives it its name. Destroyed before that, it leaves nothing behind. Prints nothing.
+/// checks it; `publish` gives it its name. Destroyed before that, it leaves nothing behind, unless it is to be gone on with.
+/// Prints nothing.
 class file_conversion {
  public:
   /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
@@ -66,7 +67,7 @@ class file_conversion {
   file_conversion(file_conversion const&) = delete;
   file_conversion& operator=(file_conversion const&) = delete;
   ~file_conversion() {
-    if (journal_ && options_.part == safetensors::unfinished::discard) journal_->remove();
+    if (journal_ && !leaves_work()) give_up();
   }
 
   /// Returns what will be done. `keep_nonfinite` may change it.
@@ -99,21 +100,27 @@ class file_conversion {
   run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
     fingerprint const now = make_fingerprint();
     auto const inputs = input_identities();
-    bool const resumes = options_.part == safetensors::unfinished::keep;
-    if (resumes) static_cast<void>(interrupted_run(output_path(), now));  // before anything is touched
+    auto const found = resumes() && interrupted_run::require_same_run(output_path(), now) ? safetensors::found_part::go_on
+                                                                                          : safetensors::found_part::empty;
     if (plan_.shards.empty())
-      output_.emplace(asked_path(), plan_.output, options_.existing, inputs, options_.part);
+      output_.emplace(asked_path(), plan_.output, options_.existing, inputs, found);
     else
-      output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs,
-                      options_.part);
-    auto const before = resumes ? interrupted_run(output_path(), now) : interrupted_run();  // nobody else writes it from here on
+      output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs, found);
+    // From here on nobody else writes the journal.
+    auto const before = found == safetensors::found_part::go_on ? interrupted_run(output_path(), now) : interrupted_run();
     open_journal(now, before, inputs);
+    output_->leave(options_.part);
     conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
                    {std::move(stages), options_.solving, &known_, merge(), directions()}, journal_ ? &*journal_ : nullptr);
     taken_over_ = job.restore(ex, before.tensors());
-    changed_ = before.count() - taken_over_;
+    changed_ = before.tensors().size() - taken_over_;
     job.run(ex);
-    verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
+    try {
+      verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
+    } catch (contract_error const&) {
+      give_up();  // what of it can be trusted is not known
+      throw;
+    }
     check_contract(output_->head(), contract_of(plan_),
                    [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
                      output_->read_back(t, offset, into);
@@ -128,12 +135,14 @@ class file_conversion {
     if (merge() != nullptr) merge()->require_unchanged();
     if (directions_) directions_->require_unchanged();
     require_going(watcher);
-    output_->commit();
-    if (journal_) journal_->remove();
+    output_->commit([this] {
+      if (journal_) journal_->remove();
+    });
+    journal_.reset();
   }
 
   /// Returns whether another run can go on with what this one leaves where it ends early.
-  bool leaves_work() const { return journal_ && journal_->remembers() && output_->is_kept(); }
+  bool leaves_work() const { return resumes() && journal_ && journal_->remembers() && output_->is_kept(); }
 
   /// Returns how many tensors `run` took over from an interrupted run.
   std::size_t taken_over() const { return taken_over_; }
@@ -164,20 +173,32 @@ class file_conversion {
     note_interruption();
   }
 
-  /// Says what becomes of an interrupted run to the same output.
+  bool resumes() const { return options_.part == safetensors::unfinished::keep; }
+
+  /// Leaves nothing behind.
+  void give_up() noexcept {
+    output_->leave(safetensors::unfinished::discard);
+    journal_->remove();
+    journal_.reset();
+  }
+
+  /// Says what becomes of what an interrupted run to the same output left, or refuses to go on with it.
   void note_interruption() {
-    std::vector<std::string> records;
-    try {
-      records = safetensors::journal_file::read(output_path()).texts;
-    } catch (io_error const&) {
-      return;  // the run itself says what is wrong there
+    if (resumes()) {
+      bool const is_planned = options_.nonfinite != nonfinite_policy::keep || !options_.layers.nonfinite.empty();
+      bool const found = is_planned ? interrupted_run::require_same_run(output_path(), make_fingerprint())
+                                    : interrupted_run::began(output_path()).has_value();
+      plan_.notes.push_back(found ? "--resume: going on with what an interrupted run to " + safetensors::quoted(output_path()) +
+                                        " has finished"
+                                  : "--resume: there is nothing to go on with, so this run begins anew");
+      return;
     }
-    bool const resumes = options_.part == safetensors::unfinished::keep;
-    if (records.empty() && resumes) plan_.notes.push_back("--resume: there is nothing to go on with, so this run begins anew");
-    if (!records.empty())
-      plan_.notes.push_back("an interrupted run to " + safetensors::quoted(output_path()) + " finished " +
-                            std::to_string(records.size() - 1) + (records.size() == 2 ? " tensor" : " tensors") +
-                            (resumes ? ": this one goes on with it" : ": this one begins anew; --resume would go on with it"));
+    try {
+      if (interrupted_run::began(output_path()))
+        plan_.notes.push_back("beside " + safetensors::quoted(output_path()) +
+                              " lies what another run has finished: this one begins anew; --resume would go on with it");
+    } catch (io_error const&) {  // the run itself says what is wrong there
+    }
   }
 
   /// Opens the journal; one that is not asked for may be missing.
@@ -185,7 +206,7 @@ class file_conversion {
     try {
       journal_.emplace(*output_, now, before, inputs);
     } catch (io_error const&) {
-      if (options_.part == safetensors::unfinished::keep) throw;
+      if (resumes()) throw;
     }
   }
 
@@ -198,7 +219,7 @@ class file_conversion {
         now.inputs.emplace_back(name + (files.size() == 1 ? "" : " " + std::to_string(++number)), file_fact(file));
     };
     add("the input", input_.identities());
-    now.inputs.emplace_back("the input's header", detail::hexadecimal(detail::digest_of(safetensors::serialize(input_.head()))));
+    now.inputs.emplace_back("the input's digest", sample_fact(input_));
     add("the calibration data", known_.identities());
     if (directions_) add("the calibration LoRA", std::vector{directions_->identity()});
     if (merge() == nullptr) return now;
@@ -245,6 +266,9 @@ class file_conversion {
     if (changed_ > 0)
       r.warnings.push_back(std::to_string(changed_) + (changed_ == 1 ? " tensor" : " tensors") +
                            " of the interrupted run did not lie in the output's part as they were written, and were done again");
+    if (journal_ && journal_->is_broken())
+      r.warnings.push_back(
+          "the journal of what is done could not be written to its end, so --resume would have known a part of it");
     r.seconds = seconds();
     return r;
   }
@@ -266,7 +290,7 @@ class file_conversion {
 /// Converts a file as `options` say and publishes the result; returns what is known of it.
 ///
 /// Prints nothing: the observer is told of progress and may cancel. Throws what `file_conversion` throws, and quality_error for
-/// a layer below `fail_below_db`; nothing is published then, and nothing is left.
+/// a layer below `fail_below_db`; nothing is published then, and nothing is left unless it is to be gone on with.
 template <host_executor Executor>
 run_report convert(Executor const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
                    observer const& watcher = {}) {

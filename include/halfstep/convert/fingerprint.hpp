@@ -1,7 +1,10 @@
 // What decides the bytes of an output, as an interrupted run and the one that goes on with it compare it.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -14,54 +17,75 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/parse_options.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
 #include <halfstep/convert/quality_number.hpp>
 #include <halfstep/core/digest.hpp>
-#include <halfstep/core/error.hpp>
 #include <halfstep/core/version.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep {
+
+/// The names of two facts: that of a digest, which says nothing to a person, and that of the seed.
+inline constexpr std::string_view plan_name = "the plan";
+inline constexpr std::string_view seed_name = "the seed";
 
 /// Names and their values, in words.
 using fact_list = std::vector<std::pair<std::string, std::string>>;
 
 /// Everything that the bytes of an output follow from.
 struct fingerprint {
-  fact_list inputs;  ///< files: sizes, times, headers
+  fact_list inputs;  ///< files: sizes, times, digests of headers and of samples
   fact_list chosen;  ///< what was done with them: numbers, the version, and a digest of the plan
-  fact_list asked;   ///< how a user said it; tells which flag changed where `chosen` did, and decides nothing
+  fact_list asked;   ///< how a user said it: tells which flag changed a plan, and decides nothing
 
-  /// Returns what differs in `now`, a few words for each; empty where nothing does, however it was asked for.
-  std::vector<std::string> differences(fingerprint const& now) const;
+  /// Returns the inputs that both have and that differ, a few words for each.
+  std::vector<std::string> changed_inputs(fingerprint const& now) const;
+
+  /// Returns what else differs in `now`, a few words for each; empty where nothing does, however it was asked for.
+  std::vector<std::string> changed_choices(fingerprint const& now) const;
 };
 
 namespace detail {
 
-/// Returns "name was a and is b" for all pairs that differ.
+inline std::string const* value_of(fact_list const& facts, std::string_view name) {
+  for (auto const& [n, value] : facts)
+    if (n == name) return &value;
+  return nullptr;
+}
+
+/// Returns "name was a and is b" for all that both have and that differ.
 inline std::vector<std::string> changed_facts(fact_list const& before, fact_list const& now) {
   std::vector<std::string> all;
-  auto const find = [](fact_list const& list, std::string const& name) -> std::string const* {
-    for (auto const& [n, value] : list)
-      if (n == name) return &value;
-    return nullptr;
-  };
-  for (auto const& [name, value] : before) {
-    auto const* const other = find(now, name);
-    if (other == nullptr)
-      all.push_back(name + (value.empty() ? "" : " " + value) + " is gone");
-    else if (*other != value)
+  for (auto const& [name, value] : before)
+    if (auto const* const other = value_of(now, name); other != nullptr && *other != value)
       all.push_back(name + " was " + value + " and is " + *other);
-  }
-  for (auto const& [name, value] : now)
-    if (find(before, name) == nullptr) all.push_back(name + (value.empty() ? "" : " " + value) + " is new");
   return all;
+}
+
+/// Returns what one of both has alone.
+inline std::vector<std::string> lone_facts(fact_list const& before, fact_list const& now) {
+  std::vector<std::string> all;
+  auto const described = [](auto const& fact) { return fact.first + (fact.second.empty() ? "" : " " + fact.second); };
+  for (auto const& fact : before)
+    if (value_of(now, fact.first) == nullptr) all.push_back(described(fact) + " is gone");
+  for (auto const& fact : now)
+    if (value_of(before, fact.first) == nullptr) all.push_back(described(fact) + " is new");
+  return all;
+}
+
+/// Parses a record: flags and names may hold bytes that are not UTF-8. Throws what Boost.JSON throws.
+inline boost::json::object parse_record(std::string_view record) {
+  boost::json::parse_options options;
+  options.allow_invalid_utf8 = true;
+  return boost::json::parse({record.data(), record.size()}, {}, options).as_object();
 }
 
 inline std::string hexadecimal(std::uint64_t x) {
@@ -97,29 +121,29 @@ inline std::string plan_fact(plan const& p) {
   return hexadecimal(digest_of(text));
 }
 
-/// Adds every number that solvers read, under the name that the command line has for it.
+/// Adds every number that solvers read, under the name that the command line has for it, in its canonical spelling.
 inline void add_solver_facts(solve_options const& options, fact_list& to) {
   auto const& [budget, top_p, min_k, max_k, svd, iterations, rate, schedule, gamma, patience, factor, rate_min, cooldown,
                threshold, mode, shape_influence, reset, stop_loss, stop_rate, stop_stall, feedback, quip_seed] = options;
   auto const& [damping, order] = feedback;
   auto const add = [&](char const* name, auto value) { to.emplace_back(name, json_number(static_cast<double>(value))); };
   add("--sqnr-budget", budget);
-  add("--top_p", top_p);
-  add("--min_k", min_k);
-  add("--max_k", max_k);
-  add("--full_matrix", static_cast<int>(svd));
-  add("--num_iter", iterations);
+  add("--top-p", top_p);
+  add("--min-k", min_k);
+  add("--max-k", max_k);
+  add("--full-matrix", static_cast<int>(svd));
+  add("--num-iter", iterations);
   add("--lr", rate.value_or(-1.0));
-  add("--lr_schedule", static_cast<int>(schedule));
-  add("--lr_gamma", gamma);
-  add("--lr_patience", patience);
-  add("--lr_factor", factor);
-  add("--lr_min", rate_min);
-  add("--lr_cooldown", cooldown);
-  add("--lr_threshold", threshold);
+  add("--lr-schedule", static_cast<int>(schedule));
+  add("--lr-gamma", gamma);
+  add("--lr-patience", patience);
+  add("--lr-factor", factor);
+  add("--lr-min", rate_min);
+  add("--lr-cooldown", cooldown);
+  add("--lr-threshold", threshold);
   add("--lr-threshold-mode", static_cast<int>(mode));
   add("--lr-shape-influence", shape_influence);
-  add("--lr_adaptive_mode", static_cast<int>(reset));
+  add("--lr-adaptive-mode", static_cast<int>(reset));
   add("--early-stop-loss", stop_loss);
   add("--early-stop-lr", stop_rate);
   add("--early-stop-stall", stop_stall);
@@ -130,34 +154,72 @@ inline void add_solver_facts(solve_options const& options, fact_list& to) {
 
 }  // namespace detail
 
-/// Returns what tells a file from every other without reading it, in words.
+/// Returns what tells a file from every other without reading it: "345 bytes of 2026-11-21 20:15:03.000000001 UTC".
 inline std::string file_fact(safetensors::file_identity const& file) {
-  auto const second = std::int64_t{1'000'000'000};
-  auto const rest = std::to_string(second + file.modified_ns % second).substr(1);
-  return std::to_string(file.size) + " bytes, written at " + std::to_string(file.modified_ns / second) + '.' + rest;
+  namespace chrono = std::chrono;
+  chrono::sys_time<chrono::nanoseconds> const written{chrono::nanoseconds(file.modified_ns)};
+  auto const day = chrono::floor<chrono::days>(written);
+  chrono::year_month_day const date{day};
+  chrono::hh_mm_ss const time{written - day};
+  auto const digits = [](auto number, int count) {
+    auto const text = std::to_string(number);
+    return std::string(static_cast<std::size_t>(std::max(0, count - static_cast<int>(text.size()))), '0') + text;
+  };
+  return std::to_string(file.size) + " bytes of " + digits(static_cast<int>(date.year()), 4) + '-' +
+         digits(static_cast<unsigned>(date.month()), 2) + '-' + digits(static_cast<unsigned>(date.day()), 2) + ' ' +
+         digits(time.hours().count(), 2) + ':' + digits(time.minutes().count(), 2) + ':' + digits(time.seconds().count(), 2) +
+         '.' + digits(time.subseconds().count(), 9) + " UTC";
 }
 
-/// Returns what `p` and `options` decide of an output. The seed counts where something is random, `options` where a solver works.
+/// Returns a digest of a model's header and of the first bytes of some of its tensors: it tells two trainings of one model apart
+/// whose files have the same size and time. Throws io_error.
+inline std::string sample_fact(safetensors::reader const& model) {
+  constexpr std::size_t most = 64;
+  constexpr std::uint64_t sample_bytes = 4096;
+  auto const tensors = model.head().tensors();
+  std::uint64_t sum = detail::digest_of(safetensors::serialize(model.head()));
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i < std::min(most, tensors.size()); ++i) {
+    auto const& t = tensors[i * tensors.size() / std::min(most, tensors.size())];
+    bytes.resize(static_cast<std::size_t>(std::min(sample_bytes, t.bytes())));
+    model.read(t, 0, bytes);
+    sum = (sum ^ digest(bytes)) * 0x9E3779B97F4A7C15u;
+  }
+  return detail::hexadecimal(sum);
+}
+
+/// Returns what `p` and `options` decide of an output. The seed counts where something may be random, `options` where a solver
+/// works: all of them, since which solver reads what is not known here.
 inline fact_list chosen_facts(plan const& p, std::uint64_t seed, solve_options const& options) {
-  fact_list all{{"the version", std::string(version)}, {"the plan", detail::plan_fact(p)}};
+  fact_list all{{"the version", std::string(version)}, {std::string(plan_name), detail::plan_fact(p)}};
   bool solved = false, random = false;
   for (planned_tensor const& t : p.tensors) {
     if (t.what != action::quantize) continue;
     solved = solved || t.how.solver != solver_kind::none || t.how.basis != storage_basis::plain;
     random = random || t.how.rounding == rounding_kind::stochastic || t.how.solver != solver_kind::none;
   }
-  if (random) all.emplace_back("the seed", std::to_string(seed));
+  if (random) all.emplace_back(seed_name, std::to_string(seed));
   if (solved) detail::add_solver_facts(options, all);
   return all;
 }
 
-inline std::vector<std::string> fingerprint::differences(fingerprint const& now) const {
-  auto all = detail::changed_facts(inputs, now.inputs);
-  auto const choices = detail::changed_facts(chosen, now.chosen);
-  if (choices.empty()) return all;
+inline std::vector<std::string> fingerprint::changed_inputs(fingerprint const& now) const {
+  return detail::changed_facts(inputs, now.inputs);
+}
+
+inline std::vector<std::string> fingerprint::changed_choices(fingerprint const& now) const {
+  auto all = detail::changed_facts(chosen, now.chosen);
+  auto const add = [&](std::vector<std::string> const& more) { all.insert(all.end(), more.begin(), more.end()); };
+  auto const files = detail::lone_facts(inputs, now.inputs);
+  auto const is_plan = [](std::string const& text) { return text.starts_with(plan_name); };
+  bool const planned_otherwise = std::ranges::any_of(all, is_plan);
+  if (!planned_otherwise) add(detail::lone_facts(chosen, now.chosen));  // else they follow from the plan
+  if (!planned_otherwise && files.empty()) return all;
   auto flags = detail::changed_facts(asked, now.asked);
-  if (flags.empty()) flags = choices;
-  all.insert(all.end(), flags.begin(), flags.end());
+  for (auto const& flag : detail::lone_facts(asked, now.asked)) flags.push_back(flag);
+  if (flags.empty()) flags = files;
+  if (!flags.empty()) std::erase_if(all, is_plan);
+  add(flags);
   return all;
 }
 
@@ -175,7 +237,7 @@ inline std::string serialize(fingerprint const& f) {
 /// Returns the fingerprint in a record; nothing where it is another record.
 inline std::optional<fingerprint> parse_fingerprint(std::string_view record) {
   try {
-    auto const all = boost::json::parse({record.data(), record.size()}).as_object();
+    auto const all = detail::parse_record(record);
     auto const list = [&](char const* name) {
       fact_list facts;
       for (auto const& pair : all.at(name).as_array())

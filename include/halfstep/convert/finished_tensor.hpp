@@ -1,16 +1,14 @@
 // What a journal remembers of a tensor whose output is written.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <boost/json/array.hpp>
@@ -19,23 +17,19 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
+#include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/layer_quality.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/safetensors/writer.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
 
-/// A stretch of an output tensor, and what was written there.
-struct finished_range {
-  std::string tensor;
-  safetensors::written_range bytes;
-};
-
 /// An input tensor that is done: what was written for it, and what is known of it since.
 struct finished_tensor {
   std::string name;
-  std::vector<finished_range> ranges;
+  std::map<std::string, std::vector<safetensors::written_range>> ranges;  ///< by output tensor
   std::optional<layer_quality> quality;  ///< of a quantized layer, without what the plan knows of it
 };
 
@@ -106,7 +100,11 @@ struct figure_reader {
   }
   void operator()(char const* name, index_t& x) const { x = from.at(name).to_number<index_t>(); }
   void operator()(char const* name, int& x) const { x = from.at(name).to_number<int>(); }
-  void operator()(char const* name, bias_state& x) const { x = static_cast<bias_state>(from.at(name).to_number<std::uint8_t>()); }
+  void operator()(char const* name, bias_state& x) const {
+    auto const number = from.at(name).to_number<std::uint8_t>();
+    if (number > static_cast<std::uint8_t>(bias_state::corrected)) throw format_error("no state of a bias");
+    x = static_cast<bias_state>(number);
+  }
   void operator()(char const* name, std::string& x) const { x = boost::json::value_to<std::string>(from.at(name)); }
   void operator()(char const* name, error_bins& x) const {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = from.at(name).as_array().at(i).to_number<index_t>();
@@ -124,9 +122,11 @@ struct figure_reader {
 /// Returns `done` as a record of a journal.
 inline std::string serialize(finished_tensor const& done) {
   boost::json::object record{{"tensor", done.name}};
-  auto& ranges = record["ranges"].emplace_array();
-  for (auto const& [tensor, bytes] : done.ranges)
-    ranges.push_back(boost::json::array{tensor, bytes.offset, bytes.bytes, bytes.digest});
+  auto& written = record["ranges"].emplace_object();
+  for (auto const& [tensor, ranges] : done.ranges) {
+    auto& all = written[tensor].emplace_array();
+    for (auto const& range : ranges) all.push_back(boost::json::array{range.offset, range.bytes, range.digest});
+  }
   if (done.quality) detail::for_each_figure(*done.quality, detail::figure_writer{record["quality"].emplace_object()});
   return boost::json::serialize(record);
 }
@@ -134,13 +134,14 @@ inline std::string serialize(finished_tensor const& done) {
 /// Returns the tensor in a record; nothing where it is another record.
 inline std::optional<finished_tensor> parse_finished_tensor(std::string_view record) {
   try {
-    auto const all = boost::json::parse({record.data(), record.size()}).as_object();
+    auto const all = detail::parse_record(record);
     finished_tensor done{.name = boost::json::value_to<std::string>(all.at("tensor")), .ranges = {}, .quality = {}};
-    for (auto const& range : all.at("ranges").as_array()) {
-      auto const& parts = range.as_array();
-      done.ranges.push_back({boost::json::value_to<std::string>(parts.at(0)),
-                             {parts.at(1).to_number<std::uint64_t>(), parts.at(2).to_number<std::uint64_t>(),
-                              parts.at(3).to_number<std::uint64_t>()}});
+    for (auto const& [tensor, ranges] : all.at("ranges").as_object()) {
+      auto& written = done.ranges[{tensor.data(), tensor.size()}];
+      for (auto const& range : ranges.as_array()) {
+        auto const number = [&](std::size_t i) { return range.as_array().at(i).to_number<std::uint64_t>(); };
+        written.push_back({number(0), number(1), number(2)});
+      }
     }
     if (auto const* quality = all.if_contains("quality"))
       detail::for_each_figure(done.quality.emplace(), detail::figure_reader{quality->as_object()});

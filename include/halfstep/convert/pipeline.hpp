@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -89,20 +90,18 @@ class conversion {
   /// Takes over what is finished of the tensors in `before` and lies in the output as it was left; `run` does the rest. Returns
   /// how many tensors that are. Throws io_error (transfer), and `cancelled` when the observer says so.
   template <host_executor Executor>
-  std::size_t restore(Executor const& ex, std::vector<finished_tensor> const& before) {
-    std::map<std::string_view, finished_tensor const*> records;
-    for (auto const& done : before) records[done.name] = &done;
+  std::size_t restore(Executor const& ex, std::map<std::string, finished_tensor, std::less<>> const& before) {
     std::atomic<std::size_t> restored{0};
     ex.for_each(static_cast<index_t>(units_.size()), [&](index_t i) {
       auto& next = units_[static_cast<std::size_t>(i)];
-      auto const found = records.find(next.tensor->input.name);
-      if (found == records.end()) return;
+      auto const found = before.find(next.tensor->input.name);
+      if (found == before.end()) return;
       require_going(watcher_);
       auto const lease = pool_.take();
-      if (!holds_finished(output_, *next.tensor, *found->second, watcher_, *lease)) return;
+      if (!holds_finished(output_, *next.tensor, found->second, watcher_, *lease)) return;
       for (auto const& made : next.tensor->outputs)
         if (made.role != artifact_role::marker) output_.take_over(*output_.head().find(made.spec.name));
-      if (next.job != nullptr) next.job->restore(*found->second->quality);
+      if (next.job != nullptr) restore(*next.job, *found->second.quality);
       next.is_restored = true;
       restored.fetch_add(1, std::memory_order_relaxed);
       tell(watcher_.taken_over, next);
@@ -205,6 +204,15 @@ class conversion {
   void finish(unit const& done) {
     if (journal_ == nullptr) return;
     journal_->finished(*done.tensor, done.job != nullptr ? std::optional(done.job->quality()) : std::nullopt);
+  }
+
+  /// Takes over what is known of a finished layer; its smoothing factors are those that lie in the output.
+  void restore(quantize_job& job, layer_quality const& known) const {
+    job.restore(known);
+    if (job.smooth_factors() == nullptr) return;
+    std::vector<float> factors(static_cast<std::size_t>(job.weight_extents().columns));
+    output_.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(factors)));
+    job.smooth(smoothing(std::move(factors)));
   }
 
   /// Tells a watcher that all of a tensor is done, and of the bias that goes with it.

@@ -51,19 +51,27 @@ inline void verify_digests(quantize_job& job, index_t first, index_t rows, safet
                        "' reads back other scales: the disk or its memory changed the bytes; nothing was published");
 }
 
-/// Reads rows of codes and their groups from the unfinished output, and compares what they lose with what was recorded.
-inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input,
-                        safetensors::writer const& output, workspace& memory) {
-  verify_smoothing(job, output);
-  if (job.tensor().how.basis == storage_basis::incoherent) return verify_digests(job, first, rows, output, memory);
+/// Reads rows of codes and their groups from the unfinished output, and returns what they lose, by `residual_tile_rows`.
+inline std::vector<residual_statistics> measured_rows(quantize_job const& job, index_t first, index_t rows,
+                                                      safetensors::reader const& input, safetensors::writer const& output,
+                                                      workspace& memory) {
   auto const bytes = read_rows(input, job.tensor(), first, rows, memory);
   piece_worker const worker(job, memory, bytes, first, rows);
   auto const codes = memory.codes(rows * worker.code_row_bytes());
   auto const groups = memory.groups(worker.group_bytes());
   output.read_back(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
   if (job.scales() != nullptr) output.read_back(*job.scales(), job.group_offset(first), groups);
-  std::vector<residual_statistics> again(static_cast<std::size_t>((rows + residual_tile_rows - 1) / residual_tile_rows));
-  worker.measure(groups, codes, again);
+  std::vector<residual_statistics> found(static_cast<std::size_t>((rows + residual_tile_rows - 1) / residual_tile_rows));
+  worker.measure(groups, codes, found);
+  return found;
+}
+
+/// Compares what rows in the unfinished output lose with what was recorded.
+inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input,
+                        safetensors::writer const& output, workspace& memory) {
+  verify_smoothing(job, output);
+  if (job.tensor().how.basis == storage_basis::incoherent) return verify_digests(job, first, rows, output, memory);
+  auto const again = measured_rows(job, first, rows, input, output, memory);
   for (std::size_t i = 0; i < again.size(); ++i) {
     auto const& recorded = job.error()[static_cast<std::size_t>(first / residual_tile_rows) + i];
     if (again[i].error_square == recorded.error_square && again[i].weight_square == recorded.weight_square) continue;
@@ -71,6 +79,28 @@ inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetens
                          std::to_string(first + static_cast<index_t>(i) * residual_tile_rows) +
                          ": the disk or its memory changed the bytes; nothing was published");
   }
+}
+
+/// Compares what a layer that was taken over loses with what was recorded when it was made. Of a transformed layer every byte was
+/// compared when it was taken over, which is all that is compared of others of its kind.
+template <class Executor>
+void verify_restored(Executor const& ex, quantize_job& job, safetensors::reader const& input, safetensors::writer const& output,
+                     observer const& watcher, workspace_pool& pool) {
+  if (job.tensor().how.basis == storage_basis::incoherent) return;
+  std::vector<residual_statistics> found(job.error().size());
+  ex.for_each(job.pieces(), [&](index_t i) {
+    require_going(watcher);
+    auto const lease = pool.take();
+    auto const part = measured_rows(job, job.first_row(i), job.rows(i), input, output, *lease);
+    std::ranges::copy(part, found.begin() + job.first_row(i) / residual_tile_rows);
+  });
+  residual_statistics sum;
+  for (auto const& part : found) sum += part;
+  auto const recorded = job.quality().error;
+  if (sum.error_square == recorded.error_square && sum.weight_square == recorded.weight_square) return;
+  throw contract_error("layer '" + job.input().name +
+                       "', which an interrupted run made, does not decode to what it measured: the disk or its memory changed "
+                       "bytes; nothing was published");
 }
 
 inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, convert_settings const& settings,
@@ -89,9 +119,10 @@ inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, conve
 
 /// Decodes rows of the unfinished output again: of every layer some (sampled) or all (full), and with full every copied byte.
 ///
-/// The sampled rows are the piece that holds a row drawn from the layer's name, so a run repeats. Layers that were taken over
-/// from an interrupted run are left out: every byte of them was compared. Throws contract_error, and `cancelled` when the
-/// observer says so.
+/// The sampled rows are the piece that holds a row drawn from the layer's name, so a run repeats. Of layers that were taken over
+/// from an interrupted run all rows are decoded, and what they lose together is compared: the figures of each are not known any
+/// more, and the run that found them may have ended before it checked. Throws contract_error, and `cancelled` when the observer
+/// says so.
 template <host_executor Executor>
 void verify_output(Executor const& ex, conversion& done, plan const& what, safetensors::reader const& input,
                    safetensors::writer const& output, convert_settings const& settings, observer const& watcher) {
@@ -103,8 +134,12 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
     index_t count;  ///< of rows
   };
   std::vector<check> checks;
+  std::vector<quantize_job*> restored;
   for (auto& job : done.jobs()) {
-    if (job.is_restored()) continue;
+    if (job.is_restored()) {
+      restored.push_back(&job);
+      continue;
+    }
     index_t const granule = std::lcm(job.group_rows(), residual_tile_rows);
     index_t const tiles = (job.extents().rows + granule - 1) / granule;
     if (settings.verify == verification::full) {
@@ -132,6 +167,7 @@ void verify_output(Executor const& ex, conversion& done, plan const& what, safet
     else
       detail::verify_copy(*c.copy, static_cast<std::uint64_t>(c.first), settings, done.merge(), input, output, *lease);
   });
+  for (auto* job : restored) detail::verify_restored(ex, *job, input, output, watcher, pool);
 }
 
 }  // namespace halfstep

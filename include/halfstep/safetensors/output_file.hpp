@@ -29,17 +29,21 @@ namespace halfstep::safetensors {
 /// What to do where the output exists.
 enum class overwrite { refuse, replace };
 
-/// What becomes of the part of an output that is not finished.
-enum class unfinished {
-  discard,  ///< one that is found is emptied, and the own one is removed
-  keep      ///< one of the same size is gone on with, and the own one stays; what it holds is for the caller to check
+/// What becomes of the part of an output that ends unfinished.
+enum class unfinished { discard, keep };
+
+/// What is done with a part that an earlier run left.
+enum class found_part {
+  empty,
+  go_on  ///< taken as it is where it has the right size; what it holds is for the caller to check
 };
 
 /// A new file that appears at its path complete and flushed, or never.
 ///
 /// It lies in `<path>.part`, locked, at its full size from the start. Its first bytes stay zero until `commit`, which flushes
-/// the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed, unless it is to stay:
-/// then it goes all the same where a flush failed, since what the system holds of it need not be what the disk holds.
+/// the rest, writes them, flushes again, renames, and flushes the directory. Not committed, it is removed, unless it is to stay
+/// or was found and gone on with: then it goes all the same where a flush failed, since what the system holds of it need not be
+/// what the disk holds.
 class output_file {
  public:
   /// Bytes of an output that share one start of write-back.
@@ -51,22 +55,22 @@ class output_file {
   /// `inputs`, exists and `existing` says refuse, or its directory cannot be written to; busy where another run holds the part;
   /// transfer where the disk is full.
   output_file(std::string path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs,
-              unfinished part = unfinished::discard)
+              found_part found = found_part::empty)
       : shown_(std::move(path)),
         place_(shown_),
         name_(place_.name()),
         part_name_(place_.name(".part")),
         bytes_(bytes),
         existing_(existing),
-        leave_(part),
         windows_(bytes / window_bytes + 1) {
     require_target(inputs);
     open_part(inputs);
+    if (found == found_part::go_on && !created_ && identity_.size == bytes_) leave_ = unfinished::keep;
     try {
       require_target(inputs);  // again: the run that held the lock may have published meanwhile
       reserve();
     } catch (...) {
-      if (created_ || leave_ == unfinished::discard) remove();
+      if (leave_ == unfinished::discard) remove();
       throw;
     }
   }
@@ -109,6 +113,7 @@ class output_file {
   void commit(std::span<std::byte const> head) {
     seal(head);
     publish();
+    close();
   }
 
   /// Completes and flushes the file, whose first bytes are `head`: all of `commit` but the name. Throws io_error (transfer).
@@ -123,8 +128,15 @@ class output_file {
     rename();
     committed_ = true;
     flush(place_.directory());
+  }
+
+  /// Closes the file, which unlocks it. Throws io_error (transfer).
+  void close() {
     if (part_.close() != 0) fail_transfer("cannot close", errno);
   }
+
+  /// Says what becomes of the part where the file is not published.
+  void leave(unfinished part) { leave_ = part; }
 
   /// Returns whether the part stays where the file is not published.
   bool is_kept() const { return leave_ == unfinished::keep; }
@@ -203,14 +215,25 @@ class output_file {
   }
 
   void reserve() {
-    if (leave_ == unfinished::keep && identity_.size == bytes_ && bytes_ >= length_bytes)
-      write(0, std::array<std::byte, length_bytes>{});  // it may have been sealed: no file until it is sealed again
+    if (leave_ == unfinished::keep)
+      unseal();
     else if (!created_ && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0)
       fail_transfer("cannot empty", errno);
     int code = 0;
     do code = ::posix_fallocate(part_.get(), 0, static_cast<off_t>(bytes_));
     while (code == EINTR);
     if (code != 0) fail_transfer("cannot reserve " + std::to_string(bytes_) + " bytes for", code);
+  }
+
+  // Makes a part that was sealed already no file again, before a byte of it changes.
+  void unseal() {
+    std::array<std::byte, length_bytes> head{};
+    auto const first = std::span(head).first(static_cast<std::size_t>(std::min<std::uint64_t>(length_bytes, bytes_)));
+    read(0, first);
+    if (std::ranges::all_of(first, [](std::byte b) { return b == std::byte{}; })) return;
+    std::ranges::fill(first, std::byte{});
+    write(0, first);
+    flush_data();
   }
 
   // Starts write-back of the windows that these bytes complete, so that the last flush finds little to do.
@@ -278,7 +301,7 @@ class output_file {
   std::string part_name_;
   std::uint64_t bytes_;
   overwrite existing_;
-  unfinished leave_;
+  unfinished leave_ = unfinished::discard;
   std::vector<std::atomic<std::uint64_t>> windows_;
   detail::descriptor part_;
   file_identity identity_;  ///< as it was when it was created

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -40,25 +41,25 @@ struct written_range {
 /// own and are published one after the other, their index last: without it they are no model.
 class writer {
  public:
-  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be. Parts that are kept
-  /// must come from a run with the same layout.
+  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be. Parts that
+  /// are gone on with must come from a run with the same layout.
   ///
   /// Throws io_error (create_output, busy, transfer) and format_error where the header is too long.
   writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs,
-         unfinished parts = unfinished::discard)
+         found_part found = found_part::empty)
       : path_(std::move(path)), header_(std::move(layout)) {
-    add(path_, header_, existing, inputs, parts);
+    add(path_, header_, existing, inputs, found);
   }
 
   /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
   writer(std::string const& path, shard_layout layout, overwrite existing, std::span<file_identity const> inputs,
-         unfinished parts = unfinished::discard)
+         found_part found = found_part::empty)
       : path_(shard_index_path(path)),
         header_(std::move(layout.whole)),
         index_text_(serialize(index_of(layout.shards, path))),
-        index_(std::in_place, path_, index_text_.size(), existing, inputs, parts) {
+        index_(std::in_place, path_, index_text_.size(), existing, inputs, found) {
     for (std::size_t i = 0; i < layout.shards.size(); ++i)
-      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs, parts);
+      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs, found);
   }
 
   header const& head() const { return header_; }
@@ -94,6 +95,12 @@ class writer {
   /// Takes the bytes of `t` that a kept part holds for written.
   void take_over(tensor const& t) { written_.fetch_add(t.bytes(), std::memory_order_relaxed); }
 
+  /// Says what becomes of the parts where the model is not published.
+  void leave(unfinished left) {
+    for (part& p : parts_) p.file.leave(left);
+    if (index_) index_->leave(left);
+  }
+
   /// Returns whether what is written stays where the model is not published.
   bool is_kept() const {
     return std::all_of(parts_.begin(), parts_.end(), [](part const& p) { return p.file.is_kept(); });
@@ -114,12 +121,34 @@ class writer {
   /// Flushes and publishes the model. Throws io_error (transfer, create_output), error where bytes are still missing.
   ///
   /// Where shards replace others of the same names, the index that they belong to is removed first: whatever happens then, no
-  /// index leads to shards of two models.
-  void commit() {
+  /// index leads to shards of two models. `published` is called once nothing more can fail, while other runs are still kept out.
+  void commit(std::function<void()> const& published = {}) {
     if (written_.load() < header_.data_bytes())
       throw error("cannot finish " + quoted(path()) + ": " + std::to_string(written_.load()) + " of its " +
                   std::to_string(header_.data_bytes()) + " bytes of data were written; write every tensor before commit");
     for (part& p : parts_) p.file.seal(detail::encode_length(p.data_begin - detail::length_bytes));
+    publish();
+    if (published) published();
+    for (part& p : parts_) p.file.close();
+    if (index_) index_->close();
+  }
+
+ private:
+  struct part {
+    part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, overwrite existing,
+         std::span<file_identity const> inputs, found_part found)
+        : begin(first),
+          data_begin(detail::length_bytes + text.size()),
+          file(path, data_begin + layout.data_bytes(), existing, inputs, found) {
+      file.write(detail::length_bytes, std::as_bytes(std::span(text)));
+    }
+
+    std::uint64_t begin;       // of its data in the model's
+    std::uint64_t data_begin;  // of its data in the file
+    output_file file;
+  };
+
+  void publish() {
     if (!index_) return parts_.front().file.publish();
     index_->seal(std::as_bytes(std::span(index_text_)));
     if (std::any_of(parts_.begin(), parts_.end(), [](part const& p) { return p.file.replaces_file(); })) index_->make_room();
@@ -133,24 +162,9 @@ class writer {
     }
   }
 
- private:
-  struct part {
-    part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, overwrite existing,
-         std::span<file_identity const> inputs, unfinished left)
-        : begin(first),
-          data_begin(detail::length_bytes + text.size()),
-          file(path, data_begin + layout.data_bytes(), existing, inputs, left) {
-      file.write(detail::length_bytes, std::as_bytes(std::span(text)));
-    }
-
-    std::uint64_t begin;       // of its data in the model's
-    std::uint64_t data_begin;  // of its data in the file
-    output_file file;
-  };
-
   void add(std::string const& path, header const& layout, overwrite existing, std::span<file_identity const> inputs,
-           unfinished left) {
-    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs, left);
+           found_part found) {
+    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs, found);
     planned_ += layout.data_bytes();
   }
 
