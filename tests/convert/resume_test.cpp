@@ -163,6 +163,22 @@ TEST_F(Resume, GivesTheSameFileAndFiguresOfWhatInputsAreKnownFor) {
   EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
 }
 
+TEST_F(Resume, GivesTheSameFileAndFiguresOfLayersThatWereQuantized) {
+  options.output = folder.file("codes.safetensors");
+  run(halfstep::serial{});
+  options.input = options.output;
+  options.layers.requantize = halfstep::requantization::allow;
+  options.layers.target.format = scheme::int8_tensor;
+  options.output = folder.file("whole");
+  auto const whole = run(halfstep::serial{});
+  ASSERT_TRUE(whole.layers.front().is_requantized);
+  options.output = folder.file("out");
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 8));
+  EXPECT_EQ(figures(run(halfstep::serial{})), figures(whole));
+  EXPECT_GE(taken_over, 1u);
+  EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+}
+
 TEST_F(Resume, GoesOnWithAnotherNumberOfThreadsAndOtherPieces) {
   options.output = folder.file("whole");
   run(halfstep::serial{});
