@@ -142,7 +142,6 @@ class quantize_job {
     taken.layer = found_.layer;
     taken.how = found_.how;
     taken.shape = found_.shape;
-    taken.is_requantized = found_.is_requantized;
     taken.seconds = 0.0;
     error_.front() = std::exchange(taken.error, {});
     results_.front() = {known.scale_min, known.scale_max, known.seconds};
