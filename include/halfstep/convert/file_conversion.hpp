@@ -117,14 +117,14 @@ class file_conversion {
     job.run(ex);
     try {
       verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
+      check_contract(output_->head(), contract_of(plan_),
+                     [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+                       output_->read_back(t, offset, into);
+                     });
     } catch (contract_error const&) {
       give_up();  // what of it can be trusted is not known
       throw;
     }
-    check_contract(output_->head(), contract_of(plan_),
-                   [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-                     output_->read_back(t, offset, into);
-                   });
     return report(job);
   }
 
@@ -178,7 +178,7 @@ class file_conversion {
   /// Leaves nothing behind.
   void give_up() noexcept {
     output_->leave(safetensors::unfinished::discard);
-    journal_->remove();
+    if (journal_) journal_->remove();
     journal_.reset();
   }
 
