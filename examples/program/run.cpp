@@ -1,8 +1,14 @@
 // Signal handlers set flags and nothing else; the work looks at one between its pieces.
 #include "run.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include <halfstep/core/error.hpp>
@@ -32,6 +38,24 @@ void listen_to_signals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+/// Opens /dev/null in place of standard streams that are closed: else the next file to be opened, the output maybe, would get
+/// their number, and messages would be written into it.
+void open_standard_streams() {
+  for (int const stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF) ::open("/dev/null", O_RDWR);
+}
+
+/// Throws where what was printed did not arrive, unless whoever read it went away: then nobody misses it.
+void require_printed() {
+  bool const failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  int const why = errno;
+  ::pollfd reader{STDOUT_FILENO, POLLOUT, 0};
+  if (!failed || (::poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0)) return;
+  throw halfstep::io_error(halfstep::io_stage::transfer, std::string("cannot write to the standard output: ") +
+                                                             std::strerror(why) +
+                                                             "; what it holds is incomplete, files are not affected");
+}
+
 void say_error(std::string const& name, std::string const& text) {
   std::fputs((name + ": error: " + text + "\n").c_str(), stderr);
 }
@@ -46,9 +70,11 @@ int run(std::string const& name, std::function<void(std::atomic<bool> const& sto
     std::raise(signal);
     return 128 + signal;
   };
+  open_standard_streams();
   listen_to_signals();
   try {
     work(stop_asked);
+    require_printed();
     return 0;
   } catch (stopped const& e) {
     return end(e.what());

@@ -72,8 +72,32 @@ output_stands_already() {
   check "no part is left" test ! -e old.part -a ! -e link.part
 }
 
+closed_streams() {  # a file that is opened must not get the number of a closed stream: messages would go into it
+  converts "a file to compare with" -i in.safetensors -o whole
+  local streams
+  for streams in '2>&-' '>&-' '>&- 2>&-' '<&-' '<&- >&- 2>&-'; do
+    bash -c "\"\$1\" -i in.safetensors -o out/a $streams" - "$bin/convert_to_quant" >/dev/null 2>&1
+    check "closed streams $streams: status 0" test $? = 0
+    check "closed streams $streams: the same file" cmp out/a whole
+    rm -f out/a
+  done
+  check "closed streams: the input is untouched" cmp in.safetensors kept
+  local what
+  for what in '-i in.safetensors -o out/a --quiet' '-i in.safetensors --dry-run create-template' '--print man'; do
+    # shellcheck disable=SC2086
+    "$bin/convert_to_quant" $what >/dev/full 2>stderr
+    check "$what, printed to a full disk: status 74" test $? = 74
+    check "$what, printed to a full disk: said" grep -q '^convert_to_quant: error: cannot write to the standard output: No space' stderr
+  done
+  check "printed to a full disk: the model is whole" cmp out/a whole
+  "$bin/convert_to_quant" --print man 2>stderr | head -1 >/dev/null
+  check "a reader that goes away is no error" test "${PIPESTATUS[0]}" = 0 -a ! -s stderr
+  rm -f out/a whole
+}
+
 output_is_input
 output_is_no_file
 output_has_no_place
 output_stands_already
+closed_streams
 finish
