@@ -76,7 +76,7 @@ std::pair<index_t, index_t> differing_codes(float divisor) {
     float const clamped = std::min(std::max(exact, -1000.0f), 1000.0f);
     auto const expected = static_cast<std::int32_t>(std::min(std::max(std::rint(clamped), -127.0f), 127.0f));
     bool const counts = std::fabs(exact) < 0x1p+22f;
-    std::int32_t const actual = halfstep::nearest{}(grid::locate(x[i], step), 0);
+    std::int32_t const actual = halfstep::nearest{}(grid::locate(counts ? x[i] : 0.0f, step), 0);
     compared += counts ? 1 : 0;
     differing += counts && actual != expected ? 1 : 0;
   }
