@@ -2,7 +2,6 @@
 #include "help.hpp"
 
 #include <algorithm>
-#include <ranges>
 
 #include <halfstep/core/version.hpp>
 
@@ -12,8 +11,7 @@ namespace {
 
 void wrap(std::string& text, std::string_view words, std::size_t indent, std::size_t width) {
   std::size_t column = indent;
-  for (auto const part : std::views::split(words, ' ')) {
-    std::string_view const word(part.begin(), part.end());
+  for (auto const& word : split(words, ' ')) {
     if (column + word.size() + 1 > width) {
       text += "\n" + std::string(indent, ' ');
       column = indent;

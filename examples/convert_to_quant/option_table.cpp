@@ -2,7 +2,6 @@
 #include "option_table.hpp"
 
 #include <algorithm>
-#include <ranges>
 
 #include "option_binders.hpp"
 
@@ -282,9 +281,11 @@ option_row const* row_of(std::string const& flag) {
   return nullptr;
 }
 
-std::vector<std::string> split(std::string_view names) {
+std::vector<std::string> split(std::string_view text, char between) {
   std::vector<std::string> all;
-  for (auto const part : std::views::split(names, ',')) all.emplace_back(part.begin(), part.end());
+  if (text.empty()) return all;
+  for (std::size_t from = 0; from <= text.size(); from += all.back().size() + 1)
+    all.emplace_back(text.substr(from, text.find(between, from) - from));
   return all;
 }
 

@@ -61,7 +61,7 @@ std::string canonical(std::string_view flag);
 /// Returns the row of `flag`, in its canonical spelling; null where no row has it.
 option_row const* row_of(std::string const& flag);
 
-/// Returns the names in a row's list, or in a page's.
-std::vector<std::string> split(std::string_view names);
+/// Returns the names in a row's list or in a page's, or what stands `between` other characters; nothing of an empty text.
+std::vector<std::string> split(std::string_view text, char between = ',');
 
 }  // namespace convert_to_quant

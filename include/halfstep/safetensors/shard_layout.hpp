@@ -55,7 +55,7 @@ inline std::uint64_t room_for(tensor_spec const& spec) {
 ///
 /// Tensors of a group lie in one file; a group that is larger than `max_bytes` has a file of its own. In each file the tensors
 /// lie in the reference writer's order. Throws format_error for what `arrange` refuses, and for more than `max_shards` files.
-inline shard_layout arrange_shards(std::vector<std::vector<tensor_spec>> groups, metadata_list metadata,
+inline shard_layout arrange_shards(std::vector<std::vector<tensor_spec>> groups, metadata_list const& metadata,
                                    std::uint64_t max_bytes) {
   std::uint64_t const empty = file_bytes(arrange({}, metadata)) + 8;  // and what rounds the header up
   std::vector<std::vector<tensor_spec>> files(1);
