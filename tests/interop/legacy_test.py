@@ -99,6 +99,42 @@ class Legacy(support.Test):
                     self.assertEqual(file.tensors[name], (given[name][0], tuple(given[name][1]), given[name][2]))
         self.refused(marked(self.fp8, scale(1, "F32", (3, 3)), {}), "'a', because scales of the shape")
 
+    def test_a_repaired_layer_is_one_that_loaders_take(self):
+        """Facts 3 and 4 of loaders: scales are F32, those of rows [M, 1] for stock ComfyUI and [M] for its fork."""
+        def marked(codes, scales, marker):
+            text = json.dumps(marker).encode()
+            return {"a.weight": codes, "a.weight_scale": scales, "a.comfy_quant": ("U8", (len(text),), text)}
+
+        rows = np.arange(1, 257, dtype=np.float32)
+        flat = ("F32", (256,), rows.tobytes())
+        file = self.made(marked(self.int8, flat, {"per_row": True}))
+        self.assertEqual(file.tensors["a.weight_scale"], ("F32", (256, 1), rows.tobytes()))
+        self.assertEqual(file.tensors["a.comfy_quant"][2], b'{"format": "int8_tensorwise", "per_row": true}')
+        file = self.made(marked(self.int8, ("F32", (256, 1), rows.tobytes()), {"x": [1]}), "--comfy_target", "fork")
+        self.assertEqual(file.tensors["a.weight_scale"], flat)
+        self.assertEqual(file.tensors["a.comfy_quant"][2], b'{"format": "int8_axiswise", "x": [1]}')
+        file = self.made(marked(self.fp8, scale(0.5, "BF16", (1,)), {"full_precision_matrix_mult": True}))
+        self.assertEqual(file.tensors["a.weight_scale"], scale(0.5))
+        self.assertEqual(file.tensors["a.comfy_quant"][2], b'{"format": "float8_e4m3fn", "full_precision_matrix_mult": true}')
+        self.refused(marked(self.fp8, scale(float("nan")), {}), "'a.weight_scale'", status=65)
+
+    def test_a_marker_keeps_what_it_says_beside_an_older_name(self):
+        text = json.dumps({"format": "float8_e4m3fn", "full_precision_matrix_mult": True}).encode()
+        file = self.made({"a.weight": self.fp8, "a.scale_weight": scale(2), "a.comfy_quant": ("U8", (len(text),), text)})
+        self.assertEqual(file.tensors["a.comfy_quant"][2], text)
+        self.assertEqual(file.tensors["a.weight_scale"], scale(2))
+
+    def test_a_marker_that_contradicts_the_shapes_is_refused(self):
+        for scales, marker, why in ((scale(1, "F32", (2, 3)), {"group_size": 64}, "group_size 64.*blocks of 128"),
+                                    (scale(1), {"per_row": True}, r"per_row true.*the shape \[\]"),
+                                    (scale(1, "F32", (256, 1)), {"per_row": False}, r"per_row false.*the shape \[256, 1\]"),
+                                    (scale(1), {"convrot": True, "convrot_groupsize": 64}, "rotated.*not one a row")):
+            for name in "weight_scale", "scale_weight":
+                with self.subTest(marker, name=name):
+                    text = json.dumps(marker).encode()
+                    self.refused({"a.weight": self.int8, "a." + name: scales, "a.comfy_quant": ("U8", (len(text),), text)}, "'a', because .*" + why)
+        self.refused({"a.weight": self.fp8, "a.scale_weight": scale(1), "a.input_scale": scale(1), "a.scale_input": scale(2)}, "both `input_scale`")
+
     def test_what_the_shapes_do_not_decide_is_refused(self):
         self.refused({"a.weight": self.int8, "a.scale_weight": scale(1, "F32", (256, 1))}, "not rotated")
         self.refused({"a.weight": self.fp8, "a.scale_weight": scale(1, "F32", (256, 1))}, "a scale a row")

@@ -118,12 +118,12 @@ TEST(Requantization, RewritesTheMetadataThatSpeaksOfTheOldCodes) {
   auto const half = planned(marked(both), allowed({.exclude = {"blocks.1"}}));
   EXPECT_THAT(half.output.metadata(),
               Contains(testing::Pair("_quantization_metadata",
-                                     R"({"format_version": "1.0", "layers": {"blocks.1.attn": {"format":"float8_e4m3fn"}}})")));
+                                     R"({"format_version": "1.0", "layers": {"blocks.1.attn": {"format": "float8_e4m3fn"}}})")));
   auto const saved = planned(marked(both), allowed({.exclude = {"blocks.1"}, .metadata = halfstep::quant_metadata::save}));
   EXPECT_THAT(saved.output.metadata(),
               Contains(testing::Pair("_quantization_metadata",
                                      R"({"format_version": "1.0", "layers": {"blocks.0.attn": {"format": "int8_tensorwise", )"
-                                     R"("per_row": true}, "blocks.1.attn": {"format":"float8_e4m3fn"}}})")));
+                                     R"("per_row": true}, "blocks.1.attn": {"format": "float8_e4m3fn"}}})")));
   EXPECT_THAT([] { planned(scaled_fp8(), allowed({.exclude = {"blocks.1"}, .metadata = halfstep::quant_metadata::save})); },
               ThrowsMessage<usage_error>(AllOf(HasSubstr("`scale_weight`"), HasSubstr("'blocks.1.attn'"))));
 }

@@ -99,7 +99,7 @@ TEST(StoredLayers, BelievesTheMetadataBeforeTheMarker) {
                               {{"p", R"({"format": "int8_tensorwise"})"}},
                               R"({"layers": {"p": {"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 64}}})");
   EXPECT_EQ(found.layers.at("p").codes.rotation_group, 64);
-  EXPECT_EQ(found.layers.at("p").declared, R"({"format":"int8_tensorwise","convrot":true,"convrot_groupsize":64})");
+  EXPECT_EQ(found.layers.at("p").declared, R"({"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 64})");
   for (std::string const text : {"[]", "{", R"({"layers": []})"})
     EXPECT_THAT(
         [&] {

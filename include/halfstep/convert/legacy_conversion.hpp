@@ -51,9 +51,9 @@ class legacy_conversion {
     safetensors::writer output(path, plan_.output, existing, inputs);
     for (auto const& t : plan_.tensors) {
       auto const& to = *output.head().find(t.spec.name);
-      if (t.from.empty())
+      if (t.what == legacy_content::marker)
         output.write(to, 0, std::as_bytes(std::span(t.text)));
-      else if (t.from == t.spec.name)
+      else if (t.what == legacy_content::copy)
         copy_tensor(input_, *input_.head().find(t.from), output, to, watcher);
       else
         write_scales(*input_.head().find(t.from), to, output);

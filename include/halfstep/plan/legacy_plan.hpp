@@ -27,6 +27,7 @@
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/marker_edit.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -34,10 +35,18 @@
 
 namespace halfstep {
 
+/// What a tensor of the new file holds.
+enum class legacy_content : std::uint8_t {
+  copy,    ///< the bytes of the input's tensor
+  scales,  ///< its numbers, all above zero, in FP32
+  marker   ///< a text
+};
+
 /// A tensor of the new file.
 struct legacy_tensor {
   safetensors::tensor_spec spec;
-  std::string from = {};  ///< the input's tensor: its bytes, or its numbers where they become FP32; empty for a marker
+  legacy_content what = legacy_content::copy;
+  std::string from = {};  ///< the input's tensor; empty for a marker
   std::string text = {};  ///< of a marker
 };
 
@@ -75,7 +84,7 @@ class legacy_planner {
     for (auto const& t : input_.tensors()) {
       if (replaced_.contains(t.name)) continue;
       if (is_scaled_fp8_flag(t.name)) continue;  // markers say it now, layer by layer
-      plan_.tensors.push_back({{t.name, t.type, t.shape}, t.name});
+      plan_.tensors.push_back({{t.name, t.type, t.shape}, legacy_content::copy, t.name});
       if (!of_layers_.contains(t.name)) plan_.expected.copied.push_back({t.name, t.type, t.shape});
     }
     if (dropped_ != 0)
@@ -105,11 +114,13 @@ class legacy_planner {
     if (!layer.doubt.empty()) return refuse(name, "no marker says that its columns are not rotated");
     auto const& codes = *input_.find(name + ".weight");
     if (layer.codes.scales.empty()) return refuse(name, "it has no scale");
-    auto const how = recipe_of(codes, layer.codes, name);
+    auto how = recipe_of(codes, layer.codes, name);
     if (!how && codes.type != dtype::f8_e5m2) return refuse(name, "no marker says FP8 with a scale a row");
     if (codes.type == dtype::f8_e5m2 && layer.codes.group != shape_of(codes))
       return refuse(name, "no marker says F8_E5M2 with more than one scale");
-    legacy ? mark(name, codes, layer, how) : repair(name, layer, how);
+    if (auto const why = contradiction(codes, layer, how); !why.empty()) return refuse(name, why);
+    add(name, codes, layer, std::move(how));
+    ++(legacy ? plan_.marked : plan_.repaired);
   }
 
   void refuse(std::string const& name, std::string const& why) {
@@ -120,10 +131,31 @@ class legacy_planner {
     return {static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])};
   }
 
+  /// Returns the object that the layer's marker holds; an empty one where it has none.
+  static boost::json::object said_by(stored_layer const& layer) {
+    return layer.marker.empty() ? boost::json::object() : boost::json::parse(layer.marker).get_object();
+  }
+
   static std::string format_of(std::string const& marker) {
     auto const value = boost::json::parse(marker);
     auto const* const format = value.get_object().if_contains("format");
     return format != nullptr && format->is_string() ? std::string(format->get_string()) : std::string();
+  }
+
+  /// Returns what the layer's marker says that its shapes do not: loaders would believe the marker.
+  std::string contradiction(safetensors::tensor const& codes, stored_layer const& layer, std::optional<recipe> const& how) const {
+    auto const said = said_by(layer);
+    auto const shape = shape_text(input_.find(layer.codes.scales)->shape);
+    bool const rows = layer.codes.group == extents2{1, shape_of(codes).columns};
+    if (how && how->rotation_group != 0 && !rows)
+      return "its marker says that it is rotated, and its scales of the shape " + shape + " are not one a row";
+    if (auto const* per_row = said.if_contains("per_row"); per_row != nullptr && *per_row != boost::json::value(rows))
+      return "its marker says per_row " + boost::json::serialize(*per_row) + ", and its scales have the shape " + shape;
+    auto const* const side = said.if_contains("group_size");
+    if (how && has_blocks(how->format) && side != nullptr && *side != boost::json::value(how->block_size))
+      return "its marker says group_size " + boost::json::serialize(*side) + ", and its scales are those of blocks of " +
+             std::to_string(how->block_size);
+    return {};
   }
 
   /// Returns how the layer would be stored by a recipe; nothing where none stores it so.
@@ -154,56 +186,50 @@ class legacy_planner {
     return how ? marker_text(*how, plan_.expected.markers) : R"({"format": "float8_e5m2"})";
   }
 
-  void add_marker(std::string const& name, std::string text) {
-    safetensors::tensor_spec spec{name + ".comfy_quant", dtype::u8, {text.size()}};
-    replaced_.insert(spec.name);
-    plan_.tensors.push_back({std::move(spec), {}, std::move(text)});
-  }
-
-  /// Renames the scales of a layer and gives it a marker.
-  void mark(std::string const& name, safetensors::tensor const& codes, stored_layer const& layer,
-            std::optional<recipe> const& how) {
-    ++plan_.marked;
+  /// Gives a layer a marker, which says what an older one said besides, and its scales the name, type and shape of loaders.
+  void add(std::string const& name, safetensors::tensor const& codes, stored_layer const& layer, std::optional<recipe> how) {
     std::size_t const first = plan_.tensors.size();
-    add_marker(name, text_for(how));
+    bool const says_more = add_marker(name, layer, how);
     auto const scales =
         how ? scale_shape(*how, shape_of(codes), plan_.expected.markers, lone_scale::scalar) : std::vector<std::uint64_t>{};
-    rename(layer.codes.scales, {name + ".weight_scale", dtype::f32, scales});
+    take_scales(layer.codes.scales, {name + ".weight_scale", dtype::f32, scales});
     layer_additions added;
     if (auto const* scale = input_.find(name + ".scale_input"); scale != nullptr) {
       if (scale->count() != 1 || bits_of(scale->type) < 16) return refuse(name, "its `scale_input` is not one number");
+      if (input_.find(name + ".input_scale") != nullptr) return refuse(name, "it has both `input_scale` and `scale_input`");
       if (is_one(*scale)) {
         ++dropped_;
         replaced_.insert(scale->name);
       } else {
-        rename(scale->name, {name + ".input_scale", dtype::f32, {}});
+        take_scales(scale->name, {name + ".input_scale", dtype::f32, {}});
         added.input_scale = activation_scales::store;
       }
     }
-    if (!how) {
+    if (how) plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
+    if (!how || says_more || input_.find(name + ".input_scale") != nullptr) {
       for (auto const& t : std::span(plan_.tensors).subspan(first)) plan_.expected.copied.push_back(t.spec);
       return;
     }
-    plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
     of_layers_.insert(codes.name);
     plan_.expected.layers.push_back({name, shape_of(codes), *how, added});
   }
 
-  /// Puts the format in front of what a marker says already.
-  void repair(std::string const& name, stored_layer const& layer, std::optional<recipe> const& how) {
-    ++plan_.repaired;
+  /// Returns whether the marker says more than the recipe.
+  bool add_marker(std::string const& name, stored_layer const& layer, std::optional<recipe> const& how) {
     boost::json::object marker = boost::json::parse(text_for(how)).get_object();
-    auto const before = boost::json::parse(layer.marker);
-    for (auto const& [key, value] : before.get_object())
-      if (key != "format") marker[key] = value;
-    if (how) plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
-    add_marker(name, boost::json::serialize(marker));
-    plan_.expected.copied.push_back(plan_.tensors.back().spec);
+    std::size_t const known = marker.size();
+    for (auto const& pair : said_by(layer))
+      if (pair.key() != "format") marker[pair.key()] = pair.value();
+    std::string text = marker_json(marker);
+    safetensors::tensor_spec spec{name + ".comfy_quant", dtype::u8, {text.size()}};
+    replaced_.insert(spec.name);
+    plan_.tensors.push_back({std::move(spec), legacy_content::marker, {}, std::move(text)});
+    return marker.size() != known || plan_.tensors.back().text != text_for(how);
   }
 
-  void rename(std::string const& from, safetensors::tensor_spec to) {
+  void take_scales(std::string const& from, safetensors::tensor_spec to) {
     replaced_.insert(from);
-    plan_.tensors.push_back({std::move(to), from});
+    plan_.tensors.push_back({std::move(to), legacy_content::scales, from});
   }
 
   bool is_one(safetensors::tensor const& scale) const {
@@ -230,6 +256,7 @@ class legacy_planner {
 
 /// Returns the file `input`, whose layers `stored` describes, with markers: `scale_weight` and `scale_input` get their newer
 /// names and FP32, every such layer a marker, a marker without a format the one that the shapes decide, and `scaled_fp8` goes.
+/// What a marker says besides its format it keeps.
 ///
 /// `read(tensor, offset, bytes)` fetches scales of activations; codes are not touched. Throws usage_error where a layer's form
 /// cannot be told, naming all such layers, and where there is nothing to do.

@@ -21,6 +21,7 @@
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/marker_edit.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -72,7 +73,7 @@ class stored_layer_reader {
     if (marker.is_object()) found.marker = boost::json::serialize(marker);
     if (auto const said = declared_.find(layer); said != declared_.end()) {
       marker = said->second;
-      found.declared = boost::json::serialize(said->second);
+      found.declared = spaced_json(said->second);
     }
     auto const* const codes = file_.find(name + ".weight");
     auto const* const scales = scales_of(name);
