@@ -1,5 +1,6 @@
 #include <halfstep/convert/file_edit.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -109,8 +110,9 @@ TEST_F(FileEdit, ChangesTheMarkersThatTheFilterPicksAndNothingElse) {
 }
 
 TEST_F(FileEdit, RemovesKeysAndTensorsAndSaysWhatLoadersWillMiss) {
-  options.markers.remove = {"per_row", "a.0.comfy_quant", "norm.weight"};
+  options.markers.remove = {"per_row", "a.0.comfy_quant", "norm.weight", "norm.weight"};
   auto const all = edited();
+  EXPECT_EQ(std::count(changes.begin(), changes.end(), "tensor 'norm.weight' removed"), 1);
   EXPECT_EQ(all.at("b.0.comfy_quant"), R"({"format": "int8_tensorwise"})");
   EXPECT_FALSE(all.contains("a.0.comfy_quant"));
   EXPECT_FALSE(all.contains("norm.weight"));
@@ -160,6 +162,9 @@ TEST_F(FileEdit, RefusesWhatChangesNothingOrNamesNothing) {
   write_model(options.input, {weight<float>("norm.weight", {3, 5}, 4)});
   options = {.input = options.input, .output = options.output, .metadata = halfstep::quant_metadata::save};
   EXPECT_THAT(refusal(), HasSubstr("repeats the markers"));
+  options = {.input = options.input, .output = options.output};
+  options.markers.set = halfstep::parse_pairs("'per_row': true");
+  EXPECT_THAT(refusal(), HasSubstr("--add-keys changes markers, and '" + options.input + "' holds none"));
 }
 
 TEST_F(FileEdit, RefusesMarkersAndMetadataThatItCannotRead) {

@@ -29,6 +29,7 @@ refuses 2 "a key that is nowhere" -i made.safetensors --edit-quant --remove-keys
 says "a key that is nowhere: nearest" "'per_row'"
 refuses 2 "a filter that matches nothing" -i made.safetensors --edit-quant --remove-keys per_row --quant-filter nothing
 refuses 2 "pairs that are none" -i made.safetensors --edit-quant --add-keys per_row
+says "pairs that are none: the flag is named" "\-\-add-keys got 'per_row'"
 refuses 2 "a conversion's flag" -i made.safetensors --edit-quant --remove-keys per_row --int8
 says "a conversion's flag: named" "'--int8' contradicts '--edit-quant'"
 refuses 2 "an edit's flag alone" -i in.safetensors --quant-filter x

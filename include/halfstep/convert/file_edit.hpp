@@ -137,6 +137,9 @@ class file_edit {
   }
 
   void choose_layers() {
+    if (markers_.empty() && declared_.empty() && !options_.markers.set.empty())
+      throw usage_error("--add-keys changes markers, and '" + input_.path() +
+                        "' holds none; --convert-legacy gives a file of the " + "older form its markers");
     for (auto const* list : {&markers_, &declared_})
       for (auto const& [layer, marker] : *list)
         if (!options_.layers || options_.layers->matches(layer + ".weight")) chosen_.insert(layer);
@@ -148,7 +151,9 @@ class file_edit {
   /// Tells keys of markers from names of tensors; each must be there.
   void sort_removals() {
     std::vector<std::string> keys;
+    std::set<std::string_view> seen;
     for (auto const& name : options_.markers.remove) {
+      if (!seen.insert(name).second) continue;
       bool const is_tensor = input_.head().find(name) != nullptr;
       bool const is_key = std::any_of(chosen_.begin(), chosen_.end(), [&](std::string const& layer) {
         return holds(markers_, layer, name) || holds(declared_, layer, name);

@@ -83,7 +83,8 @@ inline boost::json::object parse_pairs(std::string_view text) {
   boost::system::error_code why;
   auto const value = boost::json::parse(json, why);
   if (why || !value.is_object() || value.get_object().empty())
-    throw usage_error(safetensors::quoted(text) + " is no list of pairs such as \"'per_row': true, 'group_size': 64\"" +
+    throw usage_error("--add-keys got " + safetensors::quoted(text) +
+                      ", which is no list of pairs such as \"'per_row': true, 'group_size': 64\"" +
                       (why ? ": " + why.message() : ""));
   return value.get_object();
 }
