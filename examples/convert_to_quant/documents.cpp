@@ -23,17 +23,18 @@ enum class value_kind { none, words, file, other };
 
 value_kind kind_of(option_row const& row) {
   if (row.value.empty()) return value_kind::none;
-  if (row.value.find('{') != std::string_view::npos && row.value.find("FILE") == std::string_view::npos) return value_kind::words;
+  if (row.value.find_first_of("{|") != std::string_view::npos && row.value.find("FILE") == std::string_view::npos)
+    return value_kind::words;
   return row.value.find("FILE") != std::string_view::npos || row.value == "PATH" ? value_kind::file : value_kind::other;
 }
 
 /// Whether a flag may stand without its value.
 bool is_optional(option_row const& row) { return row.value.starts_with('['); }
 
-/// Returns the words of a value such as {a, b} or [{a, b}], separated by blanks.
+/// Returns the words of a value such as {a, b}, [{a, b}] or [a | b], separated by blanks.
 std::string words_of(option_row const& row) {
   std::string words(row.value);
-  std::erase_if(words, [](char c) { return c == '{' || c == '}' || c == '[' || c == ']' || c == ','; });
+  std::erase_if(words, [](char c) { return std::string_view("{}[],|").find(c) != std::string_view::npos; });
   return words;
 }
 
@@ -70,16 +71,18 @@ std::string bash_completion() {
   for_each_flag([&](option_row const& row) {
     auto const flags = split(row.names);
     all.insert(all.end(), flags.begin(), flags.end());
-    if (is_optional(row)) return;  // what follows may be the next flag
+    std::vector<std::string> const names = split(canonical(row.names));
+    std::string const unless_flag = is_optional(row) ? "[[ $current == -* ]] || { " : "";
     switch (kind_of(row)) {
       case value_kind::words:
-        cases += "    " + joined(flags, "|") + ") COMPREPLY=($(compgen -W '" + words_of(row) + "' -- \"$current\")); return ;;\n";
+        cases += "    " + joined(names, "|") + ") " + unless_flag + "COMPREPLY=($(compgen -W '" + words_of(row) +
+                 "' -- \"$current\")); return" + (unless_flag.empty() ? "" : "; }") + " ;;\n";
         break;
       case value_kind::file:
-        files.insert(files.end(), flags.begin(), flags.end());
+        if (!is_optional(row)) files.insert(files.end(), names.begin(), names.end());
         break;
       case value_kind::other:
-        others.insert(others.end(), flags.begin(), flags.end());
+        others.insert(others.end(), names.begin(), names.end());
         break;
       case value_kind::none:
         break;
@@ -88,11 +91,12 @@ std::string bash_completion() {
   return "# Completions of convert_to_quant for bash: source <(convert_to_quant --print bash)\n"
          "_convert_to_quant() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}\n"
+         "  if [[ $current == = ]]; then current=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
          "  COMPREPLY=()\n"
-         "  case $previous in\n" +
+         "  case ${previous//_/-} in\n" +
          cases + "    --print) COMPREPLY=($(compgen -W 'bash zsh man markdown' -- \"$current\")); return ;;\n    " +
          joined(others, "|") + ") return ;;\n    " + joined(files, "|") +
-         ") compopt -o filenames; COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+         ") compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
          "  esac\n"
          "  if [[ $current == -* ]]; then\n"
          "    COMPREPLY=($(compgen -W '" +
@@ -100,7 +104,7 @@ std::string bash_completion() {
          "' -- \"$current\"))\n"
          "  else\n"
          "    compopt -o filenames\n"
-         "    COMPREPLY=($(compgen -f -- \"$current\"))\n"
+         "    mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
          "  fi\n"
          "}\n"
          "complete -F _convert_to_quant convert_to_quant\n";

@@ -35,6 +35,13 @@ touch model.safetensors
 check "bash: a flag" test "$(completions --conv | head -1)" = --convrot
 check "bash: words of a flag" test "$(completions --optimizer ad)" = adamw
 check "bash: files" test "$(completions -i mod)" = model.safetensors
+touch 'a name with blanks.safetensors'
+check "bash: a file with blanks in its name is one file" test "$(completions -i 'a n')" = 'a name with blanks.safetensors'
+check "bash: dashes for underscores" test "$(completions --scaling-mode ax)" = axis
+check "bash: a value behind =" test "$(completions --recipe = eng)" = engine
+check "bash: a value right behind =" test "$(completions --recipe = | tr '\n' ' ')" = 'comfyui fork engine '
+check "bash: words of a flag that may stand alone" test "$(completions --dry-run c)" = create-template
+check "bash: a flag behind one that may stand alone" test "$(completions --dry-run --forc)" = --force
 check "bash: nothing for a number" test -z "$(completions --threads '')"
 if command -v zsh >/dev/null; then
   check "zsh parses its completions" zsh -n zsh
