@@ -45,6 +45,13 @@ TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
   EXPECT_THAT(text, HasSubstr("time: about " + std::to_string((p.input_data_bytes + p.output_bytes) / 100'000'000 + 1) + " s"));
 }
 
+TEST(Analyze, TellsOfTheTimeThatSolversTakeBesides) {
+  auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {256, 256}}});
+  EXPECT_THAT(analyze(make_plan(input, {})), HasSubstr(" a second in all\n"));
+  EXPECT_THAT(analyze(make_plan(input, {.target = {.solver = halfstep::solver_kind::adamw}})),
+              HasSubstr(" a second in all, and more for what a solver does to 1 layer\n"));
+}
+
 TEST(Analyze, CountsShards) {
   halfstep::plan_options options;
   options.max_shard_bytes = std::uint64_t{4} << 30;

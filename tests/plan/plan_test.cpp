@@ -230,6 +230,16 @@ TEST(Plan, LetsEveryLayerTakeTheLargestRotationGroupThatDividesIt) {
   EXPECT_THAT(p.notes, ElementsAre(HasSubstr("'a.3.x.weight'")));
 }
 
+TEST(Plan, TellsOfInt8LayersWhoseSidesAreNoMultiplesOfFour) {
+  auto const input = header_of({{"a.0.x.weight", dtype::f32, {256, 258}},
+                                {"a.1.x.weight", dtype::f32, {259, 256}},
+                                {"a.2.x.weight", dtype::f32, {260, 256}}});
+  EXPECT_THAT(make_plan(input, {.target = {.format = scheme::int8_axis}}).notes,
+              ElementsAre("products of INT8 codes want sides that are multiples of 4, and 2 layers have others: 'a.0.x.weight', "
+                          "'a.1.x.weight'; --exclude-layers keeps them"));
+  EXPECT_THAT(make_plan(input, {.target = {.format = scheme::fp8_tensor}}).notes, testing::IsEmpty());
+}
+
 TEST(Plan, SkipsSmallAndUnevenLayersByTheHeuristicOnly) {
   auto const input = header_of(
       {{"a.weight", dtype::f32, {64, 512}}, {"b.weight", dtype::f32, {512, 300}}, {"c.weight", dtype::f32, {512, 512}}});

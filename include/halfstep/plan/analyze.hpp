@@ -87,12 +87,14 @@ inline std::string_view word_for(action what) {
 
 /// Returns the plan as a table, one row for each pattern of layers, and what it comes to.
 ///
-/// The output's size is exact; memory is what the run holds at once; time is what moving the bytes takes at the assumed speed.
+/// The output's size is exact; memory is what the run holds at once; time is what moving the bytes takes at the assumed speed;
+/// what solvers take beside it is not told.
 /// Ends in a newline.
 inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   std::map<detail::analyze_key, detail::analyze_row> rows;
   std::map<action, detail::analyze_row> totals;
   std::uint64_t largest = 0;
+  std::size_t solved = 0;
   for (planned_tensor const& t : p.tensors) {
     auto const bytes = detail::bytes_written(t);
     auto& row = rows[{name_pattern(t.input.name), std::string(name_of(t.input.type)) + " " + detail::shape_text(t.input.shape),
@@ -103,6 +105,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
       sum->bytes_after += bytes;
     }
     largest = std::max(largest, t.input.bytes());
+    solved += t.what == action::quantize && t.how.solver != solver_kind::none ? 1 : 0;
   }
   std::string text = p.rules + "\n\n" + detail::table_text(rows) + "\n";
   for (action const what : {action::quantize, action::correct, action::keep, action::remove}) {
@@ -120,7 +123,8 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   text += "the largest tensor has " + size_in_words(largest) + "\n";
   auto const moved = p.input_data_bytes + p.output_bytes;
   text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +
-          size_in_words(run.bytes_per_second) + " a second in all\n";
+          size_in_words(run.bytes_per_second) + " a second in all" +
+          (solved == 0 ? "" : ", and more for what a solver does to " + detail::layers_in_words(solved)) + "\n";
   text += "the output " + std::string(load_sentence(p.needs)) + "\n";
   for (auto const& warning : p.warnings) text += "warning: " + warning + "\n";
   for (auto const& note : p.notes) text += "note: " + note + "\n";

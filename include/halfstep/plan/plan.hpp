@@ -199,6 +199,8 @@ class planner {
     }
     how.rotation_group = rotation_group_for(e.columns, choice.how.rotation_group);
     remarks_.padded += stored_extents(how, e) == e ? 0 : 1;
+    if (facts_of(how.format).codes == dtype::i8 && stored_extents(how, e) == e && (e.rows % 4 != 0 || e.columns % 4 != 0))
+      remarks_.uneven.push_back(safetensors::quoted(t.name));
     if (how.rotation_group == 0 && choice.how.rotation_group != 0) remarks_.unrotated.push_back(safetensors::quoted(t.name));
     if (how.smoothing && !knows_maxima(t)) {
       how.smoothing.reset();

@@ -51,6 +51,7 @@ struct plan_remarks {
   std::vector<std::string> idle = {};    ///< patterns that would quantize and find nothing
   std::vector<std::string> unused = {};  ///< what else found nothing, as sentences
   std::vector<std::string> unrotated = {};
+  std::vector<std::string> uneven = {};    ///< with a side that products of INT8 codes do not like
   std::vector<std::string> unranged = {};  ///< without a static scale of their activations
   std::vector<std::string> unsmoothed = {};
   std::vector<std::string> unasked = {};      ///< quantized already, and nobody said that they may be quantized again
@@ -123,6 +124,10 @@ struct plan_remarks {
     if (!unrotated.empty())
       all.push_back("no rotation group divides the columns of " + detail::layers_in_words(unrotated.size()) +
                     ", stored unrotated: " + detail::some_of(unrotated));
+    if (!uneven.empty())
+      all.push_back("products of INT8 codes want sides that are multiples of 4, and " + detail::layers_in_words(uneven.size()) +
+                    (uneven.size() == 1 ? " has" : " have") + " others: " + detail::some_of(uneven) +
+                    "; --exclude-layers keeps them");
     if (padded != 0)
       all.push_back("QuIP's transform pads " + detail::layers_in_words(padded) + " to powers of two: their codes take more room");
     if (requantized != 0) all.push_back(requantized_in_words(requantized));
