@@ -18,20 +18,24 @@ messages::messages(options const& o) : level_(o.level), is_json_(o.progress == p
                                                                     std::strerror(errno) + "; choose another file for --log");
 }
 
+std::string messages::shown(std::string_view text) const {
+  return is_json_ ? boost::json::serialize(boost::json::object{{"event", "message"}, {"text", text}}) : std::string(text);
+}
+
 void messages::write_log(std::string_view text) {
   if (log_ == nullptr) return;
   std::fwrite(text.data(), 1, text.size(), log_.get());
-  std::fflush(log_.get());  // what an interrupted run said is what its log is for
+  if (std::fflush(log_.get()) == 0) return;  // each time: what an interrupted run said is what its log is for
+  std::string const warning = std::string("warning: the log ends here, the run goes on: ") + std::strerror(errno);
+  log_.reset();
+  std::fputs((shown(warning) + "\n").c_str(), stderr);
 }
 
 void messages::say(std::string_view text, verbosity least) {
   if (level_ < least) return;
-  std::string const line = std::string(text) + "\n";
   std::scoped_lock const lock(guard_);
-  std::string const shown =
-      is_json_ ? boost::json::serialize(boost::json::object{{"event", "message"}, {"text", text}}) + "\n" : line;
-  std::fputs(shown.c_str(), stderr);
-  write_log(line);
+  std::fputs((shown(text) + "\n").c_str(), stderr);
+  write_log(std::string(text) + "\n");
 }
 
 void messages::print(std::string_view text) {

@@ -38,6 +38,9 @@ class messages {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
 
+  std::string shown(std::string_view text) const;
+
+  /// Where the log cannot be written it says so once, and the run goes on without.
   void write_log(std::string_view text);
 
   verbosity level_;

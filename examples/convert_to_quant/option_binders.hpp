@@ -4,9 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <concepts>
 #include <exception>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,15 +29,40 @@ void set_switch(CLI::App& app, option_row const& row, options& o) {
   app.add_flag(registered(row), o.*Member);
 }
 
+template <class Value>
+struct value_in : std::type_identity<Value> {};
+template <class Value>
+struct value_in<std::optional<Value>> : std::type_identity<Value> {};
+
+/// Registers a flag for `place`. Whole numbers are decimal and never saturate, which the parser's own would.
+template <class Place>
+void bind_value(CLI::App& app, option_row const& row, Place& place) {
+  using value = typename value_in<Place>::type;
+  if constexpr (!std::integral<value>) {
+    app.add_option(registered(row), place);
+  } else {
+    app.add_option_function<std::string>(registered(row), [&place, flag = std::string(row.names)](std::string const& got) {
+      value number{};
+      char const* const end = got.data() + got.size();
+      auto const [stopped, failure] = std::from_chars(got.data(), end, number);
+      if (failure == std::errc::result_out_of_range && stopped == end)
+        throw CLI::ValidationError(flag, "got '" + got + "', which is too large a number");
+      if (failure != std::errc{} || stopped != end) throw CLI::ValidationError(flag, "got '" + got + "', takes a whole number");
+      place = number;
+    });
+  }
+}
+
 template <auto Member>
 void set_value(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.*Member);
+  bind_value(app, row, o.*Member);
 }
 
 template <auto Member>
 void set_size(CLI::App& app, option_row const& row, options& o) {
   app.add_option_function<std::string>(registered(row), [&o, flag = std::string(row.names)](std::string const& got) {
     try {
+      if (got.starts_with('-')) throw std::invalid_argument("negative");  // the conversion below would wrap around
       std::string bytes = got;
       CLI::AsSizeValue(false)(bytes);
       o.*Member = std::stoull(bytes);
@@ -86,7 +116,7 @@ void set_quip_order(CLI::App& app, option_row const& row, options& o) {
 
 template <auto Member>
 void set_number(CLI::App& app, option_row const& row, options& o) {
-  app.add_option(registered(row), o.solve.*Member);
+  bind_value(app, row, o.solve.*Member);
 }
 
 inline void set_full_matrix(CLI::App& app, option_row const& row, options& o) {
@@ -199,7 +229,7 @@ inline void set_verbose(CLI::App& app, option_row const& row, options& o) {
 }
 
 inline void set_quiet(CLI::App& app, option_row const& row, options& o) {
-  app.add_flag_callback(registered(row), [&o] { o.level = verbosity::minimal; });
+  app.add_flag_callback(registered(row), [&o] { o.quiet = true; });
 }
 
 inline void set_progress(CLI::App& app, option_row const& row, options& o) {

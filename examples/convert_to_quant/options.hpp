@@ -66,6 +66,7 @@ struct options {
   std::optional<std::uint64_t> max_shard_size;  ///< bytes; one file where nothing is said
 
   verbosity level = verbosity::normal;
+  bool quiet = false;
   progress_style progress = progress_style::automatic;
   std::string log_file;
 

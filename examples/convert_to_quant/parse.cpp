@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -41,16 +42,36 @@ bool is_number(std::string const& text) {
   return text.size() > 1 && text[0] == '-' && (std::isdigit(static_cast<unsigned char>(text[1])) != 0 || text[1] == '.');
 }
 
+/// Returns whether the flag in front of an argument takes it as its value.
+bool takes_value(option_row const* row) { return row != nullptr && !row->value.empty() && !row->value.starts_with('['); }
+
+/// Refuses an empty argument, which an unset variable of a shell leaves behind: it would change nothing without a word.
+void require_value(std::string const& flag, option_row const* row) {
+  throw halfstep::usage_error(
+      (row == nullptr ? "an argument is empty" : "'" + flag + "' got an empty value, takes " + std::string(row->value)) +
+      "; is a variable of the shell unset?");
+}
+
 /// Rewrites flags to their canonical spelling; refuses those that no row knows or that are not built.
 void normalise(std::vector<std::string>& arguments) {
-  for (auto& argument : arguments) {
+  option_row const* before = nullptr;  // of the argument in front, where that is a flag
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    auto& argument = arguments[i];
+    option_row const* const in_front = std::exchange(before, nullptr);
+    if (argument.empty()) require_value(in_front == nullptr ? "" : arguments[i - 1], in_front);
     if (argument.size() < 2 || argument[0] != '-' || is_number(argument)) continue;
     auto const equals = argument.find('=');
     std::string const flag = canonical(argument.substr(0, equals));
     option_row const* const row = row_of(flag);
+    if (row == nullptr && takes_value(in_front) && !argument.starts_with("--"))
+      throw halfstep::usage_error("'" + arguments[i - 1] + "' got '" + argument +
+                                  "', which looks like a flag: write a path as './" + argument + "', another value as '" +
+                                  split(canonical(in_front->names)).back() + "=" + argument + "'");
     if (row == nullptr)
       throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "': the nearest known one is '" +
                                   nearest_flag(flag) + "'; see --help");
+    if (equals + 1 == argument.size()) require_value(flag, row);
+    if (equals == std::string::npos) before = row;
     if (row->bind == nullptr)
       throw halfstep::usage_error("flag '" + argument.substr(0, equals) +
                                   "' is not built in this version: nothing was done; see --help");

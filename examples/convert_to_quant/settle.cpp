@@ -6,6 +6,7 @@
 #include <cmath>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include <halfstep/core/error.hpp>
 
@@ -154,6 +155,20 @@ void note_unread(options& o, std::vector<std::string> const& arguments) {
   note("--lr-adaptive-mode", gradient && o.solve.schedule == schedule_kind::adaptive, "it belongs to --lr_schedule adaptive");
 }
 
+/// Says which flags of markers, scales and random numbers no layer of the run can read.
+void note_unstored(options& o, std::vector<std::string> const& arguments) {
+  auto const changes_nothing = [&](std::string const& flag, std::string const& why) {
+    if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: " + why);
+  };
+  if (!o.comfy_quant || is_all_fp16(o))
+    changes_nothing("--full-precision-matrix-mult", "it is a key of markers, and none is written");
+  bool const alike = !o.custom_scaling_mode && !o.custom_type && !o.fallback && o.layer_config.empty();
+  if (alike && !o.input_scale && (o.fp16 || o.scaling_mode.value_or("block") != "tensor"))
+    changes_nothing("--no-normalize-scales", "no weight has one scale alone");
+  if (o.rounding != "stochastic" && !(o.optimizer == "quip" && o.quip_store_transformed && !o.quip_seed))
+    changes_nothing("--manual-seed", "nothing in this run is random");
+}
+
 /// Refuses recipes for some layers that make no sense, and says which of their flags change nothing.
 void settle_layers(options& o, std::vector<std::string> const& arguments) {
   auto const changes_nothing = [&](std::string const& flag, std::string const& why) {
@@ -216,8 +231,6 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
   for (auto const& lora : o.loras)
     if (lora.path.empty()) throw halfstep::usage_error("'--merge-lora' got an empty name, takes FILE or FILE:strength");
   require(std::isfinite(o.merge_lora_scale), "--merge-lora-scale", o.merge_lora_scale, "a finite number");
-  if (is_given(arguments, "--merge-lora-dampen") && is_given(arguments, "--no-merge-lora-dampen"))
-    contradict("--merge-lora-dampen", "'--no-merge-lora-dampen'");
   if (!o.loras.empty()) return;
   for (std::string const flag : {"--merge-lora-scale", "--merge-lora-lenient", "--merge-lora-dampen", "--no-merge-lora-dampen"})
     if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: no LoRA is merged");
@@ -242,6 +255,32 @@ void settle_legacy(options& o) {
   if (o.dry_run == "create-template") contradict("--dry-run create-template", "'--convert-legacy': it has no recipes");
   if (o.progress == progress_style::bar || o.progress == progress_style::plain)
     o.notes.push_back("--progress changes nothing here: codes are copied without a word");
+}
+
+/// Refuses a switch beside the one that turns it off: neither is worth more than the other.
+void refuse_opposites(std::vector<std::string> const& given) {
+  static constexpr std::pair<std::string_view, std::string_view> opposites[] = {
+      {"--gptq-actorder", "--no-gptq-actorder"},
+      {"--quip-actorder", "--no-quip-actorder"},
+      {"--quip-hadamard", "--no-quip-hadamard"},
+      {"--quip-store-transformed", "--quip-no-store-transformed"},
+      {"--quip-requant-tensor-per-row", "--no-quip-requant-tensor-per-row"},
+      {"--merge-lora-dampen", "--no-merge-lora-dampen"}};
+  for (auto const& [one, other] : opposites)
+    if (is_given(given, one) && is_given(given, other)) contradict(std::string(one), "'" + std::string(other) + "'");
+}
+
+/// Settles how much is said, and where.
+void settle_words(options& o, std::vector<std::string> const& given) {
+  if (o.quiet && (o.level == verbosity::verbose || o.level == verbosity::debug))
+    contradict("--quiet", "'--verbose " + std::string(o.level == verbosity::debug ? "DEBUG" : "VERBOSE") + "'");
+  if (o.quiet) o.level = verbosity::minimal;
+  if (!o.log_file.empty() && o.log_file == o.report_file)
+    contradict("--log " + o.log_file, "'--report-quality " + o.report_file + "': each needs a file of its own");
+  require(std::isfinite(o.quality_threshold), "--quality-threshold", o.quality_threshold, "a number of dB");
+  require(std::isfinite(o.fail_below.value_or(0.0)), "--fail-below", o.fail_below.value_or(0.0), "a number of dB");
+  for (std::string const flag : {"--report-quality", "--fail-below"})
+    if (o.dry_run && is_given(given, flag)) o.notes.push_back(flag + " changes nothing here: a dry run measures nothing");
 }
 
 /// Fills in what a recipe stands for, and refuses contradictions.
@@ -294,12 +333,15 @@ void settle_formats(options& o) {
 
 void settle(options& o, std::vector<std::string> const& given) {
   require_job(o.edit_quant ? job::edit : o.convert_legacy ? job::legacy : job::conversion, given);
+  refuse_opposites(given);
+  settle_words(o, given);
   if (o.edit_quant) return settle_edit(o);
   if (o.convert_legacy) return settle_legacy(o);
   settle_formats(o);
   settle_layers(o, given);
   settle_loras(o, given);
   note_unread(o, given);
+  note_unstored(o, given);
 }
 
 }  // namespace convert_to_quant

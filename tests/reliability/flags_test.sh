@@ -17,6 +17,12 @@ unknown() {
   refuses 2 "no input" -o out/a
   says "no input: the message names --input" "'(-i|--input)'"
   refuses 2 "no arguments"
+  refuses 2 "a name that begins with a dash" -i -model.safetensors -o out/a
+  says "a name that begins with a dash: what to write" "'\./-model\.safetensors'.*'--input=-model\.safetensors'"
+  cp in.safetensors ./-model.safetensors
+  converts "a name that begins with a dash, behind =" --input=-model.safetensors --output=out/a
+  converts "an expression that begins with a dash" "${usual[@]}" --force --exclude-layers=-x
+  rm -f ./-model.safetensors out/*
 }
 
 bad_value() {  # FLAG VALUE [MORE..]
@@ -25,6 +31,25 @@ bad_value() {  # FLAG VALUE [MORE..]
   check "$*: the message has the value (the message is: $error)" grep -Fq -- "$2" <<<"$error"
 }
 bad_values() {
+  local flag
+  for flag in -i -o --exclude-layers --include-layers --custom-layers --layer-config --preset --log --quant-filter --merge-lora \
+    --calibration-data --threads --recipe --max-shard-size --report-quality; do
+    refuses 2 "$flag with an empty value" "${usual[@]}" "$flag" ''
+    says "$flag with an empty value: named" "'-*${flag//-/.}' got an empty value"
+  done
+  refuses 2 "--exclude-layers= and nothing" "${usual[@]}" --exclude-layers=
+  says "--exclude-layers= and nothing: named" "'--exclude-layers' got an empty value, takes REGEX"
+  refuses 2 "an empty argument" '' "${usual[@]}"
+  bad_value --max-shard-size -1
+  bad_value --memory-budget -5G
+  bad_value --fail-below nan
+  bad_value --fail-below inf
+  bad_value --quality-threshold nan
+  bad_value --manual_seed 99999999999999999999
+  bad_value --manual_seed 0x10
+  bad_value --manual_seed 1.5
+  bad_value --num_iter 99999999999999999999
+  bad_value --threads 99999999999
   bad_value --scaling_mode diagonal
   bad_value --block_size 100
   bad_value --block_size 8
@@ -100,6 +125,9 @@ log() {
   check "--log keeps what was there, and has the error" bash -c 'grep -q "^out/a$" run.log && tail -1 run.log | grep -q "^error: .*out/a"'
   refuses 73 "a log in a folder that is not there" "${usual[@]}" --force --log none/run.log
   says "a log in a folder that is not there: named" '\-\-log'
+  refuses 2 "a log in the report's file" "${usual[@]}" --force --log run.txt --report-quality run.txt
+  converts "a log on a full disk" "${usual[@]}" --force --log /dev/full
+  check "a log on a full disk: said once" test "$(grep -c '^warning: the log ends here' stderr)" = 1
   cp in.safetensors model.txt
   refuses 2 "a log over the input" -i model.txt -o out/b --log model.txt
   check "a log over the input: it is untouched" cmp in.safetensors model.txt
@@ -393,6 +421,17 @@ no_effect() {
   converts "--block_size with axis scaling" "${usual[@]}" --comfy_quant --scaling_mode axis --block_size 64
   check "a flag that changes nothing says so" grep -q -- '--block_size changes nothing' stdout stderr
   rm -f out/*
+  converts "flags of markers, scales and random numbers" "${usual[@]}" --recipe engine --full_precision_matrix_mult --no-normalize-scales \
+    --manual_seed 5
+  local flag
+  for flag in --full-precision-matrix-mult --no-normalize-scales --manual-seed; do
+    check "$flag says that it changes nothing" grep -q -- "note: $flag changes nothing here" stderr
+  done
+  rm -f out/*
+  converts "the same flags where they are read" "${usual[@]}" --comfy_quant --scaling_mode tensor --full_precision_matrix_mult \
+    --no-normalize-scales --rounding stochastic --manual_seed 5
+  check "flags that are read have no note" bash -c '! grep -q "changes nothing" stderr'
+  rm -f out/*
 }
 
 help() {
@@ -412,6 +451,8 @@ dry_run() {
   converts "--dry-run without a value" "${usual[@]}" --dry-run
   check "--dry-run alone is analyze" cmp stdout analysis
   converts "the run" "${usual[@]}"
+  converts "--dry-run with a limit of quality" "${usual[@]}" --force --dry-run --fail-below 99
+  check "--dry-run with a limit of quality: a note" grep -q 'note: --fail-below changes nothing here' stdout stderr
   check "--dry-run tells the exact size" grep -Eq "$(stat -c %s out/a | sed -E ':a; s/([0-9])([0-9]{3})($|\[)/\1[, _]?\2\3/; ta')" analysis
   rm -f out/*
 }
@@ -447,6 +488,7 @@ verbose() {
 }
 
 quiet() {
+  refuses 2 "--quiet --verbose DEBUG" "${usual[@]}" --quiet --verbose DEBUG
   converts "--quiet" "${usual[@]}" --quiet
   check "--quiet prints the output's path and nothing else" cmp <(echo out/a) <(cat stdout stderr)
   rm -f out/*

@@ -27,8 +27,8 @@ class input_file {
     struct ::stat s;
     if (!file_ || ::fstat(file_.get(), &s) != 0)
       fail(io_stage::open_input, "cannot open", detail::errno_text(errno) + "; check the path and its permissions");
-    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is a directory; give a safetensors file");
-    if (!S_ISREG(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is not a regular file; give a safetensors file");
+    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is a directory; give a file");
+    if (!S_ISREG(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is not a regular file; give one that is");
     identity_ = detail::identity_of(s);
     ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   }
