@@ -165,7 +165,8 @@ void note_unstored(options& o, std::vector<std::string> const& arguments) {
   bool const alike = !o.custom_scaling_mode && !o.custom_type && !o.fallback && o.layer_config.empty();
   if (alike && !o.input_scale && (o.fp16 || o.scaling_mode.value_or("block") != "tensor"))
     changes_nothing("--no-normalize-scales", "no weight has one scale alone");
-  if (o.rounding != "stochastic" && !(o.optimizer == "quip" && o.quip_store_transformed && !o.quip_seed))
+  bool const sketched = o.optimizer != "auto" && o.optimizer != "none" && o.optimizer != "gptq" && o.optimizer != "quip";
+  if (o.rounding != "stochastic" && !sketched && !(o.optimizer == "quip" && o.quip_store_transformed && !o.quip_seed))
     changes_nothing("--manual-seed", "nothing in this run is random");
 }
 

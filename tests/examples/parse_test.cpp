@@ -224,7 +224,8 @@ TEST(CommandLine, StoresWhatQuipTransforms) {
   EXPECT_EQ(o.quip_seed, 7);
   EXPECT_TRUE(parsed({"--recipe", "fork", "--optimizer", "quip", "--quip-store-transformed"}).quip_store_transformed);
   EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed"}), HasSubstr("stock ComfyUI takes the codes"));
-  EXPECT_FALSE(parsed({"--optimizer", "quip", "--quip-store-transformed", "--quip-no-store-transformed"}).quip_store_transformed);
+  EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--quip-no-store-transformed"}),
+              HasSubstr("contradicts '--quip-no-store-transformed'"));
   EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--no-quip-hadamard"}), HasSubstr("dense rotation"));
   EXPECT_THAT(refusal({"--optimizer", "quip", "--quip-store-transformed", "--convrot", "--scaling_mode", "axis"}),
               HasSubstr("contradicts"));
