@@ -33,9 +33,9 @@
 
 namespace halfstep {
 
-/// The names of two facts: that of a digest, which says nothing to a person, and that of the seed.
+/// The name of a fact that is a digest of the plan, which says nothing to a person.
 inline constexpr std::string_view plan_name = "the plan";
-inline constexpr std::string_view seed_name = "the seed";
+inline constexpr std::string_view seed_name = "the seed";  ///< The name of the fact that is the seed.
 
 /// Names and their values, in words.
 using fact_list = std::vector<std::pair<std::string, std::string>>;
