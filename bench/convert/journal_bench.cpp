@@ -1,8 +1,5 @@
 // What the journal of finished tensors adds to a run of --simple over a file of 0.6 GB.
-#include <stdlib.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +13,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 
 #include "../support/long_files.hpp"
+#include "../support/scratch_folder.hpp"
 #include "../support/seconds.hpp"
 
 namespace {
@@ -29,25 +27,16 @@ enum class journaling { off, on };
 class scratch_model {
  public:
   scratch_model() {
-    std::string name = (std::filesystem::temp_directory_path() / "halfstep_bench_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw io_error(io_stage::create_output, "no scratch folder");
-    folder_ = name;
     std::vector<safetensors::tensor_spec> specs;
     for (int i = 0; i < 32; ++i) specs.push_back({"blocks." + std::to_string(i) + ".lin.weight", dtype::bf16, {3072, 3072}});
     write_numbers(input(), std::move(specs));
   }
-  scratch_model(scratch_model const&) = delete;
-  scratch_model& operator=(scratch_model const&) = delete;
-  ~scratch_model() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
 
-  std::string input() const { return folder_ + "/model.safetensors"; }
-  std::string output() const { return folder_ + "/output.safetensors"; }
+  std::string input() const { return folder_.file("model.safetensors"); }
+  std::string output() const { return folder_.file("output.safetensors"); }
 
  private:
-  std::string folder_;
+  scratch_folder folder_;
 };
 
 /// Converts from the first byte read to the last one written; nothing is flushed at the end, or published.

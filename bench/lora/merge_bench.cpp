@@ -1,8 +1,5 @@
 // What merging rank-32 adapters into every layer of a 1.1 GB file adds to a run of --simple, against those products alone.
-#include <stdlib.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -18,6 +15,7 @@
 #include <halfstep/lora/merge.hpp>
 
 #include "../support/long_files.hpp"
+#include "../support/scratch_folder.hpp"
 #include "../support/seconds.hpp"
 
 namespace {
@@ -38,9 +36,6 @@ std::string layer_name(int block, int layer) { return "blocks." + std::to_string
 class files {
  public:
   files() {
-    std::string name = (std::filesystem::temp_directory_path() / "halfstep_bench_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw io_error(io_stage::create_output, "no scratch folder");
-    folder_ = name;
     std::vector<safetensors::tensor_spec> model, adapter;
     for (int b = 0; b < blocks; ++b) {
       for (int i = 0; auto const [rows, columns] : shapes) {
@@ -55,19 +50,13 @@ class files {
     write_numbers(model_path(), std::move(model));
     write_numbers(adapter_path(), std::move(adapter));
   }
-  files(files const&) = delete;
-  files& operator=(files const&) = delete;
-  ~files() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
 
-  std::string model_path() const { return folder_ + "/model.safetensors"; }
-  std::string adapter_path() const { return folder_ + "/adapter.safetensors"; }
-  std::string output_path() const { return folder_ + "/output.safetensors"; }
+  std::string model_path() const { return folder_.file("model.safetensors"); }
+  std::string adapter_path() const { return folder_.file("adapter.safetensors"); }
+  std::string output_path() const { return folder_.file("output.safetensors"); }
 
  private:
-  std::string folder_;
+  scratch_folder folder_;
 };
 
 files const& scene() {
