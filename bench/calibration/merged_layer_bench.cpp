@@ -15,7 +15,7 @@
 #include <halfstep/calibration/merged_files.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
+#include <halfstep/linalg/gemm.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 namespace {
@@ -44,7 +44,7 @@ class capture {
     for (std::size_t j = 0; j < row.size(); ++j) row[j] = to_bfloat16(unit_float(random(j).word[0]) - 0.5f);
     safetensors::writer file(path(),
                              safetensors::arrange({{"p.input", dtype::bf16, {std::uint64_t{rows}, std::uint64_t{columns}}}}, {}),
-                             safetensors::overwrite::replace, {});
+                             file::overwrite::replace, {});
     auto const& t = *file.head().find("p.input");
     for (index_t i = 0; i < rows; ++i) {
       std::rotate(row.begin(), row.begin() + 1, row.end());

@@ -43,12 +43,12 @@ class scratch_model {
 void convert(threads const& team, scratch_model const& files, journaling how) {
   safetensors::reader const input(files.input());
   auto const what = make_plan(input.head(), {.target = {.format = scheme::int8_axis}});
-  safetensors::writer output(files.output(), what.output, safetensors::overwrite::replace, {});
+  safetensors::writer output(files.output(), what.output, file::overwrite::replace, {});
   codec_table const table({make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
   convert_settings const settings;
   observer const watcher;
   std::optional<resume_journal> journal;
-  if (how == journaling::on) journal.emplace(output, fingerprint{}, interrupted_run{}, std::vector<safetensors::file_identity>{});
+  if (how == journaling::on) journal.emplace(output, fingerprint{}, interrupted_run{}, std::vector<file::file_identity>{});
   conversion job(input, what, table, output, settings, watcher, {}, journal ? &*journal : nullptr);
   job.run(team);
   if (journal) journal->remove();

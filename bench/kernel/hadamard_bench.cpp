@@ -9,7 +9,7 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/kernel/linear.hpp>
+#include <halfstep/linalg/linear.hpp>
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
+#include <halfstep/linalg/gemm.hpp>
 #include <halfstep/lora/merge.hpp>
 
 #include "../support/long_files.hpp"
@@ -69,7 +69,7 @@ void convert(recipe const& how, std::vector<lora_request> const& loras) {
   safetensors::reader const input(scene().model_path());
   lora_merge const merge(loras, {}, input.head());
   auto const what = make_plan(input.head(), {.target = how});
-  safetensors::writer output(scene().output_path(), what.output, safetensors::overwrite::replace, {});
+  safetensors::writer output(scene().output_path(), what.output, file::overwrite::replace, {});
   codec_table const table({make_codec<int8_block<128>, nearest>(scheme::int8_block, 128, rounding_kind::nearest, dtype::i8),
                            make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
   convert_settings const settings;

@@ -8,9 +8,9 @@
 #include <benchmark/benchmark.h>
 
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/solver/coordinate.hpp>

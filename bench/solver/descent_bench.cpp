@@ -14,8 +14,8 @@
 
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/optimizer/adamw.hpp>
 #include <halfstep/optimizer/adaptive_rate.hpp>

@@ -14,10 +14,10 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/gram.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/gram.hpp>
 #include <halfstep/solver/error_feedback.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 

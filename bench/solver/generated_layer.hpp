@@ -11,7 +11,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
+#include <halfstep/linalg/gemm.hpp>
 
 namespace halfstep_bench {
 

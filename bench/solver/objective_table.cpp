@@ -22,11 +22,11 @@
 
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/safetensors/reader.hpp>

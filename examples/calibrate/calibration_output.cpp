@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include <halfstep/safetensors/text.hpp>
+#include <halfstep/core/text.hpp>
 
 namespace calibrate {
 
@@ -24,9 +24,9 @@ halfstep::safetensors::metadata_list metadata_of(std::string const& source,
   std::string_view separator;
   for (auto const& [layer, owner] : aliases) {
     text += std::exchange(separator, ", ");
-    halfstep::safetensors::append_json_string(text, layer);
+    halfstep::append_json_string(text, layer);
     text += ": ";
-    halfstep::safetensors::append_json_string(text, owner);
+    halfstep::append_json_string(text, owner);
   }
   metadata.emplace_back("aliases", text + "}");
   return metadata;

@@ -116,19 +116,19 @@ void write_captured(options const& o, any_host const& team) {
   for (auto const& layer : files.layers())
     for (auto& spec : specs_of(o, layer)) specs.push_back(std::move(spec));
   auto layout = safetensors::arrange(std::move(specs), metadata_of("captured", files.aliases()));
-  if (!files.strangers().empty()) say("warning: no statistics: " + detail::some_of(files.strangers()));
+  if (!files.strangers().empty()) say("warning: no statistics: " + some_of(files.strangers()));
   for (auto const& layer : files.layers())
     if (o.hessian && layer.has(statistic::hessian) && layer.count() < layer.columns())
       say("note: " + layer.name() + " has fewer rows than inputs (" + std::to_string(layer.count()) + ", " +
           std::to_string(layer.columns()) + "): its Hessian is singular and will be damped; capture more");
-  say(detail::layers_in_words(files.layers().size()) + ", " + std::to_string(files.aliases().size()) + " more share inputs, " +
+  say(layers_in_words(files.layers().size()) + ", " + std::to_string(files.aliases().size()) + " more share inputs, " +
       megabytes(layout.data_bytes()) + " of statistics");
   if (o.dry_run) {
     for (auto const& layer : files.layers()) std::fputs((described(o, layer) + "\n").c_str(), stdout);
     return;
   }
-  safetensors::writer output(o.output, std::move(layout),
-                             o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse, files.identities());
+  safetensors::writer output(o.output, std::move(layout), o.force ? file::overwrite::replace : file::overwrite::refuse,
+                             files.identities());
   for (std::size_t i = 0; auto const& layer : files.layers()) {
     say("[" + std::to_string(++i) + "/" + std::to_string(files.layers().size()) + "] " + described(o, layer));
     write_layer(o, team, layer, output);

@@ -64,8 +64,8 @@ void write_synthetic(options const& o) {
   if (!o.lora.empty()) {
     inputs.push_back(lora.emplace(o.lora, model.head()).identity());
     if (!lora->unmatched().empty())
-      say("warning: the directions of the LoRA " + safetensors::quoted(o.lora) +
-          " are for no layer of the model: " + detail::some_of(lora->unmatched()));
+      say("warning: the directions of the LoRA " + quoted(o.lora) +
+          " are for no layer of the model: " + some_of(lora->unmatched()));
   }
   std::vector<safetensors::tensor_spec> specs;
   std::size_t informed = 0;
@@ -76,15 +76,13 @@ void write_synthetic(options const& o) {
     specs.push_back({layer + ".channel_max", dtype::f32, {t.shape[1]}});
   }
   if (specs.empty())
-    throw format_error("the model " + safetensors::quoted(o.model) +
-                       " holds no `<layer>.weight` of two dimensions: nothing to make");
+    throw format_error("the model " + quoted(o.model) + " holds no `<layer>.weight` of two dimensions: nothing to make");
   auto layout = safetensors::arrange(specs, metadata_of("synthetic", {}));
-  say(detail::layers_in_words(specs.size()) + ", " + megabytes(layout.data_bytes()) + " of maxima of " +
-      std::to_string(o.samples) + " random rows" + (lora ? ", " + std::to_string(informed) + " informed by the LoRA" : "") +
+  say(layers_in_words(specs.size()) + ", " + megabytes(layout.data_bytes()) + " of maxima of " + std::to_string(o.samples) +
+      " random rows" + (lora ? ", " + std::to_string(informed) + " informed by the LoRA" : "") +
       ": enough for --smoothquant, and for nothing else");
   if (o.dry_run) return;
-  safetensors::writer output(o.output, std::move(layout),
-                             o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse, inputs);
+  safetensors::writer output(o.output, std::move(layout), o.force ? file::overwrite::replace : file::overwrite::refuse, inputs);
   for (auto const& spec : specs) {
     auto const layer = spec.name.substr(0, spec.name.rfind('.'));
     auto const maxima = maxima_of(o, layer, static_cast<index_t>(spec.shape[0]), lora ? &*lora : nullptr);

@@ -19,7 +19,7 @@ int main(int count, char** arguments) {
 
     conversion_options options{.input = arguments[1], .output = arguments[2]};
     options.layers.target.format = scheme::int8_axis;  // a scale for each row, from its largest magnitude
-    options.part = safetensors::unfinished::keep;
+    options.part = file::unfinished::keep;
 
     codec_table const codecs({make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
 

@@ -28,13 +28,13 @@ void convert_legacy(options const& o, std::atomic<bool> const& stop) {
   try {
     legacy_conversion job(o.input, o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);
     auto const& plan = job.planned();
-    to.say("markers for " + detail::layers_in_words(plan.marked) + ", a format for " + detail::layers_in_words(plan.repaired) +
+    to.say("markers for " + layers_in_words(plan.marked) + ", a format for " + layers_in_words(plan.repaired) +
            "; codes are copied");
     for (auto const& note : o.notes) to.say("note: " + note);
     for (auto const& note : plan.notes) to.say("note: " + note);
     to.say("the output " + std::string(load_sentence(plan.needs)));
     if (o.dry_run) return;
-    job.publish_as(output_of(o, job.input_path()), o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse,
+    job.publish_as(output_of(o, job.input_path()), o.force ? file::overwrite::replace : file::overwrite::refuse,
                    {.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }});
     to.print(output_of(o, job.input_path()) + "\n");
   } catch (...) {

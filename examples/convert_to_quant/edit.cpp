@@ -32,7 +32,7 @@ halfstep::edit_options edit_options_of(options const& o) {
   if (!o.add_keys.empty()) e.markers.set = halfstep::parse_pairs(o.add_keys);
   if (!o.quant_filter.empty()) e.layers.emplace("--quant-filter", o.quant_filter);
   e.metadata = o.save_quant_metadata ? halfstep::quant_metadata::save : halfstep::quant_metadata::omit;
-  e.existing = o.force ? halfstep::safetensors::overwrite::replace : halfstep::safetensors::overwrite::refuse;
+  e.existing = o.force ? halfstep::file::overwrite::replace : halfstep::file::overwrite::refuse;
   return e;
 }
 

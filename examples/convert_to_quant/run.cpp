@@ -87,18 +87,18 @@ std::uint64_t drawn_seed() {
 }
 
 /// Returns the text of a layer configuration. Throws usage_error where it is too long.
-std::string text_of(safetensors::input_file const& file) {
+std::string text_of(file::input_file const& file) {
   if (file.size() > max_layer_config_bytes)
-    throw usage_error("--layer-config " + safetensors::quoted(file.path()) + ": its " + std::to_string(file.size()) +
-                      " bytes are more than " + std::to_string(max_layer_config_bytes));
+    throw usage_error("--layer-config " + quoted(file.path()) + ": its " + std::to_string(file.size()) + " bytes are more than " +
+                      std::to_string(max_layer_config_bytes));
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
   return text;
 }
 
 std::string described(matched_adapter const& adapter) {
-  return safetensors::quoted(adapter.path) + " with strength " + detail::trimmed(adapter.factor, 6) + " into " +
-         detail::layers_in_words(adapter.layers);
+  return quoted(adapter.path) + " with strength " + detail::trimmed(adapter.factor, 6) + " into " +
+         layers_in_words(adapter.layers);
 }
 
 void print_result(options const& o, run_report const& report, messages& to) {
@@ -171,7 +171,7 @@ void finish(options const& o, file_conversion& job, Executor const& ex, run_fact
 
 /// Returns the seed that the interrupted run drew which `wanted` goes on with, or nothing.
 std::optional<std::uint64_t> earlier_seed(conversion_options wanted) {
-  wanted.part = safetensors::unfinished::discard;  // to learn the output's name, which no seed changes, and no more
+  wanted.part = file::unfinished::discard;  // to learn the output's name, which no seed changes, and no more
   auto const began = interrupted_run::began(file_conversion(std::move(wanted)).output_path());
   auto const* const text = began ? detail::value_of(began->chosen, seed_name) : nullptr;
   std::uint64_t seed = 0;
@@ -196,7 +196,7 @@ bool may_pass(std::exception_ptr const& error) {
 
 template <host_executor Executor>
 void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
-  std::optional<safetensors::input_file> layers;
+  std::optional<file::input_file> layers;
   std::string const layer_text = o.layer_config.empty() ? "" : text_of(layers.emplace(o.layer_config));
   auto const options_with = [&](std::uint64_t seed) {
     conversion_options made = conversion_options_of(o, seed, threads);

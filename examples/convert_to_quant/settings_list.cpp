@@ -6,8 +6,8 @@
 #include <iterator>
 #include <string_view>
 
-#include <halfstep/convert/quality_number.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/report/quality_number.hpp>
 
 namespace convert_to_quant {
 

@@ -171,8 +171,8 @@ std::string described(options const& o, std::uint64_t seed) {
   std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
   if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
-  if (!o.custom_layers.empty()) text += ", " + safetensors::quoted(o.custom_layers) + " as " + to_string(custom_of(o));
-  if (!o.layer_config.empty()) text += ", layers as " + safetensors::quoted(o.layer_config) + " says";
+  if (!o.custom_layers.empty()) text += ", " + quoted(o.custom_layers) + " as " + to_string(custom_of(o));
+  if (!o.layer_config.empty()) text += ", layers as " + quoted(o.layer_config) + " says";
   if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
   if (!has_scales(r.format)) return text;
   text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
@@ -210,8 +210,8 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.loras = o.loras;
   c.merging = lora_options_of(o);
   c.nonfinite = o.nan;
-  c.existing = o.force ? safetensors::overwrite::replace : safetensors::overwrite::refuse;
-  c.part = o.resume ? safetensors::unfinished::keep : safetensors::unfinished::discard;
+  c.existing = o.force ? file::overwrite::replace : file::overwrite::refuse;
+  c.part = o.resume ? file::unfinished::keep : file::unfinished::discard;
   c.asked = asked_list(o);
   c.fail_below_db = o.fail_below;
   return c;

@@ -14,12 +14,12 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/core/version.hpp>
-#include <halfstep/safetensors/folder.hpp>
+#include <halfstep/file/folder.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace {
 
@@ -60,7 +60,8 @@ std::string table(st::reader const& file) {
   for (st::tensor const& t : tensors)
     out += padded(t.name, name_width) + "  " + padded(std::string(halfstep::name_of(t.type)), 11) + "  " +
            padded(shape_text(t), shape_width) + "  " + right(std::to_string(t.bytes()), bytes_width) + '\n';
-  for (auto const& [key, value] : file.head().metadata()) out += "metadata " + st::quoted(key) + " = " + st::quoted(value) + '\n';
+  for (auto const& [key, value] : file.head().metadata())
+    out += "metadata " + halfstep::quoted(key) + " = " + halfstep::quoted(value) + '\n';
   std::uint64_t elements = 0;
   for (st::tensor const& t : tensors) elements += t.count();
   return out + std::to_string(tensors.size()) + " tensors, " + std::to_string(elements) + " elements, " +
@@ -69,22 +70,22 @@ std::string table(st::reader const& file) {
 
 std::string json(st::reader const& file) {
   std::string out = "{\"file\":";
-  st::append_json_string(out, file.path());
+  halfstep::append_json_string(out, file.path());
   out += ",\"file_bytes\":" + std::to_string(file.file_bytes()) + ",\"data_bytes\":" + std::to_string(file.head().data_bytes());
   out += ",\"metadata\":{";
   std::string_view separator;
   for (auto const& [key, value] : file.head().metadata()) {
     out += std::exchange(separator, ",");
-    st::append_json_string(out, key);
+    halfstep::append_json_string(out, key);
     out += ':';
-    st::append_json_string(out, value);
+    halfstep::append_json_string(out, value);
   }
   out += "},\"tensors\":[";
   separator = "";
   for (st::tensor const& t : file.head().tensors()) {
     out += std::exchange(separator, ",");
     out += "{\"name\":";
-    st::append_json_string(out, t.name);
+    halfstep::append_json_string(out, t.name);
     out += ",\"dtype\":\"" + std::string(halfstep::name_of(t.type)) + "\",\"shape\":" + shape_text(t) +
            ",\"bytes\":" + std::to_string(t.bytes()) + ",\"begin\":" + std::to_string(t.begin) +
            ",\"end\":" + std::to_string(t.end) + '}';
@@ -112,7 +113,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    bool const is_file = st::kind_of(path) != st::path_kind::folder && !path.ends_with(".json");
+    bool const is_file = halfstep::file::kind_of(path) != halfstep::file::path_kind::folder && !path.ends_with(".json");
     st::reader const file = is_file ? st::reader(path) : st::open_model(path).file;  // a shard is shown for itself
     std::cout << (as_json ? json(file) : table(file)) << std::flush;
     return std::cout ? 0 : fail(74, "cannot write to standard output; check where it goes");

@@ -5,9 +5,9 @@
 #include <new>
 #include <system_error>
 
-#include <halfstep/convert/quality_limit.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/report/quality_limit.hpp>
 
 namespace program {
 

@@ -31,11 +31,8 @@
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/gelu.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/gram.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/linear_int8.hpp>
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
@@ -55,6 +52,9 @@
 #include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
 #include <halfstep/layout/transposed.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/gram.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/objective/concept.hpp>
 #include <halfstep/objective/mean_square.hpp>
 #include <halfstep/objective/principal.hpp>

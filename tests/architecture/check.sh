@@ -18,9 +18,9 @@ check_names() {
 check_text() {
   files | xargs awk '
     BEGIN {
-      split("core 0 exec 1 layout 1 rounding 1 safetensors 1 kernel 2 transform 3 tensor 4 objective 4 optimizer 4 calibration 4 lora 4 " \
-            "solver 5 recipe 6 plan 7 convert 8", table)
-      system_headers = "^halfstep/safetensors/(descriptor|file_identity|file_mapping|folder|input_file|journal_file|output_file|output_place)[.]hpp$"
+      split("core 0 file 0.5 exec 1 layout 1 rounding 1 safetensors 1 device 1.3 linalg 1.6 kernel 2 transform 3 objective 3.5 optimizer 3.5 " \
+            "tensor 4 calibration 4 lora 4 solver 5 recipe 6 plan 7 report 7 convert 8", table)
+      system_headers = "^halfstep/file/"
       for (i = 1; i in table; i += 2) rank[table[i]] = table[i + 1]
     }
 
@@ -32,7 +32,7 @@ check_text() {
     function check_include(target,   theirs) {
       if (target ~ /^(iostream|regex|filesystem|cassert|assert\.h)$/) fault("<" target "> is not for headers")
       if (target ~ /^(sys\/.*|unistd\.h|fcntl\.h|dirent\.h)$/ && FILENAME !~ system_headers)
-        fault("operating system calls live in the files and folders of safetensors/ alone")
+        fault("operating system calls live in file/ alone")
       if (target ~ /^(cuda|cub\/|thrust\/|cooperative_groups|cublas|cusolver)/ && !is_cuda(FILENAME)) fault("a host header includes <" target ">")
       if (target ~ /^boost\/regex/ && rank[folder] < 6) fault("Boost.Regex belongs to the converter")
       if (target !~ /^halfstep\//) return
@@ -80,7 +80,7 @@ check_text() {
         fault("no mutable globals")
       if (code ~ /^[a-z_:<>0-9]+ [a-z_0-9]+ *(=[^=].*|\{.*\})?;$/ && code !~ /^(using|struct|class|enum|template|return|concept|typedef|friend) /)
         fault("no mutable globals")
-      if (code ~ /^ *# *(if|ifdef|ifndef|elif).*__CUDA/ && FILENAME !~ /^halfstep\/(core\/(compiler|arithmetic)\.hpp|kernel\/(byte_products|vector_access|warp_max)\.cuh)$/)
+      if (code ~ /^ *# *(if|ifdef|ifndef|elif).*__CUDA/ && FILENAME !~ /^halfstep\/(core\/(compiler|arithmetic)\.hpp|device\/(byte_products|vector_access|warp_max)\.cuh)$/)
         fault("element math has no #if for the device")
     }
     END { length_fault() }'

@@ -11,7 +11,7 @@
 
 #include <halfstep/exec/threads.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 #include "../support/weights.hpp"
 #include "made_file.hpp"
 

@@ -12,7 +12,7 @@
 
 #include <halfstep/exec/threads.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 #include "../support/weights.hpp"
 
 namespace {

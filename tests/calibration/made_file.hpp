@@ -9,7 +9,7 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/safetensors/header.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 
 namespace halfstep_test {
 

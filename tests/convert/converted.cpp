@@ -16,7 +16,7 @@ namespace {
 template <class Executor>
 std::vector<halfstep::layer_quality> run(Executor const& ex, halfstep::safetensors::reader const& from,
                                          halfstep::plan const& what, std::string const& to, conversion_case const& how) {
-  halfstep::safetensors::writer output(to, what.output, halfstep::safetensors::overwrite::replace, {});
+  halfstep::safetensors::writer output(to, what.output, halfstep::file::overwrite::replace, {});
   auto const codecs = convert_to_quant::all_codecs();
   halfstep::conversion job(from, what, codecs, output, how.settings, how.watcher,
                            {how.stages ? *how.stages : convert_to_quant::all_stages(), how.solving, how.inputs, how.merge});

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
-#include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
@@ -15,6 +14,7 @@
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/stage_table.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 

@@ -64,7 +64,8 @@ TEST_F(FileConversion, LeavesNothingWhereItIsCancelled) {
   for (int const after : {0, 1, 3}) {
     calls = 0;
     halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= after; }};
-    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher), halfstep::cancelled);
+    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher),
+                 halfstep::cancelled);
     EXPECT_EQ(files(), 1u);
   }
 }
@@ -107,7 +108,8 @@ TEST_F(FileConversion, ReadsAndWritesShards) {
   for (auto const& part : small_model()) groups.push_back({part.spec});
   std::filesystem::create_directory(folder.file("model"));
   {
-    st::writer shards(folder.file("model/m"), st::arrange_shards(groups, {{"format", "pt"}}, 300'000), st::overwrite::refuse, {});
+    st::writer shards(folder.file("model/m"), st::arrange_shards(groups, {{"format", "pt"}}, 300'000),
+                      halfstep::file::overwrite::refuse, {});
     for (auto const& part : small_model()) shards.write(*shards.head().find(part.spec.name), 0, part.bytes);
     shards.commit();
   }
@@ -148,7 +150,8 @@ TEST_F(FileConversion, LeavesNothingOfShardsWhereItIsCancelled) {
   options.layers.max_shard_bytes = 200'000;
   std::atomic<int> calls{0};
   halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= 3; }};
-  EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher), halfstep::cancelled);
+  EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher),
+               halfstep::cancelled);
   EXPECT_EQ(files(), 1u);
 }
 

@@ -1,4 +1,4 @@
-#include <halfstep/convert/quality_html.hpp>
+#include <halfstep/report/quality_html.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include <halfstep/convert/quality_json.hpp>
+#include <halfstep/report/quality_json.hpp>
 
 #include <gtest/gtest.h>
 #include <boost/json/parse.hpp>

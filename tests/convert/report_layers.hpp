@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include <halfstep/convert/report.hpp>
+#include <halfstep/report/report.hpp>
 
 inline halfstep::layer_quality quality_of(std::string name, double signal, double noise) {
   halfstep::layer_quality q;

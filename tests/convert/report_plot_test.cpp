@@ -1,4 +1,4 @@
-#include <halfstep/convert/quality_plot.hpp>
+#include <halfstep/report/quality_plot.hpp>
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include <halfstep/convert/quality_summary.hpp>
+#include <halfstep/report/quality_summary.hpp>
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include <halfstep/convert/quality_text.hpp>
+#include <halfstep/report/quality_text.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

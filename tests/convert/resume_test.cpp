@@ -16,9 +16,9 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/convert/file_conversion.hpp>
-#include <halfstep/convert/quality_json.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/report/quality_json.hpp>
 
 #include <codecs/codecs.hpp>
 #include <solvers/solvers.hpp>
@@ -81,7 +81,7 @@ class Resume : public testing::Test {
     }
   }
 
-  std::size_t records() const { return st::journal_file::read(options.output).texts.size(); }
+  std::size_t records() const { return halfstep::file::journal_file::read(options.output).texts.size(); }
   std::string part() const { return options.output + ".part"; }
   std::string journal() const { return part() + ".journal"; }
 
@@ -118,7 +118,7 @@ class Resume : public testing::Test {
   conversion_options options{.input = folder.file("model.safetensors"),
                              .output = folder.file("out"),
                              .layers = {.target = {.format = scheme::int8_axis}},
-                             .part = st::unfinished::keep};
+                             .part = halfstep::file::unfinished::keep};
   std::size_t taken_over = 0;
 };
 
@@ -218,7 +218,7 @@ TEST_F(Resume, RedoesWhatThePartDoesNotHold) {
   run(halfstep::serial{});
   options.output = folder.file("out");
   for (double const place : {0.2, 0.5, 0.8}) {
-    options.part = st::unfinished::keep;
+    options.part = halfstep::file::unfinished::keep;
     ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
     auto const finished = records() - 1;
     {
@@ -241,7 +241,7 @@ TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
   run(halfstep::serial{});
   options.output = folder.file("out");
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
-  auto records = st::journal_file::read(options.output).texts;
+  auto records = halfstep::file::journal_file::read(options.output).texts;
   ASSERT_GT(records.size(), 2u);
   for (auto& record : records) {
     auto done = halfstep::parse_finished_tensor(record);
@@ -250,7 +250,7 @@ TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
     record = serialize(*done);
   }
   {
-    st::journal_file forged(options.output, 0, {});
+    halfstep::file::journal_file forged(options.output, 0, {});
     for (auto const& record : records) ASSERT_TRUE(forged.append(record));
   }
   std::filesystem::resize_file(part(), 0);  // and the part is lost
@@ -293,7 +293,7 @@ TEST_F(Resume, RefusesAnotherRunByName) {
 
 TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
-  options.part = st::unfinished::discard;
+  options.part = halfstep::file::unfinished::discard;
   EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("--resume would go on with it")));
   run(halfstep::serial{});
   EXPECT_EQ(taken_over, 0u);
@@ -301,7 +301,7 @@ TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
 }
 
 TEST_F(Resume, LeavesNothingWhereItIsNotAsked) {
-  options.part = st::unfinished::discard;
+  options.part = halfstep::file::unfinished::discard;
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
   EXPECT_THAT(files(), testing::ElementsAre("model.safetensors"));
 }
@@ -336,7 +336,7 @@ TEST_F(Resume, GoesOnWithShards) {
 
 TEST_F(Resume, ChecksWhatItTakesOver) {
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
-  auto records = st::journal_file::read(options.output).texts;
+  auto records = halfstep::file::journal_file::read(options.output).texts;
   bool spoilt = false;
   for (auto& record : records) {  // as if the run had read a wrong bit: its bytes are what it wrote, and not what it should have
     auto done = halfstep::parse_finished_tensor(record);
@@ -347,7 +347,7 @@ TEST_F(Resume, ChecksWhatItTakesOver) {
   }
   ASSERT_TRUE(spoilt);
   {
-    st::journal_file forged(options.output, 0, {});
+    halfstep::file::journal_file forged(options.output, 0, {});
     for (auto const& record : records) ASSERT_TRUE(forged.append(record));
   }
   EXPECT_THROW(run(halfstep::threads(2)), halfstep::contract_error);
@@ -357,7 +357,7 @@ TEST_F(Resume, ChecksWhatItTakesOver) {
 TEST_F(Resume, KnowsHowLongLayersTook) {
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
   std::map<std::string, double> seconds;
-  for (auto const& record : st::journal_file::read(options.output).texts)
+  for (auto const& record : halfstep::file::journal_file::read(options.output).texts)
     if (auto const done = halfstep::parse_finished_tensor(record); done && done->quality)
       seconds[done->name] = done->quality->seconds;
   ASSERT_FALSE(seconds.empty());
@@ -394,7 +394,7 @@ TEST_F(Resume, DoesWithoutAJournalThatCannotBeOpened) {
   std::filesystem::create_directory(journal());
   EXPECT_THAT([&] { run(halfstep::serial{}); }, ThrowsMessage<halfstep::io_error>(HasSubstr("remove it")));
   EXPECT_FALSE(std::filesystem::exists(part()));
-  options.part = st::unfinished::discard;
+  options.part = halfstep::file::unfinished::discard;
   run(halfstep::serial{});
   EXPECT_TRUE(std::filesystem::exists(options.output));
 }

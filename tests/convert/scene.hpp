@@ -67,7 +67,7 @@ inline void write_model(std::string const& path, std::vector<model_part> const& 
   std::vector<halfstep::safetensors::tensor_spec> specs;
   for (auto const& part : parts) specs.push_back(part.spec);
   halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, std::move(metadata)),
-                                     halfstep::safetensors::overwrite::replace, {});
+                                     halfstep::file::overwrite::replace, {});
   for (auto const& part : parts) file.write(*file.head().find(part.spec.name), 0, part.bytes);
   file.commit();
 }

@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/quality_limit.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/report/quality_limit.hpp>
 
 #include <help.hpp>
 #include <option_table.hpp>

@@ -10,7 +10,7 @@
 
 #include <halfstep/safetensors/header.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 

@@ -17,7 +17,7 @@
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 
@@ -58,7 +58,8 @@ TEST_F(Python, WriterGivesTheReferencesBytes) {
     for (st::tensor const& t : reference.head().tensors()) specs.push_back({t.name, t.type, t.shape});
     std::shuffle(specs.begin(), specs.end(), std::mt19937(7));
     {
-      st::writer ours(folder_.path(name + ".ours"), st::arrange(specs, reference.head().metadata()), st::overwrite::refuse, {});
+      st::writer ours(folder_.path(name + ".ours"), st::arrange(specs, reference.head().metadata()),
+                      halfstep::file::overwrite::refuse, {});
       for (st::tensor const& t : reference.head().tensors()) {
         std::vector<std::byte> bytes(t.bytes());
         reference.read(t, 0, bytes);

@@ -15,17 +15,17 @@
 #include <halfstep/kernel/dequantize.cuh>
 #include <halfstep/kernel/fit_quantize.cuh>
 #include <halfstep/kernel/gelu.cuh>
-#include <halfstep/kernel/gemm.cuh>
-#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/group_range.cuh>
 #include <halfstep/kernel/hadamard.cuh>
-#include <halfstep/kernel/linear.cuh>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/linear_int8.cuh>
 #include <halfstep/kernel/quantize.cuh>
 #include <halfstep/kernel/residual_statistics.cuh>
 #include <halfstep/kernel/sum.cuh>
 #include <halfstep/kernel/widen.cuh>
+#include <halfstep/linalg/gemm.cuh>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/linear.cuh>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/rounding/decided.hpp>
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
@@ -280,11 +280,10 @@ void check_int8_product(Machine& machine, index_t m, index_t n, index_t k, index
     linear_int8<Layout>(serial{}, view_of(x, {m, k}), view_of(x_scales, {m, 1}), view_of(w, {n, k}), view_of(groups, g),
                         view_of(bias, addend), host_view<float>(expected.data(), {m, n}));
     auto y = machine.upload(filled<float>(m * n), 0);
-    linear_int8<Layout>(ex, device_view<std::int8_t const>(device_x.data(), {m, k}),
-                        device_view<float const>(device_x_scales.data(), {m, 1}),
-                        device_view<std::int8_t const>(device_w.data(), {n, k}),
-                        device_view<float const>(device_groups.data(), g),
-                        device_view<float const>(device_bias.data(), addend), device_view<float>(y.data(), {m, n}));
+    linear_int8<Layout>(
+        ex, device_view<std::int8_t const>(device_x.data(), {m, k}), device_view<float const>(device_x_scales.data(), {m, 1}),
+        device_view<std::int8_t const>(device_w.data(), {n, k}), device_view<float const>(device_groups.data(), g),
+        device_view<float const>(device_bias.data(), addend), device_view<float>(y.data(), {m, n}));
     EXPECT_TRUE(same_bits(machine.download(y), expected)) << (is_biased ? "with" : "without") << " a bias";
   }
 }

@@ -10,7 +10,7 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/space.hpp>
-#include <halfstep/kernel/launch.cuh>
+#include <halfstep/device/launch.cuh>
 
 /// Device kernels on the host: their memory is host memory, and a barrier is the end of a loop over the threads.
 ///

@@ -11,14 +11,14 @@
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/gelu.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/linear_int8.hpp>
 #include <halfstep/kernel/sum.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/linear.hpp>
 
 #include "../support/weights.hpp"
 

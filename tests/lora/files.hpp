@@ -10,7 +10,7 @@
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 #include "../support/weights.hpp"
 
 namespace halfstep_test {

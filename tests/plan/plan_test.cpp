@@ -12,7 +12,7 @@
 #include <halfstep/plan/analyze.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include "../safetensors/files.hpp"
+#include "../support/files.hpp"
 #include "models.hpp"
 
 namespace {
@@ -358,7 +358,7 @@ TEST(Plan, PredictsTheOutputsSizeToTheByte) {
   auto const p = make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}, .metadata = halfstep::quant_metadata::save});
   halfstep_test::temporary_folder const folder;
   std::string const path = folder.path("out.safetensors");
-  halfstep::safetensors::writer out(path, p.output, halfstep::safetensors::overwrite::replace, {});
+  halfstep::safetensors::writer out(path, p.output, halfstep::file::overwrite::replace, {});
   for (auto const& t : out.head().tensors()) out.write(t, 0, std::vector<std::byte>(t.bytes()));
   out.commit();
   EXPECT_EQ(std::filesystem::file_size(path), p.output_bytes);

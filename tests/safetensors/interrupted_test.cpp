@@ -18,7 +18,7 @@
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include "files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 
@@ -112,7 +112,7 @@ class Interrupted : public testing::Test {
   // Writes the file and returns where it failed, if it did.
   std::string failure() {
     try {
-      st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), st::overwrite::refuse, {});
+      st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), halfstep::file::overwrite::refuse, {});
       w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
       w.commit();
     } catch (io_error const& e) {
@@ -141,8 +141,8 @@ TEST_F(Interrupted, ShortAndInterruptedTransfersGiveTheSameBytes) {
 
 TEST_F(Interrupted, APartIsNotKeptAfterAFailedFlush) {
   for (int n : {1, 2}) {
-    st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), st::overwrite::refuse, {});
-    w.leave(st::unfinished::keep);
+    st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), halfstep::file::overwrite::refuse, {});
+    w.leave(halfstep::file::unfinished::keep);
     w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
     current.fsync_fails = n;
     if (n == 2) w.flush_data();

@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 
@@ -287,7 +287,7 @@ TEST(ParseHeader, ReadsIntegersBeyondDoublePrecisionExactly) {
 TEST(ParseHeader, ReadsStringsLongerThanTheParsersBuffer) {
   std::string const value = "\n" + std::string(100'000, 'v') + "\xe2\x82\xac";
   std::string json = "{\"__metadata__\":{\"k\":";
-  st::append_json_string(json, value);
+  halfstep::append_json_string(json, value);
   EXPECT_EQ(parse(json + "}}").metadata()[0].second, value);
 }
 

@@ -12,8 +12,8 @@
 
 #include <halfstep/safetensors/mapped_file.hpp>
 
+#include "../support/files.hpp"
 #include "as_user.hpp"
-#include "files.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include "files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 
@@ -89,7 +89,7 @@ class ShardWriter : public testing::Test {
   static st::shard_layout layout() {
     return st::arrange_shards({{bytes("a", 900), bytes("s", 4)}, {bytes("none", 0)}, {bytes("b", 900)}}, {{"k", "v"}}, 1300);
   }
-  st::writer open(st::overwrite existing = st::overwrite::refuse) {
+  st::writer open(halfstep::file::overwrite existing = halfstep::file::overwrite::refuse) {
     return st::writer(folder_.path("m.safetensors"), layout(), existing, {});
   }
   static void fill(st::writer& w, char letter) {
@@ -151,7 +151,7 @@ TEST_F(ShardWriter, RefusesWhatExistsAndTakesNothingAway) {
 
 TEST_F(ShardWriter, ReplacesAWholeModel) {
   for (char const letter : {'x', 'y'}) {
-    auto w = open(st::overwrite::replace);
+    auto w = open(halfstep::file::overwrite::replace);
     fill(w, letter);
     w.commit();
   }
@@ -166,7 +166,7 @@ TEST_F(ShardWriter, LeavesNoIndexToShardsOfTwoModels) {
     w.commit();
   }
   {
-    auto w = open(st::overwrite::replace);
+    auto w = open(halfstep::file::overwrite::replace);
     fill(w, 'y');
     std::filesystem::remove(folder_.path(files_[1]));
     std::filesystem::create_directory(folder_.path(files_[1]));
@@ -179,7 +179,7 @@ TEST_F(ShardWriter, LeavesNoIndexToShardsOfTwoModels) {
 TEST_F(ShardWriter, KeepsAnIndexWhoseShardsItDoesNotReplace) {
   save(folder_.path(files_[2]), "old");
   {
-    auto w = open(st::overwrite::replace);
+    auto w = open(halfstep::file::overwrite::replace);
     fill(w, 'y');
     std::filesystem::create_directory(folder_.path(files_[1]));
     EXPECT_THROW(w.commit(), io_error);

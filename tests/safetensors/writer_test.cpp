@@ -14,8 +14,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/files.hpp"
 #include "as_user.hpp"
-#include "files.hpp"
 
 namespace {
 
@@ -36,7 +36,8 @@ st::header layout() { return st::arrange({{"a", dtype::u8, {4}}, {"b", dtype::i1
 
 class Writer : public testing::Test {
  protected:
-  st::writer open(st::overwrite existing = st::overwrite::refuse, std::vector<st::file_identity> const& inputs = {}) {
+  st::writer open(halfstep::file::overwrite existing = halfstep::file::overwrite::refuse,
+                  std::vector<halfstep::file::file_identity> const& inputs = {}) {
     return st::writer(out_, layout(), existing, inputs);
   }
 
@@ -46,8 +47,9 @@ class Writer : public testing::Test {
   }
 
   // Expects a refusal at `stage` whose text holds `reason`, and nothing new in the folder.
-  void expect_refused(io_stage stage, std::string const& reason, st::overwrite existing = st::overwrite::refuse,
-                      std::vector<st::file_identity> const& inputs = {}) {
+  void expect_refused(io_stage stage, std::string const& reason,
+                      halfstep::file::overwrite existing = halfstep::file::overwrite::refuse,
+                      std::vector<halfstep::file::file_identity> const& inputs = {}) {
     auto const before = folder_.names();
     try {
       open(existing, inputs);
@@ -82,7 +84,7 @@ TEST_F(Writer, WritesPiecesInAnyOrderOnSeveralThreads) {
   std::string data(size, ' ');
   for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<char>(i * 2654435761u >> 11);
   {
-    st::writer w(out_, st::arrange({{"a", dtype::u8, {size}}}, {}), st::overwrite::refuse, {});
+    st::writer w(out_, st::arrange({{"a", dtype::u8, {size}}}, {}), halfstep::file::overwrite::refuse, {});
     std::vector<std::thread> threads;
     for (std::size_t t = 0; t < 4; ++t)
       threads.emplace_back([&, t] {
@@ -129,7 +131,7 @@ TEST_F(Writer, LeavesNothingWithoutCommit) {
 }
 
 TEST_F(Writer, TakesItsFullSizeOnTheDiskAtOnce) {
-  st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), st::overwrite::refuse, {});
+  st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), halfstep::file::overwrite::refuse, {});
   struct ::stat s;
   ASSERT_EQ(::stat((out_ + ".part").c_str(), &s), 0);
   EXPECT_EQ(static_cast<std::uint64_t>(s.st_size), w.file_bytes());
@@ -154,10 +156,10 @@ TEST_F(Writer, RefusesAnExistingOutput) {
 
 TEST_F(Writer, ReplacesAnExistingOutputOnRequestAndOnlyWhenComplete) {
   save(out_, "old");
-  { auto const w = open(st::overwrite::replace); }
+  { auto const w = open(halfstep::file::overwrite::replace); }
   EXPECT_EQ(load(out_), "old");
   {
-    auto w = open(st::overwrite::replace);
+    auto w = open(halfstep::file::overwrite::replace);
     fill(w);
     EXPECT_EQ(load(out_), "old");
     w.commit();
@@ -176,18 +178,18 @@ TEST_F(Writer, RefusesAnOutputThatAppearedMeanwhile) {
 
 TEST_F(Writer, RefusesWhatIsNoRegularFileEvenWhenAskedToReplace) {
   std::filesystem::create_directory(out_);
-  expect_refused(io_stage::create_output, "it is a directory", st::overwrite::replace);
+  expect_refused(io_stage::create_output, "it is a directory", halfstep::file::overwrite::replace);
   std::filesystem::remove(out_);
   ASSERT_EQ(::mkfifo(out_.c_str(), 0600), 0);
-  expect_refused(io_stage::create_output, "not a regular file", st::overwrite::replace);
+  expect_refused(io_stage::create_output, "not a regular file", halfstep::file::overwrite::replace);
   std::filesystem::remove(out_);
   std::filesystem::create_symlink(folder_.path("nowhere"), out_);
-  expect_refused(io_stage::create_output, "symbolic link to nothing", st::overwrite::replace);
+  expect_refused(io_stage::create_output, "symbolic link to nothing", halfstep::file::overwrite::replace);
   std::filesystem::remove(out_);
   std::filesystem::create_symlink("/dev/null", out_);
-  EXPECT_THAT(thrown<io_error>([&] { open(st::overwrite::replace); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(thrown<io_error>([&] { open(halfstep::file::overwrite::replace); }), HasSubstr("not a regular file"));
   for (std::string const path : {"/dev/null", "/dev/full"}) {
-    EXPECT_THAT(thrown<io_error>([&] { st::writer const w(path, layout(), st::overwrite::replace, {}); }),
+    EXPECT_THAT(thrown<io_error>([&] { st::writer const w(path, layout(), halfstep::file::overwrite::replace, {}); }),
                 HasSubstr("not a regular file"));
     EXPECT_TRUE(std::filesystem::is_character_file(path));
     EXPECT_FALSE(std::filesystem::exists(path + ".part"));
@@ -196,22 +198,22 @@ TEST_F(Writer, RefusesWhatIsNoRegularFileEvenWhenAskedToReplace) {
 
 TEST_F(Writer, LeavesADeviceNodeInAFolderAsItIs) {
   if (::mknod(out_.c_str(), S_IFCHR | 0600, (1u << 8) | 3u) != 0) GTEST_SKIP() << "SKIPPED: cannot make a device node here";
-  expect_refused(io_stage::create_output, "not a regular file", st::overwrite::replace);
+  expect_refused(io_stage::create_output, "not a regular file", halfstep::file::overwrite::replace);
   EXPECT_TRUE(std::filesystem::is_character_file(out_));
 }
 
 TEST_F(Writer, RefusesAnInputUnderAnyName) {
   std::string const input = folder_.path("in.safetensors");
   save(input, halfstep_test::framed("{}"));
-  std::vector<st::file_identity> const inputs{st::reader(input).identity()};
+  std::vector<halfstep::file::file_identity> const inputs{st::reader(input).identity()};
   out_ = input;
-  expect_refused(io_stage::create_output, "it is an input", st::overwrite::replace, inputs);
+  expect_refused(io_stage::create_output, "it is an input", halfstep::file::overwrite::replace, inputs);
   out_ = folder_.path("link");
   std::filesystem::create_symlink(input, out_);
-  expect_refused(io_stage::create_output, "it is an input", st::overwrite::replace, inputs);
+  expect_refused(io_stage::create_output, "it is an input", halfstep::file::overwrite::replace, inputs);
   out_ = folder_.path("hard");
   std::filesystem::create_hard_link(input, out_);
-  expect_refused(io_stage::create_output, "it is an input", st::overwrite::replace, inputs);
+  expect_refused(io_stage::create_output, "it is an input", halfstep::file::overwrite::replace, inputs);
   EXPECT_EQ(load(input), halfstep_test::framed("{}"));
 }
 
@@ -219,7 +221,7 @@ TEST_F(Writer, RefusesAPartThatIsAnInputOrHasASecondName) {
   std::string const input = folder_.path("in.safetensors");
   save(input, halfstep_test::framed("{}"));
   std::filesystem::create_hard_link(input, out_ + ".part");
-  expect_refused(io_stage::create_output, "it is an input", st::overwrite::refuse, {st::reader(input).identity()});
+  expect_refused(io_stage::create_output, "it is an input", halfstep::file::overwrite::refuse, {st::reader(input).identity()});
   expect_refused(io_stage::create_output, "second name");
   std::filesystem::remove(out_ + ".part");
   std::filesystem::create_symlink(input, out_ + ".part");
@@ -235,7 +237,7 @@ TEST_F(Writer, FollowsASymlinkToAnOldOutput) {
   save(folder_.path("real/file"), "old");
   std::filesystem::create_symlink("real/file", out_);
   {
-    auto w = open(st::overwrite::replace);
+    auto w = open(halfstep::file::overwrite::replace);
     EXPECT_TRUE(std::filesystem::exists(folder_.path("real/file.part")));
     fill(w);
     w.commit();
@@ -286,7 +288,7 @@ TEST_F(Writer, TakesOverThePartOfARunThatDied) {
 
 TEST_F(Writer, RefusesAHeaderTooLongBeforeTouchingTheDisk) {
   auto const h = st::arrange({}, {{"k", std::string(100'000'000, 'v')}});
-  EXPECT_THROW(st::writer(out_, h, st::overwrite::refuse, {}), halfstep::format_error);
+  EXPECT_THROW(st::writer(out_, h, halfstep::file::overwrite::refuse, {}), halfstep::format_error);
   EXPECT_THAT(folder_.names(), IsEmpty());
 }
 
@@ -297,7 +299,7 @@ TEST_F(Writer, ReportsAFullDiskAtOnceAndLeavesNothing) {
   std::string text;
   std::optional<io_stage> stage;
   try {
-    st::writer const w(mount + "/out", st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), st::overwrite::refuse, {});
+    st::writer const w(mount + "/out", st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), halfstep::file::overwrite::refuse, {});
   } catch (io_error const& e) {
     text = e.what();
     stage = e.stage();
@@ -316,7 +318,7 @@ TEST_F(Writer, ReportsAFileSizeLimit) {
     rlimit const limit{1 << 16, 1 << 16};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     auto const text = thrown<io_error>([&] {
-      st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), st::overwrite::refuse, {});
+      st::writer const w(out_, st::arrange({{"a", dtype::u8, {1u << 20}}}, {}), halfstep::file::overwrite::refuse, {});
     });
     return text.find("File too large") != std::string::npos;
   });
@@ -325,12 +327,14 @@ TEST_F(Writer, ReportsAFileSizeLimit) {
 
 class KeptPart : public Writer {
  protected:
-  st::writer open_kept() { return st::writer(out_, layout(), st::overwrite::refuse, {}, st::found_part::go_on); }
+  st::writer open_kept() {
+    return st::writer(out_, layout(), halfstep::file::overwrite::refuse, {}, halfstep::file::found_part::go_on);
+  }
 
   // Leaves a part that holds `a`, and b as far as `b` goes.
   void leave(std::string const& b) {
     auto w = open();
-    w.leave(st::unfinished::keep);
+    w.leave(halfstep::file::unfinished::keep);
     w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
     w.write(*w.head().find("b"), 0, bytes_of(b));
   }
@@ -399,7 +403,8 @@ TEST_F(KeptPart, IsGoneAfterARunThatKeepsNothing) {
 TEST_F(Writer, RemembersWhatItWroteInShortRanges) {
   constexpr std::uint64_t most = st::written_range::most_bytes;
   std::string const data(2 * most + 5, 'x');
-  st::writer w(out_, st::arrange({{"a", dtype::u8, {data.size()}}, {"b", dtype::u8, {3}}}, {}), st::overwrite::refuse, {});
+  st::writer w(out_, st::arrange({{"a", dtype::u8, {data.size()}}, {"b", dtype::u8, {3}}}, {}), halfstep::file::overwrite::refuse,
+               {});
   auto const& a = *w.head().find("a");
   auto const& b = *w.head().find("b");
   w.write(b, 0, bytes_of("abc"));  // before it was asked to remember

@@ -7,10 +7,10 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/solver/coordinate.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 

@@ -9,11 +9,11 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/mean_square.hpp>
 #include <halfstep/objective/principal.hpp>

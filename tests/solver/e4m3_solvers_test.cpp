@@ -10,11 +10,11 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/gram.hpp>
-#include <halfstep/kernel/singular.hpp>
 #include <halfstep/layout/e4m3_grid.hpp>
 #include <halfstep/layout/fp8_block.hpp>
 #include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/linalg/gram.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/optimizer/adamw.hpp>

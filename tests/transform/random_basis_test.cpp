@@ -10,9 +10,9 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/paley.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/linear.hpp>
 #include <halfstep/tensor/quantizer.hpp>

@@ -10,8 +10,8 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/kernel/column_max.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/linear.hpp>
 #include <halfstep/tensor/quantizer.hpp>

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include <halfstep/kernel/singular.hpp>
+#include <halfstep/linalg/singular.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/json.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -61,11 +61,10 @@ inline std::vector<std::pair<std::string, std::string>> parse_aliases(std::strin
     safetensors::read_json(text, memory, events);
     auto found = events.finish();
     for (auto const& [layer, owner] : found)
-      if (owner.empty()) throw format_error(safetensors::quoted(layer) + " is an alias of no name");
+      if (owner.empty()) throw format_error(quoted(layer) + " is an alias of no name");
     return found;
   } catch (format_error const& e) {
-    throw format_error("cannot read the metadata 'aliases' of the calibration data " + safetensors::quoted(path) + ": " +
-                       e.what());
+    throw format_error("cannot read the metadata 'aliases' of the calibration data " + quoted(path) + ": " + e.what());
   }
 }
 

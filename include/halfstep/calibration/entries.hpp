@@ -17,9 +17,9 @@
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -39,7 +39,7 @@ struct calibration_item {
   std::shared_ptr<safetensors::reader const> file = {};  ///< of a safetensors file, else null
   safetensors::tensor const* tensor = nullptr;
 
-  std::string described() const { return "calibration data " + safetensors::quoted(path) + ": `" + name + "`"; }
+  std::string described() const { return "calibration data " + quoted(path) + ": `" + name + "`"; }
 
   /// Returns the shape of its numbers.
   std::vector<std::uint64_t> shape() const {
@@ -59,8 +59,7 @@ class calibration_entries {
   /// Takes one statistic. Throws format_error where the layer has it already.
   void add(std::string const& layer, statistic what, calibration_item item) {
     auto& place = entry(layer).items[static_cast<std::size_t>(what)];
-    if (place)
-      throw format_error(item.described() + " is given a second time; the first is in " + safetensors::quoted(place->path));
+    if (place) throw format_error(item.described() + " is given a second time; the first is in " + quoted(place->path));
     place = std::move(item);
   }
 
@@ -68,8 +67,8 @@ class calibration_entries {
   void add_alias(std::string const& layer, std::string const& owner) {
     auto& alias = entry(layer).alias;
     if (!alias.empty() && alias != owner)
-      throw format_error("calibration data: " + safetensors::quoted(layer) + " is an alias of both " +
-                         safetensors::quoted(alias) + " and " + safetensors::quoted(owner));
+      throw format_error("calibration data: " + quoted(layer) + " is an alias of both " + quoted(alias) + " and " +
+                         quoted(owner));
     alias = owner;
   }
 
@@ -77,8 +76,8 @@ class calibration_entries {
   void require_owners() const {
     for (auto const& [layer, e] : entries_)
       if (!e.alias.empty() && find(e.alias) == entries_.end())
-        throw format_error("calibration data: " + safetensors::quoted(layer) + " shares the statistics of " +
-                           safetensors::quoted(e.alias) + ", and no file has any");
+        throw format_error("calibration data: " + quoted(layer) + " shares the statistics of " + quoted(e.alias) +
+                           ", and no file has any");
   }
 
   /// Returns the entry of `layer` and those that its aliases lead to; nothing where there is none.
@@ -126,8 +125,8 @@ class calibration_entries {
       auto const found = names.find(wanted);
       if (found == names.end()) return entries_.end();
       if (found->second.size() > 1)
-        throw format_error("calibration data: " + safetensors::quoted(layer) + " may be " +
-                           safetensors::quoted(found->second[0]) + " or " + safetensors::quoted(found->second[1]));
+        throw format_error("calibration data: " + quoted(layer) + " may be " + quoted(found->second[0]) + " or " +
+                           quoted(found->second[1]));
       return entries_.find(found->second[0]);
     };
     if (auto const found = one_of(by_bare_name_, bare.text); found != entries_.end()) return found;

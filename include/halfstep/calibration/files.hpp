@@ -25,13 +25,13 @@
 #include <halfstep/calibration/statistics.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
+#include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
-#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -53,8 +53,7 @@ class calibration_files {
       else if (path.ends_with(".safetensors"))
         identities_.push_back(add_statistics(path, entries_, strangers_)->identity());
       else
-        throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " +
-                          safetensors::quoted(path));
+        throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " + quoted(path));
     }
     entries_.require_owners();
   }
@@ -163,13 +162,13 @@ class calibration_files {
   }
 
   /// Returns which files these are, so that none of them is overwritten.
-  std::vector<safetensors::file_identity> const& identities() const { return identities_; }
+  std::vector<file::file_identity> const& identities() const { return identities_; }
 
  private:
   using chain = std::vector<calibration_entry const*>;
 
   void add_json(std::string const& path) {
-    safetensors::input_file const file(path);
+    file::input_file const file(path);
     identities_.push_back(file.identity());
     try {
       std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), max_json_statistics_bytes + 1)), '\0');
@@ -183,7 +182,7 @@ class calibration_files {
           entries_.add(found.layer, *what, {.name = name, .path = path, .values = std::move(found.values)});
       }
     } catch (format_error const& e) {
-      throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": " + e.what());
+      throw format_error("cannot read the calibration data " + quoted(path) + ": " + e.what());
     }
   }
 
@@ -266,7 +265,7 @@ class calibration_files {
 
   calibration_entries entries_;
   std::vector<std::string> strangers_;
-  std::vector<safetensors::file_identity> identities_;
+  std::vector<file::file_identity> identities_;
 };
 
 }  // namespace halfstep

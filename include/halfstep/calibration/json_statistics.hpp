@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/json.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -48,7 +48,7 @@ class statistic_events {
     double value = 0.0;
     auto const [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code != std::errc{} || end != text.data() + text.size() || std::fabs(value) > std::numeric_limits<float>::max())
-      throw format_error("the number " + std::string(text) + " of " + safetensors::quoted(layer_) + " does not fit FP32");
+      throw format_error("the number " + std::string(text) + " of " + quoted(layer_) + " does not fit FP32");
     memory_->take(2 * sizeof(float));
     found_.back().values.push_back(static_cast<float>(value));
   }
@@ -60,7 +60,7 @@ class statistic_events {
 
  private:
   [[noreturn]] void refuse() const {
-    throw format_error((layer_.empty() ? "its content" : "what it says of " + safetensors::quoted(layer_)) +
+    throw format_error((layer_.empty() ? "its content" : "what it says of " + quoted(layer_)) +
                        R"( is neither {"layer": {"statistic": number or [numbers]}} nor {"layer": number})");
   }
   void begin_statistic(std::string const& name) {

@@ -13,8 +13,8 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/gram.hpp>
 #include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/linalg/gram.hpp>
 
 namespace halfstep {
 

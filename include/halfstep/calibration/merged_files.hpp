@@ -14,9 +14,9 @@
 #include <halfstep/calibration/merged_layer.hpp>
 #include <halfstep/calibration/open_statistics.hpp>
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/file_identity.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -33,8 +33,8 @@ class merged_files {
       files_.push_back(add_statistics(path, entries, strangers_));
       for (std::size_t i = 0; i + 1 < files_.size(); ++i)
         if (files_[i]->identity().same_file(files_.back()->identity()))
-          throw format_error("the calibration data " + safetensors::quoted(path) + " is " +
-                             safetensors::quoted(files_[i]->path()) + " again: its rows would be counted twice");
+          throw format_error("the calibration data " + quoted(path) + " is " + quoted(files_[i]->path()) +
+                             " again: its rows would be counted twice");
       for (auto const& [name, entry] : entries.all()) {
         if (!entry.alias.empty()) shared.add_alias(name, entry.alias);
         bool has_any = false;
@@ -43,7 +43,7 @@ class merged_files {
           has_any = true;
           if (item->from == statistics_source::synthetic)
             throw format_error(
-                "cannot use the calibration data " + safetensors::quoted(path) +
+                "cannot use the calibration data " + quoted(path) +
                 ": its source is synthetic, and random numbers say nothing of a model's inputs; capture real ones");
         }
         if (has_any) found[name].push_back(&entry);
@@ -53,11 +53,11 @@ class merged_files {
       if (!entry.alias.empty()) aliases_.emplace_back(name, entry.alias);
     for (auto const& [name, owner] : aliases_)
       if (!found.contains(owner) && !shared.all().contains(owner))
-        throw format_error("calibration data: " + safetensors::quoted(name) + " shares the statistics of " +
-                           safetensors::quoted(owner) + ", and no file has any");
+        throw format_error("calibration data: " + quoted(name) + " shares the statistics of " + quoted(owner) +
+                           ", and no file has any");
     for (auto const& [name, parts] : found) layers_.emplace_back(name, parts);
     if (layers_.empty())
-      throw format_error("the calibration data " + safetensors::quoted(paths.empty() ? "" : paths.front()) +
+      throw format_error("the calibration data " + quoted(paths.empty() ? "" : paths.front()) +
                          " holds no `<layer>.input` and no other statistic; write it with examples/calibrate/capture.py");
   }
 
@@ -71,8 +71,8 @@ class merged_files {
   std::vector<std::string> const& strangers() const { return strangers_; }
 
   /// Returns which files these are, so that none of them is overwritten.
-  std::vector<safetensors::file_identity> identities() const {
-    std::vector<safetensors::file_identity> all;
+  std::vector<file::file_identity> identities() const {
+    std::vector<file::file_identity> all;
     for (auto const& file : files_) all.push_back(file->identity());
     return all;
   }

@@ -20,7 +20,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/gram.hpp>
+#include <halfstep/linalg/gram.hpp>
 
 namespace halfstep {
 
@@ -61,8 +61,7 @@ class merged_layer {
   bool has(statistic what) const {
     for (auto const& [lacks, path] : lacking_)
       if (lacks == what)
-        throw format_error("cannot merge the calibration data of " + safetensors::quoted(name_) + ": " +
-                           safetensors::quoted(path) + " has no `." +
+        throw format_error("cannot merge the calibration data of " + quoted(name_) + ": " + quoted(path) + " has no `." +
                            std::string(statistic_names[static_cast<std::size_t>(what)]) + "`, and another file has" +
                            (what == statistic::hessian ? "; leave it out of all with --no-hessian" : ""));
     return knows(0, what);
@@ -108,8 +107,7 @@ class merged_layer {
       std::vector<float> values;
       for (double const x : sums) values.push_back(static_cast<float>(x / total));
       for (float const x : values)
-        if (!std::isfinite(x))
-          throw value_error("calibration data of " + safetensors::quoted(name_) + " holds values beyond 1e19");
+        if (!std::isfinite(x)) throw value_error("calibration data of " + quoted(name_) + " holds values beyond 1e19");
       return values;
     };
     if (has(statistic::channel_mean)) found.channel_mean = mean(sum);
@@ -137,7 +135,7 @@ class merged_layer {
     ex.for_each(columns_, [&](index_t i) {
       for (index_t j = 0; j <= i; ++j)
         if (!std::isfinite(h(i, j)))
-          throw value_error("calibration data of " + safetensors::quoted(name_) + " holds NaN, infinity or too large values");
+          throw value_error("calibration data of " + quoted(name_) + " holds NaN, infinity or too large values");
     });
     mirror_lower(ex, h);
     return sum;

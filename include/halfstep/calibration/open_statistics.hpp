@@ -12,8 +12,8 @@
 #include <halfstep/calibration/entries.hpp>
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -38,8 +38,8 @@ inline std::shared_ptr<safetensors::reader const> add_statistics(std::string con
       for (auto const& [layer, owner] : parse_aliases(path, value)) entries.add_alias(layer, owner);
     if (key != "source") continue;
     if (value != "captured" && value != "synthetic")
-      throw format_error("cannot read the calibration data " + safetensors::quoted(path) + ": its source is " +
-                         safetensors::quoted(value) + ", not 'captured' or 'synthetic'");
+      throw format_error("cannot read the calibration data " + quoted(path) + ": its source is " + quoted(value) +
+                         ", not 'captured' or 'synthetic'");
     if (value == "synthetic") from = statistics_source::synthetic;
   }
   for (auto const& t : file->head().tensors()) {

@@ -19,15 +19,14 @@
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/quality_limit.hpp>
-#include <halfstep/convert/quality_number.hpp>
 #include <halfstep/convert/refinement.hpp>
-#include <halfstep/convert/report.hpp>
 #include <halfstep/convert/resume_journal.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/exec/concept.hpp>
+#include <halfstep/file/folder.hpp>
+#include <halfstep/file/journal_file.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/plan/plan.hpp>
@@ -35,8 +34,9 @@
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/stage_table.hpp>
-#include <halfstep/safetensors/folder.hpp>
-#include <halfstep/safetensors/journal_file.hpp>
+#include <halfstep/report/quality_limit.hpp>
+#include <halfstep/report/quality_number.hpp>
+#include <halfstep/report/report.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
@@ -100,14 +100,14 @@ class file_conversion {
   run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
     fingerprint const now = make_fingerprint();
     auto const inputs = input_identities();
-    auto const found = resumes() && interrupted_run::require_same_run(output_path(), now) ? safetensors::found_part::go_on
-                                                                                          : safetensors::found_part::empty;
+    auto const found =
+        resumes() && interrupted_run::require_same_run(output_path(), now) ? file::found_part::go_on : file::found_part::empty;
     if (plan_.shards.empty())
       output_.emplace(asked_path(), plan_.output, options_.existing, inputs, found);
     else
       output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs, found);
     // From here on nobody else writes the journal.
-    auto const before = found == safetensors::found_part::go_on ? interrupted_run(output_path(), now) : interrupted_run();
+    auto const before = found == file::found_part::go_on ? interrupted_run(output_path(), now) : interrupted_run();
     open_journal(now, before, inputs);
     output_->leave(options_.part);
     conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
@@ -156,8 +156,8 @@ class file_conversion {
     if (!options_.output.empty()) return options_.output;
     std::string_view input = options_.input;
     while (input.size() > 1 && input.ends_with('/')) input.remove_suffix(1);
-    std::string_view const last = input.substr(safetensors::folder_of(input).size());
-    bool const names_it = safetensors::kind_of(options_.input) == safetensors::path_kind::folder && last != "." && last != "..";
+    std::string_view const last = input.substr(file::folder_of(input).size());
+    bool const names_it = file::kind_of(options_.input) == file::path_kind::folder && last != "." && last != "..";
     return default_output_name(names_it ? input : std::string_view(input_.path()), plan_, options_.layers.target, options_.chosen,
                                options_.search);
   }
@@ -165,7 +165,7 @@ class file_conversion {
   void make_plan() {
     plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
     if (options_.layers.strict == strictness::refuse && !model_.warnings.empty())
-      throw usage_error("--strict: " + detail::joined(model_.warnings, "; "));
+      throw usage_error("--strict: " + joined(model_.warnings, "; "));
     plan_.warnings.insert(plan_.warnings.begin(), model_.warnings.begin(), model_.warnings.end());
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     if (!plan_.shards.empty())
@@ -173,11 +173,11 @@ class file_conversion {
     note_interruption();
   }
 
-  bool resumes() const { return options_.part == safetensors::unfinished::keep; }
+  bool resumes() const { return options_.part == file::unfinished::keep; }
 
   /// Leaves nothing behind.
   void give_up() noexcept {
-    output_->leave(safetensors::unfinished::discard);
+    output_->leave(file::unfinished::discard);
     if (journal_) journal_->remove();
     journal_.reset();
   }
@@ -188,21 +188,21 @@ class file_conversion {
       bool const is_planned = options_.nonfinite != nonfinite_policy::keep || !options_.layers.nonfinite.empty();
       bool const found = is_planned ? interrupted_run::require_same_run(output_path(), make_fingerprint())
                                     : interrupted_run::began(output_path()).has_value();
-      plan_.notes.push_back(found ? "--resume: going on with what an interrupted run to " + safetensors::quoted(output_path()) +
-                                        " has finished"
-                                  : "--resume: there is nothing to go on with, so this run begins anew");
+      plan_.notes.push_back(found
+                                ? "--resume: going on with what an interrupted run to " + quoted(output_path()) + " has finished"
+                                : "--resume: there is nothing to go on with, so this run begins anew");
       return;
     }
     try {
       if (interrupted_run::began(output_path()))
-        plan_.notes.push_back("beside " + safetensors::quoted(output_path()) +
+        plan_.notes.push_back("beside " + quoted(output_path()) +
                               " lies what another run has finished: this one begins anew; --resume would go on with it");
     } catch (io_error const&) {  // the run itself says what is wrong there
     }
   }
 
   /// Opens the journal; one that is not asked for may be missing.
-  void open_journal(fingerprint const& now, interrupted_run const& before, std::span<safetensors::file_identity const> inputs) {
+  void open_journal(fingerprint const& now, interrupted_run const& before, std::span<file::file_identity const> inputs) {
     try {
       journal_.emplace(*output_, now, before, inputs);
     } catch (io_error const&) {
@@ -232,7 +232,7 @@ class file_conversion {
   lora_directions const* directions() const { return directions_ ? &*directions_ : nullptr; }
   lora_merge const* merge() const { return merge_ ? &*merge_ : nullptr; }
 
-  std::vector<safetensors::file_identity> input_identities() const {
+  std::vector<file::file_identity> input_identities() const {
     std::vector all = known_.identities();
     for (auto const& identity : input_.identities()) all.push_back(identity);
     all.insert(all.end(), options_.other_inputs.begin(), options_.other_inputs.end());

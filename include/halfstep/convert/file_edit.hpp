@@ -20,6 +20,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
@@ -29,7 +30,6 @@
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_layout.hpp>
-#include <halfstep/safetensors/text.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 namespace halfstep {
@@ -41,7 +41,7 @@ struct edit_options {
   marker_edit markers = {};                  ///< what it removes may also be tensors, by their full names
   std::optional<layer_pattern> layers = {};  ///< whose markers are changed; all where it is empty
   quant_metadata metadata = quant_metadata::omit;
-  safetensors::overwrite existing = safetensors::overwrite::refuse;
+  file::overwrite existing = file::overwrite::refuse;
 };
 
 /// An edit in its steps, for programs that show what will change before it does.
@@ -114,17 +114,16 @@ class file_edit {
     for (auto const& t : input_.head().tensors()) {
       if (!t.name.ends_with(marker_ending)) continue;
       if (t.type != dtype::u8 || t.bytes() > 65536)
-        throw format_error("the marker " + safetensors::quoted(t.name) + " is no text: it is " + std::string(name_of(t.type)) +
-                           " of " + std::to_string(t.bytes()) + " bytes");
+        throw format_error("the marker " + quoted(t.name) + " is no text: it is " + std::string(name_of(t.type)) + " of " +
+                           std::to_string(t.bytes()) + " bytes");
       std::string text(static_cast<std::size_t>(t.bytes()), '\0');
       input_.read(t, 0, std::as_writable_bytes(std::span(text)));
-      markers_.emplace(t.name.substr(0, t.name.size() - marker_ending.size()),
-                       object_in(text, "the marker " + safetensors::quoted(t.name)));
+      markers_.emplace(t.name.substr(0, t.name.size() - marker_ending.size()), object_in(text, "the marker " + quoted(t.name)));
     }
     for (auto const& [layer, said] : detail::declarations_in(input_.head())) {
       if (!said.is_object())
         throw format_error("the metadata '" + std::string(quant_metadata_key) + "' of the input says nothing of the layer " +
-                           safetensors::quoted(layer) + ": it holds no JSON object there");
+                           quoted(layer) + ": it holds no JSON object there");
       declared_.emplace(layer, said.get_object());
     }
   }
@@ -159,12 +158,12 @@ class file_edit {
         return holds(markers_, layer, name) || holds(declared_, layer, name);
       });
       if (!is_tensor && !is_key)
-        throw usage_error("--remove-keys got " + safetensors::quoted(name) +
-                          ", which is neither a tensor nor a key of a marker: nearest is " + safetensors::quoted(nearest(name)));
+        throw usage_error("--remove-keys got " + quoted(name) + ", which is neither a tensor nor a key of a marker: nearest is " +
+                          quoted(nearest(name)));
       if (is_key) keys.push_back(name);
       if (!is_tensor) continue;
       removed_.insert(name);
-      changes_.push_back("tensor " + safetensors::quoted(name) + " removed");
+      changes_.push_back("tensor " + quoted(name) + " removed");
     }
     options_.markers.remove = std::move(keys);
   }
@@ -207,7 +206,7 @@ class file_edit {
       }
       if (!differs) continue;
       auto const shown = markers_.find(layer);
-      changes_.push_back("layer " + safetensors::quoted(layer) + ": " +
+      changes_.push_back("layer " + quoted(layer) + ": " +
                          marker_json(shown == markers_.end() ? declared_.at(layer) : shown->second));
     }
   }
@@ -237,7 +236,7 @@ class file_edit {
     }
     metadata_.emplace_back(quant_metadata_key, std::move(text));
     changes_.push_back("metadata '" + std::string(quant_metadata_key) + "' " +
-                       (before ? "brought in line with the markers" : "written") + ": " + detail::layers_in_words(layers.size()));
+                       (before ? "brought in line with the markers" : "written") + ": " + layers_in_words(layers.size()));
   }
 
   std::vector<safetensors::tensor_spec> specs() const {

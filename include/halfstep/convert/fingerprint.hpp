@@ -21,13 +21,13 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
-#include <halfstep/convert/quality_number.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/file/file_identity.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/report/quality_number.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -155,7 +155,7 @@ inline void add_solver_facts(solve_options const& options, fact_list& to) {
 }  // namespace detail
 
 /// Returns what tells a file from every other without reading it: "345 bytes of 2026-11-21 20:15:03.000000001 UTC".
-inline std::string file_fact(safetensors::file_identity const& file) {
+inline std::string file_fact(file::file_identity const& file) {
   namespace chrono = std::chrono;
   chrono::sys_time<chrono::nanoseconds> const written{chrono::nanoseconds(file.modified_ns)};
   auto const day = chrono::floor<chrono::days>(written);

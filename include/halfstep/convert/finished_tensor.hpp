@@ -18,9 +18,9 @@
 #include <boost/json/value_to.hpp>
 
 #include <halfstep/convert/fingerprint.hpp>
-#include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/writer.hpp>
 #include <halfstep/solver/concept.hpp>
 

@@ -13,8 +13,8 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/gram.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
+#include <halfstep/linalg/gram.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep::detail {

@@ -11,13 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/transform/smoothing.hpp>
 

@@ -10,12 +10,12 @@
 #include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -72,7 +72,7 @@ inline void describe_directions(calibration_files const& known, lora_directions 
     auto const layer = layer_of(t.input.name);
     informed += lora.has(layer) && !known.hessian_owner(layer) ? 1 : 0;
   }
-  std::string const name = "LoRA " + safetensors::quoted(lora.path());
+  std::string const name = "LoRA " + quoted(lora.path());
   p.notes.push_back("the " + name + " informs " + layers_in_words(informed) + " whose inputs are not known");
   if (!lora.unmatched().empty())
     p.warnings.push_back("the directions of the " + name + " are for no layer of the model: " + some_of(lora.unmatched()));
@@ -94,12 +94,11 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
       if (t.what == action::remove && merge->changes(t.input.name)) removed.push_back(t.input.name);
     for (auto const& t : p.tensors)
       if (t.what == action::keep && bits_of(t.input.type) == 8 && merge->changes(t.input.name))
-        throw usage_error("a LoRA cannot be merged into " + safetensors::quoted(t.input.name) + ": it stays " +
+        throw usage_error("a LoRA cannot be merged into " + quoted(t.input.name) + ": it stays " +
                           std::string(name_of(t.input.type)) +
                           ", and only numbers in F64, F32, F16 and BF16 take it; decode its "
                           "layer with --requantize, or convert the original model");
-    if (!removed.empty())
-      p.warnings.push_back("LoRAs change tensors that are left out of the output: " + detail::some_of(removed));
+    if (!removed.empty()) p.warnings.push_back("LoRAs change tensors that are left out of the output: " + some_of(removed));
   }
   if (directions != nullptr) detail::describe_directions(known, *directions, p);
   detail::refuse_warnings(wanted, p);

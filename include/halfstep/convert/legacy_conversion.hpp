@@ -46,7 +46,7 @@ class legacy_conversion {
 
   /// Writes the file and publishes it under `path`. Throws io_error, contract_error, value_error for a scale that is no number
   /// above zero, and `cancelled` when the observer says so; nothing is left then.
-  void publish_as(std::string const& path, safetensors::overwrite existing, observer const& watcher) {
+  void publish_as(std::string const& path, file::overwrite existing, observer const& watcher) {
     auto const inputs = input_.identities();
     safetensors::writer output(path, plan_.output, existing, inputs);
     for (auto const& t : plan_.tensors) {

@@ -60,14 +60,13 @@ class lora_directions {
       }
       if (weight->shape[1] != layer.down->shape[1])
         throw format_error(adapter_.described(*layer.down) + " of the shape " + detail::shape_text(layer.down->shape) +
-                           " does not fit " + safetensors::quoted(weight->name) + " of the shape " +
-                           detail::shape_text(weight->shape));
+                           " does not fit " + quoted(weight->name) + " of the shape " + detail::shape_text(weight->shape));
       down_.emplace(*name, layer.down);
     }
   }
 
   std::string const& path() const { return adapter_.path(); }
-  safetensors::file_identity const& identity() const { return adapter_.file().identity(); }
+  file::file_identity const& identity() const { return adapter_.file().identity(); }
   void require_unchanged() const { adapter_.file().require_unchanged(); }
 
   /// Returns whether the LoRA has a pair for a layer of the model.

@@ -8,12 +8,12 @@
 
 #include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/output_file.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/recipe/solve_options.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
-#include <halfstep/safetensors/output_file.hpp>
 
 namespace halfstep {
 
@@ -41,12 +41,12 @@ struct conversion_options {
   std::vector<lora_request> loras = {};
   lora_options merging = {};
   nonfinite_policy nonfinite = nonfinite_policy::refuse;
-  safetensors::overwrite existing = safetensors::overwrite::refuse;
+  file::overwrite existing = file::overwrite::refuse;
   /// keep: goes on with the part that an interrupted run of the same kind left, and leaves its own where it ends early
-  safetensors::unfinished part = safetensors::unfinished::discard;
+  file::unfinished part = file::unfinished::discard;
   fact_list asked = {};  ///< what a user would recognise of all this, for the message that an interrupted run was another
-  std::vector<safetensors::file_identity> other_inputs = {};  ///< of files that were read already: never the output
-  std::optional<double> fail_below_db = std::nullopt;         ///< a layer of less SQNR: nothing is published
+  std::vector<file::file_identity> other_inputs = {};  ///< of files that were read already: never the output
+  std::optional<double> fail_below_db = std::nullopt;  ///< a layer of less SQNR: nothing is published
 };
 
 }  // namespace halfstep

@@ -11,9 +11,9 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/sum.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 

@@ -19,7 +19,6 @@
 #include <halfstep/convert/finished_tensor.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
-#include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/layer_work.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
@@ -32,6 +31,7 @@
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/marker.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 

@@ -17,16 +17,16 @@
 
 #include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/finished_tensor.hpp>
-#include <halfstep/convert/layer_quality.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/journal_file.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
-#include <halfstep/safetensors/journal_file.hpp>
-#include <halfstep/safetensors/text.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
 namespace halfstep {
@@ -39,7 +39,7 @@ class interrupted_run {
 
   /// Reads the whole journal of `output`, a path. Throws what `require_same_run` throws.
   interrupted_run(std::string const& output, fingerprint const& now) {
-    auto const found = safetensors::journal_file::read(output);
+    auto const found = file::journal_file::read(output);
     if (found.texts.empty()) return;
     require_same(output, found.texts.front(), now);
     for (std::size_t i = 1; i < found.texts.size(); ++i)
@@ -51,14 +51,14 @@ class interrupted_run {
   /// (input_changed) where an input is not the file that it was; usage_error where the run that `now` is makes another output.
   /// Each with everything that differs.
   static bool require_same_run(std::string const& output, fingerprint const& now) {
-    auto const found = safetensors::journal_file::read(output, 1);
+    auto const found = file::journal_file::read(output, 1);
     if (!found.texts.empty()) require_same(output, found.texts.front(), now);
     return !found.texts.empty();
   }
 
   /// Returns what began an interrupted run to `output`; nothing where there is none. Throws io_error.
   static std::optional<fingerprint> began(std::string const& output) {
-    auto const found = safetensors::journal_file::read(output, 1);
+    auto const found = file::journal_file::read(output, 1);
     return found.texts.empty() ? std::nullopt : parse_fingerprint(found.texts.front());
   }
 
@@ -70,14 +70,14 @@ class interrupted_run {
 
  private:
   static void require_same(std::string const& output, std::string const& record, fingerprint const& now) {
-    std::string const what = "cannot resume " + safetensors::quoted(output) + ": ";
+    std::string const what = "cannot resume " + quoted(output) + ": ";
     auto const before = parse_fingerprint(record);
     if (!before) throw usage_error(what + "this version cannot read its journal; begin anew without --resume");
     if (auto const changed = before->changed_inputs(now); !changed.empty())
-      throw io_error(io_stage::input_changed, what + "since it was begun, " + detail::joined(changed, "; ") +
+      throw io_error(io_stage::input_changed, what + "since it was begun, " + joined(changed, "; ") +
                                                   "; give the file that it was begun with, or begin anew without --resume");
     if (auto const changed = before->changed_choices(now); !changed.empty())
-      throw usage_error(what + "since it was begun, " + detail::joined(changed, "; ") +
+      throw usage_error(what + "since it was begun, " + joined(changed, "; ") +
                         "; say what was said then, or begin anew without --resume");
   }
 
@@ -101,7 +101,7 @@ class resume_journal {
 
   /// Opens the journal of `output`, which is borrowed and locked, behind what `before` holds. Throws io_error (create_output).
   resume_journal(safetensors::writer& output, fingerprint const& now, interrupted_run const& before,
-                 std::span<safetensors::file_identity const> inputs)
+                 std::span<file::file_identity const> inputs)
       : output_(output), file_(output.path(), before.journal_bytes(), inputs), count_(before.tensors().size()) {
     output_.remember_ranges();
     if (before.journal_bytes() == 0) append(serialize(now));
@@ -172,7 +172,7 @@ class resume_journal {
 
   safetensors::writer& output_;
   mutable std::mutex guard_;
-  safetensors::journal_file file_;
+  file::journal_file file_;
   bool is_broken_ = false;
   std::size_t count_;  ///< of finished tensors
   std::uint64_t unflushed_ = 0;

@@ -4,9 +4,9 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/device/element_tile.cuh>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/dequantize.hpp>
-#include <halfstep/kernel/element_tile.cuh>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/group_rows.hpp>
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/device/launch.cuh>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
-#include <halfstep/kernel/launch.cuh>
 
 namespace halfstep {
 

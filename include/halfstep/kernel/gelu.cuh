@@ -3,8 +3,8 @@
 
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/device/element_tile.cuh>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/element_tile.cuh>
 #include <halfstep/kernel/gelu.hpp>
 
 namespace halfstep {

@@ -9,11 +9,11 @@
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/device/element_tile.cuh>
+#include <halfstep/device/warp_max.cuh>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/element_tile.cuh>
 #include <halfstep/kernel/for_each_index.cuh>
 #include <halfstep/kernel/group_range.hpp>
-#include <halfstep/kernel/warp_max.cuh>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/group_rows.hpp>
 

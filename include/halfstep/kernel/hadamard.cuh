@@ -7,11 +7,11 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/device/launch.cuh>
+#include <halfstep/device/vector_access.cuh>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.cuh>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/kernel/launch.cuh>
-#include <halfstep/kernel/vector_access.cuh>
 
 namespace halfstep {
 

@@ -10,11 +10,11 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/device/byte_products.cuh>
+#include <halfstep/device/launch.cuh>
+#include <halfstep/device/vector_access.cuh>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/byte_products.cuh>
-#include <halfstep/kernel/launch.cuh>
 #include <halfstep/kernel/linear_int8.hpp>
-#include <halfstep/kernel/vector_access.cuh>
 
 namespace halfstep {
 

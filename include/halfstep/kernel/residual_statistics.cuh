@@ -9,8 +9,8 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/device/launch.cuh>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/launch.cuh>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/group_rows.hpp>

@@ -4,9 +4,9 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/device/launch.cuh>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.cuh>
-#include <halfstep/kernel/launch.cuh>
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/kernel/sum.hpp>
 

@@ -16,9 +16,9 @@
 
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/reader.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -89,9 +89,7 @@ class adapter {
   std::vector<adapter_layer> const& layers() const { return layers_; }
 
   /// Returns a tensor's name for a message.
-  std::string described(safetensors::tensor const& t) const {
-    return "LoRA " + safetensors::quoted(path()) + ": " + safetensors::quoted(t.name);
-  }
+  std::string described(safetensors::tensor const& t) const { return "LoRA " + quoted(path()) + ": " + quoted(t.name); }
 
  private:
   using layer_map = std::map<std::string, adapter_layer, std::less<>>;
@@ -100,7 +98,7 @@ class adapter {
     for (auto const& part : detail::adapter_parts) {
       if (!t.name.ends_with(part.ending)) continue;
       auto& held = found[t.name.substr(0, t.name.size() - part.ending.size())].*part.place;
-      if (held != nullptr) throw format_error(described(t) + " and " + safetensors::quoted(held->name) + " are the same part");
+      if (held != nullptr) throw format_error(described(t) + " and " + quoted(held->name) + " are the same part");
       held = &t;
       return;
     }
@@ -132,11 +130,10 @@ class adapter {
     auto const& b = layer.up->shape;
     if (a.size() > 2 || b.size() > 2)
       throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) +
-                        " belongs to a convolution: only adapters of linear layers are merged");
+                         " belongs to a convolution: only adapters of linear layers are merged");
     if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1])
-      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) + " and " +
-                         safetensors::quoted(layer.up->name) + " of the shape " + detail::shape_text(b) +
-                         " have no rank in common");
+      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) + " and " + quoted(layer.up->name) +
+                         " of the shape " + detail::shape_text(b) + " have no rank in common");
     layer.scale = alpha_of(layer).value_or(static_cast<double>(a[0])) / static_cast<double>(a[0]);
   }
 
@@ -179,8 +176,7 @@ class adapter {
     double value = 0.0;
     auto const [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (failure == std::errc{} && end == text.data() + text.size() && std::isfinite(value)) return value;
-    throw format_error("LoRA " + safetensors::quoted(path()) + ": the metadata's " + safetensors::quoted(key) + " is " +
-                       safetensors::quoted(text) + ", not a number");
+    throw format_error("LoRA " + quoted(path()) + ": the metadata's " + quoted(key) + " is " + quoted(text) + ", not a number");
   }
 
   safetensors::reader file_;

@@ -17,13 +17,13 @@
 
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/file_identity.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/options.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -58,8 +58,8 @@ class layer_index {
     auto const found = names.find(bare.text);
     if (found == names.end()) return nullptr;
     if (found->second.size() > 1)
-      throw format_error("the LoRA layer " + safetensors::quoted(name) + " may be " + safetensors::quoted(*found->second[0]) +
-                         " or " + safetensors::quoted(*found->second[1]));
+      throw format_error("the LoRA layer " + quoted(name) + " may be " + quoted(*found->second[0]) + " or " +
+                         quoted(*found->second[1]));
     return found->second[0];
   }
 
@@ -136,8 +136,8 @@ class lora_merge {
   std::vector<std::string> const& warnings() const { return warnings_; }
 
   /// Returns which files these are, so that none of them is overwritten.
-  std::vector<safetensors::file_identity> identities() const {
-    std::vector<safetensors::file_identity> all;
+  std::vector<file::file_identity> identities() const {
+    std::vector<file::file_identity> all;
     for (auto const& a : adapters_) all.push_back(a.file().identity());
     return all;
   }
@@ -169,9 +169,7 @@ class lora_merge {
   void match(adapter const& a, safetensors::header const& model, detail::layer_index const& layers,
              std::vector<std::string>& unmatched) {
     std::map<std::string, adapter_layer const*> taken;
-    auto const miss = [&](safetensors::tensor const& t, std::string const& why) {
-      unmatched.push_back(safetensors::quoted(t.name) + why);
-    };
+    auto const miss = [&](safetensors::tensor const& t, std::string const& why) { unmatched.push_back(quoted(t.name) + why); };
     for (auto const& layer : a.layers()) {
       if (!layer.strangers.empty()) {
         for (auto const* t : layer.strangers) miss(*t, " (no part that is known)");
@@ -180,12 +178,12 @@ class lora_merge {
       auto const* const name = layers.find(layer.name);
       if (name == nullptr) {
         auto const* const nearest = layers.nearest(layer.name);
-        miss(layer.any(), nearest == nullptr ? "" : " (nearest: " + safetensors::quoted(*nearest) + ")");
+        miss(layer.any(), nearest == nullptr ? "" : " (nearest: " + quoted(*nearest) + ")");
         continue;
       }
       if (auto const [place, fresh] = taken.try_emplace(*name, &layer); !fresh)
-        throw format_error(a.described(layer.any()) + " and " + safetensors::quoted(place->second->any().name) +
-                           " are both for the layer " + safetensors::quoted(*name));
+        throw format_error(a.described(layer.any()) + " and " + quoted(place->second->any().name) + " are both for the layer " +
+                           quoted(*name));
       std::size_t const before = added_;
       match_weight(a, layer, model.find(*name + ".weight"), miss);
       match_bias(a, layer, model.find(*name + ".bias"), miss);
@@ -200,7 +198,7 @@ class lora_merge {
     if (weight == nullptr) return miss(layer.any(), " (its layer has no weight)");
     if (layer.down != nullptr) {
       if (weight->shape.size() > 2)
-        throw format_error(a.described(*layer.down) + " is for " + safetensors::quoted(weight->name) + " of the shape " +
+        throw format_error(a.described(*layer.down) + " is for " + quoted(weight->name) + " of the shape " +
                            detail::shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
       std::vector<std::uint64_t> const product{layer.up->shape[0], layer.down->shape[1]};
       if (weight->shape != product) {
@@ -225,16 +223,15 @@ class lora_merge {
   }
 
   [[noreturn]] static void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model) {
-    throw format_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " +
-                       safetensors::quoted(model.name) + " of the shape " + detail::shape_text(model.shape));
+    throw format_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " + quoted(model.name) +
+                       " of the shape " + detail::shape_text(model.shape));
   }
 
   void add(adapter const& a, safetensors::tensor const& to, delta_part part) {
     bool const is_code = to.type == dtype::i8 || to.type == dtype::f8_e4m3 || to.type == dtype::f8_e5m2;
     if (!is_code && to.type != dtype::f64 && to.type != dtype::f32 && to.type != dtype::f16 && to.type != dtype::bf16)
       throw format_error(a.described(part.up != nullptr ? *part.up : *part.difference) + " cannot be added to " +
-                         safetensors::quoted(to.name) + ": it is " + std::string(name_of(to.type)) +
-                         ", not F64, F32, F16 or BF16");
+                         quoted(to.name) + ": it is " + std::string(name_of(to.type)) + ", not F64, F32, F16 or BF16");
     parts_[to.name].push_back(part);
     ++added_;
   }

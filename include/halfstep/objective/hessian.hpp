@@ -12,10 +12,10 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/eigen.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/gram.hpp>
+#include <halfstep/linalg/eigen.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/gram.hpp>
 
 namespace halfstep {
 
@@ -59,9 +59,8 @@ class hessian {
     require_extents({1, values_.size()}, {1, columns * columns}, "halfstep: the size of a Hessian");
     mirror_lower(ex, values_.view({columns, columns}));
     std::vector<char> finite(static_cast<std::size_t>(columns));
-    ex.for_each(columns, [&](index_t i) {
-      finite[static_cast<std::size_t>(i)] = detail::eigen_map(view()).row(i).allFinite() ? 1 : 0;
-    });
+    ex.for_each(columns,
+                [&](index_t i) { finite[static_cast<std::size_t>(i)] = detail::eigen_map(view()).row(i).allFinite() ? 1 : 0; });
     for (index_t i = 0; i < columns; ++i)
       if (finite[static_cast<std::size_t>(i)] == 0)
         throw value_error("halfstep: a Hessian with NaN or infinity in row " + std::to_string(i));

@@ -14,8 +14,8 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/cholesky.hpp>
-#include <halfstep/kernel/gram.hpp>
+#include <halfstep/linalg/cholesky.hpp>
+#include <halfstep/linalg/gram.hpp>
 #include <halfstep/objective/hessian.hpp>
 
 namespace halfstep {

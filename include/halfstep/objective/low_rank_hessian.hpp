@@ -11,7 +11,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/gemm.hpp>
+#include <halfstep/linalg/gemm.hpp>
 #include <halfstep/objective/hessian.hpp>
 
 namespace halfstep {

@@ -9,8 +9,8 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
-#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/sum.hpp>
+#include <halfstep/linalg/gemm.hpp>
 
 namespace halfstep {
 

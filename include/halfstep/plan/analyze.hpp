@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/plan/name_pattern.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/rule.hpp>
@@ -19,18 +20,6 @@
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {
-
-/// Returns a number of bytes with three digits and a decimal unit, such as "11.9 GB".
-inline std::string size_in_words(std::uint64_t bytes) {
-  constexpr std::array<std::string_view, 7> units{" bytes", " kB", " MB", " GB", " TB", " PB", " EB"};
-  std::size_t unit = 0;
-  std::uint64_t whole = bytes;
-  std::uint64_t rest = 0;
-  for (; whole >= 1000 && unit + 1 < units.size(); whole /= 1000, ++unit) rest = whole % 1000;
-  std::string text = std::to_string(whole);
-  if (unit > 0 && whole < 100) text += "." + std::to_string(whole < 10 ? rest / 10 + 100 : rest / 100 + 10).substr(1);
-  return text + std::string(units[unit]);
-}
 
 /// What a dry run knows beside the plan.
 struct run_estimate {
@@ -124,7 +113,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   auto const moved = p.input_data_bytes + p.output_bytes;
   text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +
           size_in_words(run.bytes_per_second) + " a second in all" +
-          (solved == 0 ? "" : ", and more for what a solver does to " + detail::layers_in_words(solved)) + "\n";
+          (solved == 0 ? "" : ", and more for what a solver does to " + layers_in_words(solved)) + "\n";
   text += "the output " + std::string(load_sentence(p.needs)) + "\n";
   for (auto const& warning : p.warnings) text += "warning: " + warning + "\n";
   for (auto const& note : p.notes) text += "note: " + note + "\n";

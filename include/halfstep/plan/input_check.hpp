@@ -9,6 +9,7 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/rule.hpp>
@@ -17,7 +18,6 @@
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -59,10 +59,10 @@ inline void require_consistent(plan_options const& options) {
     }
   };
   for (auto const& entry : options.layers ? options.layers->entries : std::vector<layer_entry>{})
-    if (entry.fate.what == action::quantize) require("--layer-config " + safetensors::quoted(entry.layers), entry.fate.how);
+    if (entry.fate.what == action::quantize) require("--layer-config " + quoted(entry.layers), entry.fate.how);
   if (options.layers && options.layers->otherwise && options.layers->otherwise->what == action::quantize)
     require("--layer-config '_default'", options.layers->otherwise->how);
-  for (auto const& custom : options.custom) require("--custom-layers " + safetensors::quoted(custom.layers), custom.how);
+  for (auto const& custom : options.custom) require("--custom-layers " + quoted(custom.layers), custom.how);
   if (options.fallback) require("--fallback", *options.fallback);
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
     throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
@@ -87,8 +87,7 @@ inline void require_unquantized(safetensors::header const& input) {
   if (layers.empty() && !declared) return;
   std::string text = "the input is already quantized: ";
   if (layers.empty()) text += "its metadata holds " + std::string(quant_metadata_key);
-  for (std::size_t i = 0; i < std::min<std::size_t>(layers.size(), 4); ++i)
-    text += (i == 0 ? "" : ", ") + safetensors::quoted(layers[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(layers.size(), 4); ++i) text += (i == 0 ? "" : ", ") + quoted(layers[i]);
   if (layers.size() > 4) text += " and " + std::to_string(layers.size() - 4) + " more layers";
   throw usage_error(text + "; convert the original model, in F32, F16 or BF16");
 }

@@ -11,8 +11,8 @@
 #include <boost/regex.hpp>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/artifact.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -54,7 +54,7 @@ class layer_pattern {
   std::string const& text() const { return text_; }
 
   /// Returns the flag and the expression, as messages show them.
-  std::string source() const { return flag_ + " " + safetensors::quoted(text_); }
+  std::string source() const { return flag_ + " " + quoted(text_); }
 
  private:
   bool found_in(std::string_view name) const {
@@ -62,7 +62,7 @@ class layer_pattern {
       return scope_ == pattern_scope::whole_layer ? boost::regex_match(name.begin(), name.end(), expression_)
                                                   : boost::regex_search(name.begin(), name.end(), expression_);
     } catch (std::runtime_error const& why) {
-      throw usage_error(source() + " takes too long on the name " + safetensors::quoted(name) + ": " + why.what());
+      throw usage_error(source() + " takes too long on the name " + quoted(name) + ": " + why.what());
     }
   }
 

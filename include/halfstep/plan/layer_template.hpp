@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/name_pattern.hpp>
 #include <halfstep/plan/plan.hpp>
@@ -18,7 +19,6 @@
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/recipe.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -55,7 +55,7 @@ class template_writer {
 
   std::string text() const {
     std::string out = "{\n  \"_about\": ";
-    safetensors::append_json_string(out, plan_.rules + "; give this file to --layer-config" + companions());
+    append_json_string(out, plan_.rules + "; give this file to --layer-config" + companions());
     out += ",\n  \"_default\": {\"format\": \"keep\"}";
     for (std::string const& pattern : order_) {
       group const& layers = groups_.at(pattern);
@@ -112,9 +112,9 @@ class template_writer {
 
   static void append(std::string& out, std::string const& pattern, std::string_view entry) {
     if (pattern.size() > max_pattern_bytes)
-      throw usage_error("the layer " + safetensors::quoted(pattern) + " has a name that is too long for an expression");
+      throw usage_error("the layer " + quoted(pattern) + " has a name that is too long for an expression");
     out += ",\n  ";
-    safetensors::append_json_string(out, pattern);
+    append_json_string(out, pattern);
     out += ": " + std::string(entry);
   }
 

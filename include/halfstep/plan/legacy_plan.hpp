@@ -21,6 +21,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/source.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/artifact.hpp>
@@ -31,7 +32,6 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -123,9 +123,7 @@ class legacy_planner {
     ++(legacy ? plan_.marked : plan_.repaired);
   }
 
-  void refuse(std::string const& name, std::string const& why) {
-    refused_.push_back(safetensors::quoted(name) + ", because " + why);
-  }
+  void refuse(std::string const& name, std::string const& why) { refused_.push_back(quoted(name) + ", because " + why); }
 
   static extents2 shape_of(safetensors::tensor const& t) {
     return {static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])};

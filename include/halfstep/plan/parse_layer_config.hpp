@@ -14,11 +14,11 @@
 #include <boost/json/parse.hpp>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/json.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -65,7 +65,7 @@ class entry_reader {
     fields_ = &value.get_object();
     for (auto const& field : *fields_)
       if (std::ranges::find(entry_keys, std::string_view(field.key())) == entry_keys.end())
-        fail("has the unknown key " + safetensors::quoted(std::string_view(field.key())) + "; known: " + listed(entry_keys));
+        fail("has the unknown key " + quoted(std::string_view(field.key())) + "; known: " + listed(entry_keys));
   }
 
   layer_fate read() const {
@@ -96,9 +96,7 @@ class entry_reader {
   }
 
  private:
-  [[noreturn]] void fail(std::string const& why) const {
-    throw usage_error("its entry " + safetensors::quoted(pattern_) + " " + why);
-  }
+  [[noreturn]] void fail(std::string const& why) const { throw usage_error("its entry " + quoted(pattern_) + " " + why); }
 
   template <class Words>
   static std::string listed(Words const& words) {
@@ -135,7 +133,7 @@ class entry_reader {
     std::array<std::string_view, scheme_table.size() + 1> known{};
     std::ranges::transform(scheme_table, known.begin(), &scheme_facts::name);
     known.back() = keep_word;
-    fail("has the unknown format " + safetensors::quoted(word) + "; known: " + listed(known));
+    fail("has the unknown format " + quoted(word) + "; known: " + listed(known));
   }
 
   /// Returns the format of `words`, such as "int8", whose scales `shared` names.
@@ -151,7 +149,7 @@ class entry_reader {
     if (*mode == "block") return scheme_with(words, scaling::block);
     if (*mode == "axis" || *mode == "row") return scheme_with(words, scaling::row);
     if (*mode == "tensor") return scheme_with(words, scaling::tensor);
-    fail("has the unknown scaling_mode " + safetensors::quoted(*mode) + "; known: block, axis, tensor");
+    fail("has the unknown scaling_mode " + quoted(*mode) + "; known: block, axis, tensor");
   }
 
   /// Returns the recipe with its format and block size, which alone means block scaling.
@@ -237,7 +235,7 @@ inline layer_config parse_layer_config(std::string_view text, std::string_view o
     if (config.entries.empty() && !config.otherwise) throw usage_error("it has no entry");
     return config;
   } catch (usage_error const& e) {
-    throw usage_error("--layer-config " + safetensors::quoted(origin) + ": " + e.what());
+    throw usage_error("--layer-config " + quoted(origin) + ": " + e.what());
   }
 }
 

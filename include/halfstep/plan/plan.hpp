@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/plan/input_check.hpp>
 #include <halfstep/plan/layer_choice.hpp>
 #include <halfstep/plan/model_rules.hpp>
@@ -25,7 +26,6 @@
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/shard_layout.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -122,7 +122,7 @@ class planner {
     planned_tensor made = quantized(numbers, std::move(choice));
     made.input = t;
     if (made.what == action::keep) return kept(t, std::move(made.reason));
-    auto const layer = safetensors::quoted(layer_of(t.name));
+    auto const layer = quoted(layer_of(t.name));
     auto const text = layer + " is " + stored.words;
     if (!stored.obstacle.empty())
       remarks_.undecodable.push_back(text + ", and " + stored.obstacle);
@@ -148,7 +148,7 @@ class planner {
       if (!stored.declared.empty()) plan_.declared.emplace_back(name, stored.declared);
       if (!is_older(stored)) continue;
       older.push_back(name);
-      if (options_.metadata == quant_metadata::save) remarks_.undeclared.push_back(safetensors::quoted(name));
+      if (options_.metadata == quant_metadata::save) remarks_.undeclared.push_back(quoted(name));
     }
     for (planned_tensor& t : plan_.tensors) {
       auto const owner = companions_.find(t.input.name);
@@ -194,17 +194,17 @@ class planner {
     if (auto const why = obstacle({.format = how.format, .block_size = how.block_size, .basis = how.basis}, e); !why.empty()) {
       bool const fatal = choice.by == naming::flag || options_.strict == strictness::refuse;
       std::string const by = choice.by == naming::flag ? " (" + choice.reason + ")" : "";
-      (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(safetensors::quoted(t.name) + " " + why + by);
+      (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(quoted(t.name) + " " + why + by);
       return kept(t, "cannot be stored: " + why);
     }
     how.rotation_group = rotation_group_for(e.columns, choice.how.rotation_group);
     remarks_.padded += stored_extents(how, e) == e ? 0 : 1;
     if (facts_of(how.format).codes == dtype::i8 && stored_extents(how, e) == e && (e.rows % 4 != 0 || e.columns % 4 != 0))
-      remarks_.uneven.push_back(safetensors::quoted(t.name));
-    if (how.rotation_group == 0 && choice.how.rotation_group != 0) remarks_.unrotated.push_back(safetensors::quoted(t.name));
+      remarks_.uneven.push_back(quoted(t.name));
+    if (how.rotation_group == 0 && choice.how.rotation_group != 0) remarks_.unrotated.push_back(quoted(t.name));
     if (how.smoothing && !knows_maxima(t)) {
       how.smoothing.reset();
-      remarks_.unsmoothed.push_back(safetensors::quoted(layer_of(t.name)));
+      remarks_.unsmoothed.push_back(quoted(layer_of(t.name)));
     }
     ++remarks_.quantized;
     return {t, action::quantize, how, std::move(choice.reason),
@@ -231,7 +231,7 @@ class planner {
         if (gives_scale(inputs.range, t.how))
           t.added.input_scale = activation_scales::store;
         else
-          remarks_.unranged.push_back(safetensors::quoted(layer));
+          remarks_.unranged.push_back(quoted(layer));
       }
       auto const bias = biases.find(layer + ".bias");
       if (inputs.mean && bias != biases.end() && can_correct(bias->second->input, t.input)) {

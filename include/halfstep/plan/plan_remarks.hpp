@@ -9,38 +9,13 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/recipe/recipe.hpp>
-#include <halfstep/safetensors/text.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
 
 namespace halfstep {
-
-namespace detail {
-
-/// Returns up to four of `names`, and how many more there are.
-inline std::string some_of(std::vector<std::string> const& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 4); ++i) text += (i == 0 ? "" : ", ") + names[i];
-  return names.size() > 4 ? text + " and " + std::to_string(names.size() - 4) + " more" : text;
-}
-
-/// Returns all of `names`, with `between` between them.
-inline std::string joined(std::vector<std::string> const& names, std::string const& between) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : between) + names[i];
-  return text;
-}
-
-inline std::string layers_in_words(std::size_t count) { return std::to_string(count) + (count == 1 ? " layer" : " layers"); }
-
-}  // namespace detail
-
-/// Returns what the figures of `count` layers that were quantized already are to be compared with.
-inline std::string requantized_in_words(std::size_t count) {
-  return detail::layers_in_words(count) +
-         " decoded in FP32 and quantized again; what is reported of them is against what they decode to, not against the weights "
-         "they once were";
-}
 
 /// Layers and patterns that the user should hear of, by what is to be said of them. Names stand in quotes already.
 struct plan_remarks {
@@ -68,28 +43,27 @@ struct plan_remarks {
   /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
   void require_possible() const {
     if (!undecodable.empty())
-      throw usage_error(detail::layers_in_words(undecodable.size()) + " cannot be dequantized: " + detail::some_of(undecodable) +
+      throw usage_error(layers_in_words(undecodable.size()) + " cannot be dequantized: " + some_of(undecodable) +
                         "; convert the original model, or keep them as they are with --exclude-layers");
     if (!unasked.empty())
       throw usage_error(
-          detail::layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
-          " already quantized: " + detail::some_of(unasked) +
+          layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
+          " already quantized: " + some_of(unasked) +
           "; convert the original model, in F32, F16 or BF16, or decode them with --requantize, which adds a second "
           "error to the first");
     if (!undeclared.empty())
       throw usage_error(
           "--save-quant-metadata: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
-          detail::some_of(undeclared) + "; leave the flag out");
+          some_of(undeclared) + "; leave the flag out");
     std::vector<std::string> all;
     for (auto const& [format, layers] : refused)
-      all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format + ": " +
-                    detail::joined(layers, "; "));
+      all.push_back(layers_in_words(layers.size()) + " cannot be stored as " + format + ": " + joined(layers, "; "));
     if (!all.empty())
       throw usage_error(
-          detail::joined(all, "; ") +
+          joined(all, "; ") +
           "; keep them (narrow what names them, or --exclude-layers), or choose another scaling mode or block size for them");
     if (!idle.empty())
-      throw usage_error(detail::joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
+      throw usage_error(joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
                         " no weight that can be quantized; --dry-run shows the names");
   }
 
@@ -97,20 +71,16 @@ struct plan_remarks {
   std::vector<std::string> warnings() const {
     std::vector<std::string> all;
     for (auto const& [format, layers] : unstorable)
-      all.push_back(detail::layers_in_words(layers.size()) + " cannot be stored as " + format +
-                    ", copied unchanged: " + detail::some_of(layers));
+      all.push_back(layers_in_words(layers.size()) + " cannot be stored as " + format + ", copied unchanged: " + some_of(layers));
     all.insert(all.end(), unused.begin(), unused.end());
     for (auto const& [what, layers] : doubts)
-      all.push_back(detail::layers_in_words(layers.size()) + " decoded as if plain, but " + what + ": " +
-                    detail::some_of(layers));
+      all.push_back(layers_in_words(layers.size()) + " decoded as if plain, but " + what + ": " + some_of(layers));
     if (!unranged.empty())
-      all.push_back("the calibration data cannot give " + detail::layers_in_words(unranged.size()) +
-                    " a static activation scale: " + detail::some_of(unranged) +
-                    "; a rotated layer needs sampled inputs (`.input`)");
+      all.push_back("the calibration data cannot give " + layers_in_words(unranged.size()) +
+                    " a static activation scale: " + some_of(unranged) + "; a rotated layer needs sampled inputs (`.input`)");
     if (!unsmoothed.empty())
-      all.push_back("--smoothquant leaves out " + detail::layers_in_words(unsmoothed.size()) +
-                    " whose largest inputs are unknown: " + detail::some_of(unsmoothed) +
-                    "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
+      all.push_back("--smoothquant leaves out " + layers_in_words(unsmoothed.size()) + " whose largest inputs are unknown: " +
+                    some_of(unsmoothed) + "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
     if (quantized == 0) all.push_back("no layer is quantized");
     if (oversized != 0)
       all.push_back(std::to_string(oversized) + (oversized == 1 ? " shard is" : " shards are") +
@@ -122,19 +92,18 @@ struct plan_remarks {
   std::vector<std::string> notes() const {
     std::vector<std::string> all;
     if (!unrotated.empty())
-      all.push_back("no rotation group divides the columns of " + detail::layers_in_words(unrotated.size()) +
-                    ", stored unrotated: " + detail::some_of(unrotated));
+      all.push_back("no rotation group divides the columns of " + layers_in_words(unrotated.size()) +
+                    ", stored unrotated: " + some_of(unrotated));
     if (!uneven.empty())
-      all.push_back("products of INT8 codes want sides that are multiples of 4, and " + detail::layers_in_words(uneven.size()) +
-                    (uneven.size() == 1 ? " has" : " have") + " others: " + detail::some_of(uneven) +
-                    "; --exclude-layers keeps them");
+      all.push_back("products of INT8 codes want sides that are multiples of 4, and " + layers_in_words(uneven.size()) +
+                    (uneven.size() == 1 ? " has" : " have") + " others: " + some_of(uneven) + "; --exclude-layers keeps them");
     if (padded != 0)
-      all.push_back("QuIP's transform pads " + detail::layers_in_words(padded) + " to powers of two: their codes take more room");
+      all.push_back("QuIP's transform pads " + layers_in_words(padded) + " to powers of two: their codes take more room");
     if (requantized != 0) all.push_back(requantized_in_words(requantized));
     if (kept_quantized != 0)
-      all.push_back(detail::layers_in_words(kept_quantized) + " already quantized, kept with scales and markers as they are");
+      all.push_back(layers_in_words(kept_quantized) + " already quantized, kept with scales and markers as they are");
     if (corrected != 0)
-      all.push_back("the biases of " + detail::layers_in_words(corrected) + " are corrected for the mean of their inputs");
+      all.push_back("the biases of " + layers_in_words(corrected) + " are corrected for the mean of their inputs");
     return all;
   }
 };

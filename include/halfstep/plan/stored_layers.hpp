@@ -18,6 +18,7 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
@@ -25,7 +26,6 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -154,7 +154,7 @@ class stored_layer_reader {
         return "it is stored in the basis of QuIP's transform, which is not undone";
     if (file_.find(layer + ".smooth_factors") != nullptr) return "its columns are smoothed, which is not undone";
     if (auto const stranger = strangers_.find(layer); stranger != strangers_.end())
-      return "what " + safetensors::quoted(stranger->second) + " says of it is not known";
+      return "what " + quoted(stranger->second) + " says of it is not known";
     if (file_.find(layer + ".weight_scale") != nullptr && file_.find(layer + ".scale_weight") != nullptr)
       return "it has both `weight_scale` and `scale_weight`";
     if (!marker.is_null() && !marker.is_object()) return "its marker is no JSON object";
@@ -204,7 +204,7 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
     auto const value = boost::json::parse(text, why);
     auto const* const layers = !why && value.is_object() ? value.get_object().if_contains("layers") : nullptr;
     if (layers == nullptr || !layers->is_object())
-      throw format_error("the metadata " + safetensors::quoted(key) + " of the input holds no JSON object `layers`: remove it");
+      throw format_error("the metadata " + quoted(key) + " of the input holds no JSON object `layers`: remove it");
     for (auto const& [name, said] : layers->get_object()) all.emplace(std::string(name), said);
   }
   return all;

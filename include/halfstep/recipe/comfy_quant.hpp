@@ -7,9 +7,9 @@
 #include <string_view>
 #include <utility>
 
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -67,13 +67,13 @@ inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> 
     if (!has_scales(how.format)) continue;
     if (!first) text += ", ";
     first = false;
-    safetensors::append_json_string(text, name);
+    append_json_string(text, name);
     text += ": " + marker_text(how, style);
   }
   for (auto const& [name, object] : others) {
     if (!first) text += ", ";
     first = false;
-    safetensors::append_json_string(text, name);
+    append_json_string(text, name);
     text += ": " + object;
   }
   return text + "}}";

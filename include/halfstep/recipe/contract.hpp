@@ -13,6 +13,7 @@
 
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/marker.hpp>
@@ -20,7 +21,6 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -71,9 +71,7 @@ class layer_check {
   }
 
  private:
-  [[noreturn]] void fail(std::string const& rule) const {
-    throw contract_error("layer " + safetensors::quoted(layer_.name) + ": " + rule);
-  }
+  [[noreturn]] void fail(std::string const& rule) const { throw contract_error("layer " + quoted(layer_.name) + ": " + rule); }
 
   safetensors::tensor const& need(std::string_view ending, dtype type) const {
     auto const* found = file_.find(layer_.name + std::string(ending));
@@ -176,7 +174,7 @@ inline void check_metadata(safetensors::header const& file, contract const& expe
   };
   for (auto const& [key, value] : expected.metadata)
     if (auto const* found = value_of(key); found == nullptr || *found != value)
-      throw contract_error("metadata " + safetensors::quoted(key) + ": it was not carried over");
+      throw contract_error("metadata " + quoted(key) + ": it was not carried over");
   std::vector<std::pair<std::string, recipe>> layers;
   for (auto const& layer : expected.layers) layers.emplace_back(layer.name, layer.how);
   auto const* saved = value_of(quant_metadata_key);
@@ -202,13 +200,13 @@ void check_contract(safetensors::header const& file, contract const& expected, R
   auto const names = detail::names_under(expected);
   for (auto const& t : file.tensors())
     if (!names.contains(t.name))
-      throw contract_error("tensor " + safetensors::quoted(t.name) + ": it belongs to no layer and to no input tensor");
+      throw contract_error("tensor " + quoted(t.name) + ": it belongs to no layer and to no input tensor");
   for (auto const& layer : expected.layers) detail::layer_check(file, expected, layer, read).run();
   for (auto const& copy : expected.copied) {
     auto const* found = file.find(copy.name);
-    if (found == nullptr) throw contract_error("tensor " + safetensors::quoted(copy.name) + ": it was not carried over");
+    if (found == nullptr) throw contract_error("tensor " + quoted(copy.name) + ": it was not carried over");
     if (found->type != copy.type || found->shape != copy.shape)
-      throw contract_error("tensor " + safetensors::quoted(copy.name) + ": its type or shape changed on the way");
+      throw contract_error("tensor " + quoted(copy.name) + ": its type or shape changed on the way");
   }
   detail::check_metadata(file, expected);
 }

@@ -21,7 +21,7 @@ namespace detail {
 /// Checks one layer of a file with markers; throws contract_error at the first rule that it breaks.
 template <class Read>
 void check_loadable(safetensors::header const& file, std::string const& layer, Read& read) {
-  auto const fail = [&](std::string const& rule) { throw contract_error("layer " + safetensors::quoted(layer) + ": " + rule); };
+  auto const fail = [&](std::string const& rule) { throw contract_error("layer " + quoted(layer) + ": " + rule); };
   auto const* const codes = file.find(layer + ".weight");
   auto const* const scales = file.find(layer + ".weight_scale");
   auto const* const marker = file.find(layer + ".comfy_quant");

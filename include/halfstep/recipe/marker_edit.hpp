@@ -13,7 +13,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/text.hpp>
+#include <halfstep/core/text.hpp>
 
 namespace halfstep {
 
@@ -60,7 +60,7 @@ inline std::string spaced_json(boost::json::value const& value) {
   if (value.is_object()) {
     for (auto const& pair : value.get_object()) {
       out += out.empty() ? "{" : ", ";
-      safetensors::append_json_string(out, std::string_view(pair.key()));
+      append_json_string(out, std::string_view(pair.key()));
       out += ": " + spaced_json(pair.value());
     }
     return out.empty() ? "{}" : out + "}";
@@ -83,7 +83,7 @@ inline boost::json::object parse_pairs(std::string_view text) {
   boost::system::error_code why;
   auto const value = boost::json::parse(json, why);
   if (why || !value.is_object() || value.get_object().empty())
-    throw usage_error("--add-keys got " + safetensors::quoted(text) +
+    throw usage_error("--add-keys got " + quoted(text) +
                       ", which is no list of pairs such as \"'per_row': true, 'group_size': 64\"" +
                       (why ? ": " + why.message() : ""));
   return value.get_object();

@@ -16,10 +16,10 @@
 
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/scheme.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep {
 
@@ -58,9 +58,7 @@ class marker_facts {
     format_ = &*known;
   }
 
-  [[noreturn]] void fail(std::string const& rule) const {
-    throw contract_error("layer " + safetensors::quoted(layer_) + ": " + rule);
-  }
+  [[noreturn]] void fail(std::string const& rule) const { throw contract_error("layer " + quoted(layer_) + ": " + rule); }
 
   /// Returns the format that it names.
   scheme_facts const& format() const { return *format_; }
@@ -127,8 +125,7 @@ void need_positive_scales(std::string const& layer, safetensors::tensor const& s
     read(scales, at, std::as_writable_bytes(std::span(piece).first(count)));
     for (float const scale : std::span(piece).first(count))
       if (!(std::isfinite(scale) && scale > 0))
-        throw contract_error("layer " + safetensors::quoted(layer) + ": `" + scales.name + "` holds the scale " +
-                             std::to_string(scale));
+        throw contract_error("layer " + quoted(layer) + ": `" + scales.name + "` holds the scale " + std::to_string(scale));
   }
 }
 

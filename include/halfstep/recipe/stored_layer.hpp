@@ -2,12 +2,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/words.hpp>
 
 namespace halfstep {
 
@@ -47,6 +49,13 @@ inline constexpr std::string_view scaled_fp8_flag = "scaled_fp8";
 constexpr bool is_scaled_fp8_flag(std::string_view name) {
   if (!name.ends_with(scaled_fp8_flag)) return false;
   return name.size() == scaled_fp8_flag.size() || name[name.size() - scaled_fp8_flag.size() - 1] == '.';
+}
+
+/// Returns what the figures of `count` layers that were quantized already are to be compared with.
+inline std::string requantized_in_words(std::size_t count) {
+  return layers_in_words(count) +
+         " decoded in FP32 and quantized again; what is reported of them is against what they decode to, not against the weights "
+         "they once were";
 }
 
 }  // namespace halfstep

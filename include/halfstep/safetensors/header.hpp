@@ -15,8 +15,8 @@
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/name_order.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -110,9 +110,8 @@ inline void sort_by_place(std::vector<tensor>& tensors) {
   std::vector<place> order;
   order.reserve(tensors.size());
   for (std::uint32_t i = 0; i < tensors.size(); ++i) order.push_back({tensors[i].begin, tensors[i].end, i});
-  std::sort(order.begin(), order.end(), [](place const& a, place const& b) {
-    return std::tie(a.begin, a.end, a.from) < std::tie(b.begin, b.end, b.from);
-  });
+  std::sort(order.begin(), order.end(),
+            [](place const& a, place const& b) { return std::tie(a.begin, a.end, a.from) < std::tie(b.begin, b.end, b.from); });
   for (std::uint32_t start = 0; start < order.size(); ++start) {
     std::uint32_t to = start;
     while (order[to].from != start) {

@@ -18,8 +18,8 @@
 #include <boost/json/basic_parser_impl.hpp>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/safetensors/name_order.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <utility>
 
-#include <halfstep/safetensors/file_mapping.hpp>
+#include <halfstep/file/file_mapping.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep::safetensors {
@@ -21,7 +21,7 @@ namespace halfstep::safetensors {
 class mapped_file {
  public:
   /// Opens and maps `path` and checks the whole header. Throws io_error (open_input, transfer) and format_error.
-  explicit mapped_file(std::string path) : mapped_file(input_file(std::move(path))) {}
+  explicit mapped_file(std::string path) : mapped_file(file::input_file(std::move(path))) {}
 
   header const& head() const { return opened_.head; }
   std::string const& path() const { return path_; }
@@ -32,11 +32,11 @@ class mapped_file {
   }
 
  private:
-  explicit mapped_file(input_file const& file) : path_(file.path()), opened_(detail::read_header(file)), mapping_(file) {}
+  explicit mapped_file(file::input_file const& file) : path_(file.path()), opened_(detail::read_header(file)), mapping_(file) {}
 
   std::string path_;
   detail::opened_header opened_;
-  file_mapping mapping_;
+  file::file_mapping mapping_;
 };
 
 }  // namespace halfstep::safetensors

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/folder.hpp>
-#include <halfstep/safetensors/input_file.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/folder.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -28,7 +28,7 @@ struct model_location {
   std::vector<std::string> files() const {
     std::vector all{path};
     if (!index) return all;
-    std::string const folder = folder_of(path);
+    std::string const folder = file::folder_of(path);
     for (auto const& file : index->files()) all.push_back(folder + file);
     return all;
   }
@@ -58,7 +58,7 @@ inline bool is_shard_name(std::string_view name) {
 }
 
 inline model_location located_index(std::string path) {
-  auto index = read_shard_index(input_file(path));
+  auto index = read_shard_index(file::input_file(path));
   return {std::move(path), std::move(index)};
 }
 
@@ -71,27 +71,28 @@ inline std::string first_names(std::vector<std::string> const& names) {
 
 inline model_location located_in_folder(std::string const& folder) {
   std::vector<std::string> indexes, files;
-  for (auto const& name : names_in(folder)) {
+  for (auto const& name : file::names_in(folder)) {
     if (is_index_name(name)) indexes.push_back(name);
     if (name.ends_with(".safetensors")) files.push_back(name);
   }
   std::string const inside = folder.ends_with('/') ? folder : folder + '/';
   if (indexes.size() == 1) return located_index(inside + indexes.front());
   if (indexes.size() > 1)
-    fail(io_stage::open_input, "cannot open", folder,
-         "it holds several indexes, " + first_names(indexes) + "; give the one you mean");
+    file::detail::fail(io_stage::open_input, "cannot open", folder,
+                       "it holds several indexes, " + first_names(indexes) + "; give the one you mean");
   if (files.size() == 1 && !is_shard_name(files.front())) return {inside + files.front(), std::nullopt};
-  if (files.empty()) fail(io_stage::open_input, "cannot open", folder, "it holds no safetensors file; check the path");
-  fail(io_stage::open_input, "cannot open", folder,
-       "it holds " + first_names(files) +
-           " and no index (.safetensors.index.json); give the file you mean, or add the index of the shards");
+  if (files.empty())
+    file::detail::fail(io_stage::open_input, "cannot open", folder, "it holds no safetensors file; check the path");
+  file::detail::fail(io_stage::open_input, "cannot open", folder,
+                     "it holds " + first_names(files) +
+                         " and no index (.safetensors.index.json); give the file you mean, or add the index of the shards");
 }
 
 // A file that is called like a shard: the model that an index beside it puts it into.
 inline model_location located_by_shard(std::string path) {
-  std::string const folder = folder_of(path);
+  std::string const folder = file::folder_of(path);
   std::string const name = path.substr(folder.size());
-  for (auto const& beside : names_in(folder.empty() ? "." : folder)) {
+  for (auto const& beside : file::names_in(folder.empty() ? "." : folder)) {
     if (!is_index_name(beside)) continue;
     auto found = located_index(folder + beside);
     auto const files = found.index->files();
@@ -113,9 +114,9 @@ inline model_location located_by_shard(std::string path) {
 ///
 /// Opens no shard. Throws io_error (open_input) where nothing is found, or too much, and format_error for a broken index.
 inline model_location locate_model(std::string const& path) {
-  if (kind_of(path) == path_kind::folder) return detail::located_in_folder(path);
+  if (file::kind_of(path) == file::path_kind::folder) return detail::located_in_folder(path);
   if (path.ends_with(".json")) return detail::located_index(path);
-  if (kind_of(path) == path_kind::file && detail::is_shard_name(path)) return detail::located_by_shard(path);
+  if (file::kind_of(path) == file::path_kind::file && detail::is_shard_name(path)) return detail::located_by_shard(path);
   return {path, std::nullopt};
 }
 

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/folder.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/folder.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -54,22 +54,22 @@ class shard_joiner {
     throw format_error("cannot read " + quoted(path_) + ": " + why + "; get the model again from its source");
   }
 
-  std::string shard_at(std::size_t shard) const { return folder_of(path_) + names_[shard]; }
+  std::string shard_at(std::size_t shard) const { return file::folder_of(path_) + names_[shard]; }
 
   /// Throws where a shard is missing, or a link that leads out of the model's folder. In the cache of Hugging Face's hub all
   /// files are links from `<model>/snapshots/<revision>` to `<model>/blobs`, which belongs to the model too.
   void require_inside() const {
     if (names_.empty()) return;
-    std::string const folder = folder_of(path_);
-    std::string real = real_path(folder.empty() ? "." : folder);
+    std::string const folder = file::folder_of(path_);
+    std::string real = file::real_path(folder.empty() ? "." : folder);
     if (!real.ends_with('/')) real += '/';
     auto const snapshots = real.rfind("/snapshots/");
     std::string const blobs = snapshots == std::string::npos ? real : real.substr(0, snapshots) + "/blobs/";
     for (std::size_t shard = 0; shard < names_.size(); ++shard) {
-      if (kind_of(shard_at(shard)) == path_kind::nothing)
+      if (file::kind_of(shard_at(shard)) == file::path_kind::nothing)
         throw io_error(io_stage::open_input, "cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) +
                                                  " is missing; get it from the model's source and put it beside the index");
-      auto const leads_to = real_path(shard_at(shard));
+      auto const leads_to = file::real_path(shard_at(shard));
       if (!leads_to.starts_with(real) && !leads_to.starts_with(blobs))
         throw format_error("cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) + " leads to " +
                            quoted(leads_to) + ", outside the model's folder; put the file itself there");
@@ -130,7 +130,7 @@ class shard_joiner {
   std::string path_;
   shard_index const& index_;
   std::vector<std::string> names_;
-  std::vector<input_file> files_;
+  std::vector<file::input_file> files_;
   std::vector<tensor> tensors_;
   std::vector<data_place> places_;
   metadata_list metadata_;

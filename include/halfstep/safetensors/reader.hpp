@@ -12,11 +12,11 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/parse_header.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -64,7 +64,7 @@ struct opened_header {
 };
 
 // Reads and checks the header of `file`, through a private copy that nobody else can change.
-inline opened_header read_header(input_file const& file) {
+inline opened_header read_header(file::input_file const& file) {
   require_start(file.path(), file.size());
   std::array<std::byte, length_bytes> start;
   file.read(0, start);
@@ -103,7 +103,7 @@ class reader {
   }
 
   /// Reads `files` as the one model that `head` describes. `places` are sorted; no tensor reaches over the end of one.
-  reader(std::string path, std::vector<input_file> files, header head, std::vector<data_place> places)
+  reader(std::string path, std::vector<file::input_file> files, header head, std::vector<data_place> places)
       : path_(std::move(path)), files_(std::move(files)), head_(std::move(head)), places_(std::move(places)) {}
 
   header const& head() const { return head_; }
@@ -112,17 +112,17 @@ class reader {
   /// Returns the bytes of all files together.
   std::uint64_t file_bytes() const {
     std::uint64_t sum = 0;
-    for (input_file const& file : files_) sum += file.size();
+    for (file::input_file const& file : files_) sum += file.size();
     return sum;
   }
 
   /// Returns what tells the file from every other; of a model in shards, its index.
-  file_identity const& identity() const { return files_.front().identity(); }
+  file::file_identity const& identity() const { return files_.front().identity(); }
 
   /// Returns that of every file.
-  std::vector<file_identity> identities() const {
-    std::vector<file_identity> all;
-    for (input_file const& file : files_) all.push_back(file.identity());
+  std::vector<file::file_identity> identities() const {
+    std::vector<file::file_identity> all;
+    for (file::input_file const& file : files_) all.push_back(file.identity());
     return all;
   }
 
@@ -140,12 +140,12 @@ class reader {
 
   /// Throws io_error (input_changed) where a file's size or time of modification is not what it was when opened.
   void require_unchanged() const {
-    for (input_file const& file : files_) file.require_unchanged();
+    for (file::input_file const& file : files_) file.require_unchanged();
   }
 
  private:
   std::string path_;
-  std::vector<input_file> files_;
+  std::vector<file::input_file> files_;
   header head_;
   std::vector<data_place> places_;
 };

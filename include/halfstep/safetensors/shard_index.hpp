@@ -12,10 +12,10 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/input_file.hpp>
 #include <halfstep/safetensors/json.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -135,7 +135,7 @@ inline shard_index parse_shard_index(std::span<char const> json, std::string_vie
 }
 
 /// Returns the index that `file` holds. Throws what `parse_shard_index` throws, and io_error.
-inline shard_index read_shard_index(input_file const& file) {
+inline shard_index read_shard_index(file::input_file const& file) {
   if (file.size() > max_header_bytes)
     throw format_error("cannot read " + quoted(file.path()) + ": its " + std::to_string(file.size()) +
                        " bytes are too many for an index; check the path");

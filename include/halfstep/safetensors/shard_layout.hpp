@@ -11,11 +11,11 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/folder.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/folder.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -115,7 +115,7 @@ inline shard_index index_of(std::vector<header> const& shards, std::string_view 
   for (std::size_t i = 0; i < shards.size(); ++i) {
     std::string const file = shard_path(path, i, shards.size());
     *index.total_size += shards[i].data_bytes();
-    for (tensor const& t : shards[i].tensors()) index.weight_map.emplace_back(t.name, file.substr(folder_of(file).size()));
+    for (tensor const& t : shards[i].tensors()) index.weight_map.emplace_back(t.name, file.substr(file::folder_of(file).size()));
   }
   return index;
 }

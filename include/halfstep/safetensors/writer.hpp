@@ -16,13 +16,13 @@
 
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/error.hpp>
-#include <halfstep/safetensors/file_identity.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/output_file.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/output_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
 #include <halfstep/safetensors/shard_layout.hpp>
-#include <halfstep/safetensors/text.hpp>
 
 namespace halfstep::safetensors {
 
@@ -45,15 +45,15 @@ class writer {
   /// are gone on with must come from a run with the same layout.
   ///
   /// Throws io_error (create_output, busy, transfer) and format_error where the header is too long.
-  writer(std::string path, header layout, overwrite existing, std::span<file_identity const> inputs,
-         found_part found = found_part::empty)
+  writer(std::string path, header layout, file::overwrite existing, std::span<file::file_identity const> inputs,
+         file::found_part found = file::found_part::empty)
       : path_(std::move(path)), header_(std::move(layout)) {
     add(path_, header_, existing, inputs, found);
   }
 
   /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
-  writer(std::string const& path, shard_layout layout, overwrite existing, std::span<file_identity const> inputs,
-         found_part found = found_part::empty)
+  writer(std::string const& path, shard_layout layout, file::overwrite existing, std::span<file::file_identity const> inputs,
+         file::found_part found = file::found_part::empty)
       : path_(shard_index_path(path)),
         header_(std::move(layout.whole)),
         index_text_(serialize(index_of(layout.shards, path))),
@@ -96,7 +96,7 @@ class writer {
   void take_over(tensor const& t) { written_.fetch_add(t.bytes(), std::memory_order_relaxed); }
 
   /// Says what becomes of the parts where the model is not published.
-  void leave(unfinished left) {
+  void leave(file::unfinished left) {
     for (part& p : parts_) p.file.leave(left);
     if (index_) index_->leave(left);
   }
@@ -135,8 +135,8 @@ class writer {
 
  private:
   struct part {
-    part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, overwrite existing,
-         std::span<file_identity const> inputs, found_part found)
+    part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, file::overwrite existing,
+         std::span<file::file_identity const> inputs, file::found_part found)
         : begin(first),
           data_begin(detail::length_bytes + text.size()),
           file(path, data_begin + layout.data_bytes(), existing, inputs, found) {
@@ -145,7 +145,7 @@ class writer {
 
     std::uint64_t begin;       // of its data in the model's
     std::uint64_t data_begin;  // of its data in the file
-    output_file file;
+    file::output_file file;
   };
 
   void publish() {
@@ -162,8 +162,8 @@ class writer {
     }
   }
 
-  void add(std::string const& path, header const& layout, overwrite existing, std::span<file_identity const> inputs,
-           found_part found) {
+  void add(std::string const& path, header const& layout, file::overwrite existing, std::span<file::file_identity const> inputs,
+           file::found_part found) {
     parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs, found);
     planned_ += layout.data_bytes();
   }
@@ -191,8 +191,8 @@ class writer {
 
   std::string path_;
   header header_;
-  std::string index_text_;            // of shards
-  std::optional<output_file> index_;  // of shards: the first that is locked and the last that is published
+  std::string index_text_;                  // of shards
+  std::optional<file::output_file> index_;  // of shards: the first that is locked and the last that is published
   std::deque<part> parts_;
   std::uint64_t planned_ = 0;  // bytes of data in `parts_`
   std::atomic<std::uint64_t> written_ = 0;

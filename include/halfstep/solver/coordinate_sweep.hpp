@@ -11,9 +11,9 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/eigen.hpp>
-#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/sum.hpp>
+#include <halfstep/linalg/eigen.hpp>
+#include <halfstep/linalg/gemm.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {

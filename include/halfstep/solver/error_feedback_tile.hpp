@@ -10,8 +10,8 @@
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
-#include <halfstep/kernel/eigen.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/linalg/eigen.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/hessian_factor.hpp>
 #include <halfstep/objective/low_rank_factor.hpp>

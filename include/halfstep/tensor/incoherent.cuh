@@ -8,7 +8,7 @@
 #include <halfstep/kernel/dequantize.cuh>
 #include <halfstep/kernel/for_each_index.cuh>
 #include <halfstep/kernel/hadamard.cuh>
-#include <halfstep/kernel/linear.cuh>
+#include <halfstep/linalg/linear.cuh>
 #include <halfstep/tensor/incoherent.hpp>
 #include <halfstep/tensor/linear_int8.cuh>
 #include <halfstep/tensor/quantized_tensor.hpp>

@@ -11,9 +11,9 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
-#include <halfstep/kernel/gemm.hpp>
 #include <halfstep/kernel/hadamard.hpp>
-#include <halfstep/kernel/linear.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/linear_int8.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>

@@ -7,9 +7,9 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/dequantize.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/linear.hpp>
 #include <halfstep/kernel/widen.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 
 namespace halfstep {

@@ -15,8 +15,8 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/gemm.hpp>
-#include <halfstep/kernel/orthonormal.hpp>
+#include <halfstep/linalg/gemm.hpp>
+#include <halfstep/linalg/orthonormal.hpp>
 
 namespace halfstep {
 

@@ -3,15 +3,15 @@
 #include <halfstep/exec/cuda_stream.hpp>
 #include <halfstep/kernel/for_each_index.cuh>
 #include <halfstep/kernel/gelu.cuh>
-#include <halfstep/kernel/gemm.cuh>
 #include <halfstep/kernel/hadamard.cuh>
-#include <halfstep/kernel/linear.cuh>
 #include <halfstep/kernel/linear_int8.cuh>
 #include <halfstep/kernel/sum.cuh>
 #include <halfstep/kernel/widen.cuh>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/linalg/gemm.cuh>
+#include <halfstep/linalg/linear.cuh>
 
 namespace {
 

@@ -1,0 +1,45 @@
+// A file in memory.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include <sys/mman.h>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/file/descriptor.hpp>
+#include <halfstep/file/input_file.hpp>
+
+namespace halfstep::file {
+
+/// A file's bytes in memory, read-only.
+class file_mapping {
+ public:
+  /// Maps the whole of `file`, which may be closed afterwards. Throws io_error (transfer).
+  explicit file_mapping(input_file const& file) : size_(static_cast<std::size_t>(file.size())) {
+    if (size_ == 0) return;
+    void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
+    if (data == MAP_FAILED) file.fail(io_stage::transfer, "cannot map", detail::errno_text(errno) + "; read it instead");
+    data_ = data;
+  }
+  file_mapping(file_mapping&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  file_mapping& operator=(file_mapping&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~file_mapping() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+  }
+
+  std::span<std::byte const> bytes() const { return {static_cast<std::byte const*>(data_), size_}; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace halfstep::file

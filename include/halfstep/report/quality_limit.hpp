@@ -1,0 +1,29 @@
+// Whether layers are good enough to be published.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <halfstep/core/error.hpp>
+#include <halfstep/report/layer_quality.hpp>
+#include <halfstep/report/quality_number.hpp>
+#include <halfstep/report/quality_summary.hpp>
+
+namespace halfstep {
+
+/// A layer below the quality that was asked for.
+class quality_error : public error {
+ public:
+  using error::error;
+};
+
+/// Throws quality_error, naming the worst, where layers have an SQNR below `least_db`.
+inline void require_quality(std::vector<layer_quality> const& layers, double least_db) {
+  auto const s = summarize(layers, least_db);
+  if (s.below.empty()) return;
+  throw quality_error(std::to_string(s.below.size()) + " layers are below --fail-below " + detail::fixed(least_db, 2) +
+                      " dB, the worst '" + s.below.front()->layer + "' with " + detail::fixed(s.below.front()->sqnr(), 2) +
+                      " dB: nothing was published; keep them with --exclude-layers, or use another recipe");
+}
+
+}  // namespace halfstep
