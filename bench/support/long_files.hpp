@@ -34,7 +34,7 @@ inline std::vector<halfstep::bfloat16> const& numbers() {
 /// Writes a file of BF16 tensors.
 inline void write_numbers(std::string const& path, std::vector<halfstep::safetensors::tensor_spec> specs) {
   namespace safetensors = halfstep::safetensors;
-  safetensors::writer file(path, safetensors::arrange(std::move(specs), {}), file::overwrite::replace, {});
+  safetensors::writer file(path, safetensors::arrange(std::move(specs), {}), halfstep::file::overwrite::replace, {});
   auto const bytes = std::as_bytes(std::span(numbers()));
   for (auto const& t : file.head().tensors())
     for (std::uint64_t first = 0; first < t.bytes(); first += bytes.size())

@@ -31,7 +31,7 @@ struct options {
 void write(options const& o) {
   auto shapes = o.family == "flux1" ? flux1_shapes(o.blocks) : t5xxl_shapes(o.blocks);
   safetensors::writer file(o.output, safetensors::arrange(std::move(shapes), {}),
-                           o.force ? file::overwrite::replace : file::overwrite::refuse, {});
+                           o.force ? halfstep::file::overwrite::replace : halfstep::file::overwrite::refuse, {});
   halfstep::threads const ex;
   constexpr std::uint64_t piece = 1 << 20;  // elements
   for (safetensors::tensor const& t : file.head().tensors()) {
