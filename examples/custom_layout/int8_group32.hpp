@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include <halfstep/layout/absmax_scale.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
 
 struct int8_group32 : halfstep::symmetric_grid<127> {
@@ -17,5 +18,5 @@ struct int8_group32 : halfstep::symmetric_grid<127> {
   HALFSTEP_HD static constexpr index_t group_of(extents2 e, index_t row, index_t column) {
     return row * (e.columns / 32) + column / 32;
   }
-  HALFSTEP_HD static group_type fit(halfstep::value_range v) { return fit_scale(v, 1e-30f); }
+  HALFSTEP_HD static group_type fit(halfstep::value_range v) { return halfstep::absmax_scale<-30>::fit<int8_group32>(v); }
 };

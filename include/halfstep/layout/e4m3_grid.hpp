@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/bits.hpp>
@@ -17,6 +18,7 @@ namespace halfstep {
 ///
 /// Codes are those of a cast of x / scale, clamped to +-448: the sign of zero is kept.
 struct e4m3_grid {
+  static constexpr std::string_view name = "e4m3";
   using code_type = float8_e4m3;
   using step_type = grid_step;
   static constexpr float last = 448.0f;  ///< the largest number, in units of the scale
@@ -97,13 +99,6 @@ struct e4m3_grid {
     float const magic = float_of(exponent_of(pattern & 0x7fffffffu) + (20u << 23));
     float const rounded = (float_of(pattern & 0x7fffffffu) + magic) - magic;
     return float_of(static_cast<std::uint32_t>(bits(rounded)) | (pattern & 0x80000000u));
-  }
-
- protected:
-  /// Returns the scale that puts the largest magnitude on the last code, or `floor` where that is larger.
-  HALFSTEP_HD static float fit_scale(value_range v, float floor) {
-    float const scale = v.amax / last;
-    return scale > floor ? scale : floor;
   }
 
  private:

@@ -3,24 +3,18 @@
 
 #include <string_view>
 
-#include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/absmax_scale.hpp>
 #include <halfstep/layout/e4m3_grid.hpp>
+#include <halfstep/layout/geometry/per_tensor.hpp>
+#include <halfstep/layout/scaled.hpp>
 
 namespace halfstep {
 
 /// The tensor-wise FP8 layout: codes [M, N], one scale in FP32.
 ///
 /// scale = max(amax / 448, 1e-30). Source: ComfyUI's `float8_e4m3fn` format.
-struct fp8_tensor : e4m3_grid {
+struct fp8_tensor : scaled<e4m3_grid, per_tensor, absmax_scale<-30>> {
   static constexpr std::string_view name = "float8_e4m3fn";
-  using group_type = float;
-
-  HALFSTEP_HD static constexpr bool fits(extents2) { return true; }
-  HALFSTEP_HD static constexpr extents2 groups(extents2) { return {1, 1}; }
-  HALFSTEP_HD static constexpr index_t run(extents2 e) { return e.columns; }
-  HALFSTEP_HD static constexpr index_t group_of(extents2, index_t, index_t) { return 0; }
-
-  HALFSTEP_HD static group_type fit(value_range v) { return fit_scale(v, 1e-30f); }
 };
 
 }  // namespace halfstep

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/bits.hpp>
@@ -16,6 +17,7 @@ namespace halfstep {
 template <int Limit>
 struct symmetric_grid {
   static_assert(0 < Limit && Limit <= 127, "halfstep: an INT8 grid has at most 127 steps on either side");
+  static constexpr std::string_view name = Limit == 127 ? "int8" : "symmetric";
   using code_type = std::int8_t;
   using step_type = grid_step;
   static constexpr float last = static_cast<float>(Limit);  ///< the largest number, in units of the scale
@@ -73,13 +75,6 @@ struct symmetric_grid {
   HALFSTEP_HD static float nearest_number(float quotient) {
     constexpr float magic = 12582912.0f;
     return (quotient + magic) - magic;
-  }
-
- protected:
-  /// Returns the scale that puts the largest magnitude on the last code, or `floor` where that is larger.
-  HALFSTEP_HD static float fit_scale(value_range v, float floor) {
-    float const scale = v.amax / static_cast<float>(Limit);
-    return scale > floor ? scale : floor;
   }
 
  private:
