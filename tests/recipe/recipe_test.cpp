@@ -54,7 +54,7 @@ TEST(Recipe, FallsBackThroughSmallerRotationGroups) {
 
 TEST(Recipe, RotatesPowersOfFourOnly) {
   for (int const group : {4, 16, 64, 256, 1024}) EXPECT_TRUE(halfstep::is_rotation_group(group)) << group;
-  for (int const group : {-4, 0, 1, 2, 8, 32, 128, 48, 512}) EXPECT_FALSE(halfstep::is_rotation_group(group)) << group;
+  for (int const group : {-4, 0, 1, 2, 8, 32, 128, 48, 512, 4096}) EXPECT_FALSE(halfstep::is_rotation_group(group)) << group;
 }
 
 TEST(Recipe, SaysWhyItCannotStoreAShape) {

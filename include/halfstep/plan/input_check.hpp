@@ -28,7 +28,8 @@ inline void require_consistent(recipe const& r, marker_style markers) {
   if (r.rotation_group != 0 && r.format != scheme::int8_axis)
     throw usage_error("--convrot needs --scaling_mode axis, not " + std::string(name_of(r.format)));
   if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
-    throw usage_error("--convrot-group-size takes a power of four, such as 256, not " + std::to_string(r.rotation_group));
+    throw usage_error("--convrot-group-size takes a power of four from 4 to 1024, such as 256, not " +
+                      std::to_string(r.rotation_group));
   if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || facts_of(r.format).grid != grid_kind::int8))
     throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
                       (r.rotation_group != 0 ? "--convrot" : "--" + std::string(facts_of(r.format).words)));

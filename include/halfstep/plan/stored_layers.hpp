@@ -186,7 +186,7 @@ class stored_layer_reader {
     }
     auto const rotation = rotation_in(marker);
     if (rotation == 0) return {};
-    bool const possible = rotation <= 1024 && is_rotation_group(rotation) && e.columns % rotation == 0;
+    bool const possible = is_rotation_group(rotation) && e.columns % rotation == 0;
     return possible ? std::string() : "its marker names no rotation group that divides its columns";
   }
 

@@ -95,16 +95,14 @@ inline std::string to_string(recipe const& r) {
   return text;
 }
 
-/// Returns whether `group` is a power of four, which a regular Hadamard matrix needs.
+/// Returns whether ConvRot has a matrix for groups of `group` columns: it is a power of four from 4 to 1024.
 constexpr bool is_rotation_group(index_t group) {
-  if (group < 4) return false;
-  while (group % 4 == 0) group /= 4;
-  return group == 1;
+  return group == 4 || group == 16 || group == 64 || group == 256 || group == 1024;
 }
 
 /// Returns the first of `wanted`, wanted / 4, .. down to 16 that divides `columns`; 0 where none does.
 ///
-/// Precondition: `wanted` is 0 or a power of four.
+/// Precondition: `wanted` is 0 or a rotation group.
 constexpr int rotation_group_for(index_t columns, int wanted) {
   for (int group = wanted; group >= 16 || (group == wanted && group > 0); group /= 4)
     if (columns % group == 0) return group;
