@@ -24,6 +24,11 @@ struct regular_hadamard {
     return (group == 4 || group == 16 || group == 64 || group == 256 || group == 1024) && e.columns % group == 0;
   }
 
+  /// Returns how many neighbouring columns of an input go together.
+  constexpr index_t column_group() const { return group; }
+
+  friend constexpr bool operator==(regular_hadamard const&, regular_hadamard const&) = default;
+
   template <executor Executor, source Source>
   void apply(Executor const& ex, matrix_view<Source const, typename Executor::space> from,
              matrix_view<float, typename Executor::space> to) const {

@@ -74,6 +74,28 @@ class smoothing {
     invert(ex, x);
   }
 
+  /// Changes the columns of inputs from `first` on. Precondition: there are as many factors.
+  template <host_executor Executor>
+  void apply_to_input(Executor const& ex, index_t first, host_view<float> x) const {
+    float const* const factor = factors_.data() + first;
+    ex.for_each(x.rows(), [&](index_t row) {
+      for (index_t j = 0; j < x.columns(); ++j) x(row, j) /= factor[j];
+    });
+  }
+
+  /// Returns how many neighbouring columns of an input go together: each is for itself.
+  static constexpr index_t column_group() { return 1; }
+
+  void apply_to_maxima(std::span<float> maxima) const {
+    for (std::size_t j = 0; j < maxima.size(); ++j) maxima[j] /= factors_[j];
+  }
+
+  void apply_to_squares(std::span<float> squares) const {
+    for (std::size_t j = 0; j < squares.size(); ++j) squares[j] /= factors_[j] * factors_[j];
+  }
+
+  friend bool operator==(smoothing const&, smoothing const&) = default;
+
  private:
   template <class Executor, class F>
   void for_each_row(Executor const& ex, host_view<float> w, F const& f) const {
