@@ -16,6 +16,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/file/folder.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/open_model.hpp>
@@ -24,16 +25,6 @@
 namespace {
 
 namespace st = halfstep::safetensors;
-
-std::string shape_text(st::tensor const& t) {
-  std::string out = "[";
-  std::string_view separator;
-  for (std::uint64_t const dimension : t.shape) {
-    out += std::exchange(separator, ", ");
-    out += std::to_string(dimension);
-  }
-  return out + "]";
-}
 
 // The columns that `text` takes: bytes that do not continue a character.
 std::size_t columns(std::string_view text) {
@@ -51,7 +42,7 @@ std::string table(st::reader const& file) {
   std::size_t name_width = 4, shape_width = 5, bytes_width = 5;
   for (st::tensor const& t : tensors) {
     name_width = std::max(name_width, columns(t.name));
-    shape_width = std::max(shape_width, shape_text(t).size());
+    shape_width = std::max(shape_width, halfstep::shape_text(t.shape).size());
     bytes_width = std::max(bytes_width, std::to_string(t.bytes()).size());
   }
   name_width = std::min<std::size_t>(name_width, 100);
@@ -59,7 +50,7 @@ std::string table(st::reader const& file) {
       padded("name", name_width) + "  dtype        " + padded("shape", shape_width) + "  " + right("bytes", bytes_width) + '\n';
   for (st::tensor const& t : tensors)
     out += padded(t.name, name_width) + "  " + padded(std::string(halfstep::name_of(t.type)), 11) + "  " +
-           padded(shape_text(t), shape_width) + "  " + right(std::to_string(t.bytes()), bytes_width) + '\n';
+           padded(halfstep::shape_text(t.shape), shape_width) + "  " + right(std::to_string(t.bytes()), bytes_width) + '\n';
   for (auto const& [key, value] : file.head().metadata())
     out += "metadata " + halfstep::quoted(key) + " = " + halfstep::quoted(value) + '\n';
   std::uint64_t elements = 0;
@@ -86,7 +77,7 @@ std::string json(st::reader const& file) {
     out += std::exchange(separator, ",");
     out += "{\"name\":";
     halfstep::append_json_string(out, t.name);
-    out += ",\"dtype\":\"" + std::string(halfstep::name_of(t.type)) + "\",\"shape\":" + shape_text(t) +
+    out += ",\"dtype\":\"" + std::string(halfstep::name_of(t.type)) + "\",\"shape\":" + halfstep::shape_text(t.shape) +
            ",\"bytes\":" + std::to_string(t.bytes()) + ",\"begin\":" + std::to_string(t.begin) +
            ",\"end\":" + std::to_string(t.end) + '}';
   }

@@ -1,10 +1,11 @@
-// Lists, numbers of things and sizes in words, for sentences.
+// Lists, shapes, numbers of things and sizes in words, for sentences.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,13 @@ inline std::string joined(std::vector<std::string> const& names, std::string con
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : between) + names[i];
   return text;
+}
+
+/// Returns a tensor's shape, such as "[4, 16]"; "[]" for a scalar.
+inline std::string shape_text(std::span<std::uint64_t const> shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + "]";
 }
 
 /// Returns a number of layers, such as "1 layer" or "3 layers".

@@ -17,6 +17,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -42,13 +43,6 @@ struct adapter_layer {
 };
 
 namespace detail {
-
-/// Returns "[4, 16]".
-inline std::string shape_text(std::vector<std::uint64_t> const& shape) {
-  std::string text;
-  for (auto const n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
 
 /// The endings of an adapter's tensors.
 struct adapter_part {
@@ -129,11 +123,11 @@ class adapter {
     auto const& a = layer.down->shape;
     auto const& b = layer.up->shape;
     if (a.size() > 2 || b.size() > 2)
-      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) +
+      throw format_error(described(*layer.down) + " of the shape " + shape_text(a) +
                          " belongs to a convolution: only adapters of linear layers are merged");
     if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1])
-      throw format_error(described(*layer.down) + " of the shape " + detail::shape_text(a) + " and " + quoted(layer.up->name) +
-                         " of the shape " + detail::shape_text(b) + " have no rank in common");
+      throw format_error(described(*layer.down) + " of the shape " + shape_text(a) + " and " + quoted(layer.up->name) +
+                         " of the shape " + shape_text(b) + " have no rank in common");
     layer.scale = alpha_of(layer).value_or(static_cast<double>(a[0])) / static_cast<double>(a[0]);
   }
 
@@ -151,8 +145,7 @@ class adapter {
   }
 
   double stored_alpha(safetensors::tensor const& t) const {
-    if (t.count() != 1)
-      throw format_error(described(t) + " of the shape " + detail::shape_text(t.shape) + " is no single number");
+    if (t.count() != 1) throw format_error(described(t) + " of the shape " + shape_text(t.shape) + " is no single number");
     double value = 0.0;
     if (t.type == dtype::i64 || t.type == dtype::i32) {
       std::int64_t whole = 0;  // little endian: the low half is the number of an I32

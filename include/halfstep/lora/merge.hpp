@@ -18,6 +18,7 @@
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
@@ -199,7 +200,7 @@ class lora_merge {
     if (layer.down != nullptr) {
       if (weight->shape.size() > 2)
         throw format_error(a.described(*layer.down) + " is for " + quoted(weight->name) + " of the shape " +
-                           detail::shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
+                           shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
       std::vector<std::uint64_t> const product{layer.up->shape[0], layer.down->shape[1]};
       if (weight->shape != product) {
         bool const up = weight->shape.empty() || weight->shape[0] != product[0];
@@ -223,8 +224,8 @@ class lora_merge {
   }
 
   [[noreturn]] static void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model) {
-    throw format_error(a.described(t) + " of the shape " + detail::shape_text(t.shape) + " does not fit " + quoted(model.name) +
-                       " of the shape " + detail::shape_text(model.shape));
+    throw format_error(a.described(t) + " of the shape " + shape_text(t.shape) + " does not fit " + quoted(model.name) +
+                       " of the shape " + shape_text(model.shape));
   }
 
   void add(adapter const& a, safetensors::tensor const& to, delta_part part) {

@@ -17,6 +17,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/scheme.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -30,12 +31,6 @@ class contract_error : public error {
 };
 
 namespace detail {
-
-inline std::string shape_text(std::span<std::uint64_t const> shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
 
 /// A marker and the layer that it is for.
 class marker_facts {
