@@ -4,6 +4,7 @@
 #include <halfstep/calibration/files.hpp>
 #include <halfstep/calibration/merged_files.hpp>
 #include <halfstep/convert/copied_tensor.hpp>
+#include <halfstep/convert/fact_list.hpp>
 #include <halfstep/convert/file_conversion.hpp>
 #include <halfstep/convert/file_edit.hpp>
 #include <halfstep/convert/fingerprint.hpp>
@@ -26,6 +27,7 @@
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/lora/options.hpp>
+#include <halfstep/plan/action.hpp>
 #include <halfstep/plan/analyze.hpp>
 #include <halfstep/plan/architecture.hpp>
 #include <halfstep/plan/input_check.hpp>
@@ -36,11 +38,14 @@
 #include <halfstep/plan/model_rules.hpp>
 #include <halfstep/plan/name_pattern.hpp>
 #include <halfstep/plan/options.hpp>
+#include <halfstep/plan/output_choice.hpp>
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/plan/parse_layer_config.hpp>
+#include <halfstep/plan/pattern_scope.hpp>
 #include <halfstep/plan/pattern_specificity.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
+#include <halfstep/plan/planned.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/plan/stored_layers.hpp>

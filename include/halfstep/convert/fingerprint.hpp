@@ -21,6 +21,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
+#include <halfstep/convert/fact_list.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/version.hpp>
 #include <halfstep/file/file_identity.hpp>
@@ -32,13 +33,6 @@
 #include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep {
-
-/// The name of a fact that is a digest of the plan, which says nothing to a person.
-inline constexpr std::string_view plan_name = "the plan";
-inline constexpr std::string_view seed_name = "the seed";  ///< The name of the fact that is the seed.
-
-/// Names and their values, in words.
-using fact_list = std::vector<std::pair<std::string, std::string>>;
 
 /// Everything that the bytes of an output follow from.
 struct fingerprint {

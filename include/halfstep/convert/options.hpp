@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include <halfstep/convert/fingerprint.hpp>
+#include <halfstep/convert/fact_list.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/file/file_identity.hpp>
-#include <halfstep/file/output_file.hpp>
+#include <halfstep/file/output_policy.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/plan/options.hpp>
-#include <halfstep/plan/output_name.hpp>
+#include <halfstep/plan/output_choice.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 
 namespace halfstep {

@@ -23,20 +23,9 @@
 #include <halfstep/file/descriptor.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/file/output_place.hpp>
+#include <halfstep/file/output_policy.hpp>
 
 namespace halfstep::file {
-
-/// What to do where the output exists.
-enum class overwrite { refuse, replace };
-
-/// What becomes of the part of an output that ends unfinished.
-enum class unfinished { discard, keep };
-
-/// What is done with a part that an earlier run left.
-enum class found_part {
-  empty,
-  go_on  ///< taken as it is where it has the right size; what it holds is for the caller to check
-};
 
 /// A new file that appears at its path complete and flushed, or never.
 ///

@@ -16,21 +16,10 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/linalg/cholesky.hpp>
 #include <halfstep/linalg/gram.hpp>
+#include <halfstep/objective/factor_settings.hpp>
 #include <halfstep/objective/hessian.hpp>
 
 namespace halfstep {
-
-/// In which order columns are rounded.
-enum class column_order : std::uint8_t {
-  stored,      ///< from the first to the last
-  activations  ///< by descending H_jj, equal ones as stored: what matters most is rounded while much is left to correct it
-};
-
-/// How a Hessian is made definite, and in which order its columns come.
-struct factor_settings {
-  double damping = 0.01;  ///< H + damping mean |H_jj| I; ten times as much as often as that is not definite
-  column_order order = column_order::activations;
-};
 
 namespace detail {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <halfstep/plan/layer_pattern.hpp>
-#include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/action.hpp>
+#include <halfstep/plan/pattern_scope.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {

@@ -6,20 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include <halfstep/plan/output_choice.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {
-
-/// How the recipe was chosen, as far as the output's name tells it.
-enum class recipe_choice : std::uint8_t {
-  standard,  ///< the whole recipe for stock ComfyUI, which a run without format flags takes
-  flags      ///< put together from format flags
-};
-
-/// How codes are found, as far as the output's name tells it.
-enum class code_search : std::uint8_t { simple, learned };
 
 /// Returns whether layers of `p` are stored in more than one format or block size; rotation does not count.
 inline bool is_mixed(plan const& p) {

@@ -8,17 +8,10 @@
 #include <string_view>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/plan/action.hpp>
 #include <halfstep/plan/presets.hpp>
 
 namespace halfstep {
-
-/// What happens to an input tensor.
-enum class action : std::uint8_t {
-  keep,      ///< copied byte for byte
-  quantize,  ///< replaced by the tensors of its recipe
-  correct,   ///< a bias that is written anew with its layer, as one of the tensors of the layer's weight
-  remove     ///< left out of the output
-};
 
 /// A decision and its reason in a few words.
 struct ruling {

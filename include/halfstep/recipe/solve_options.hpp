@@ -7,7 +7,7 @@
 #include <optional>
 
 #include <halfstep/core/extents.hpp>
-#include <halfstep/objective/hessian_factor.hpp>
+#include <halfstep/objective/factor_settings.hpp>
 #include <halfstep/optimizer/adaptive_rate.hpp>
 #include <halfstep/optimizer/plateau_rate.hpp>
 
