@@ -109,8 +109,11 @@ class json_handler {
   bool on_int64(std::int64_t, view text, code&) { return on_number(text); }
   bool on_uint64(std::uint64_t, view text, code&) { return on_number(text); }
   bool on_double(double, view text, code&) { return on_number(text); }
-  bool on_bool(bool, code&) {
-    events_->boolean();
+  bool on_bool(bool value, code&) {
+    if constexpr (requires { events_->boolean(std::string_view()); })
+      events_->boolean(value ? std::string_view("true") : std::string_view("false"));
+    else
+      events_->boolean();
     return true;
   }
   bool on_null(code&) {
@@ -172,9 +175,9 @@ class json_handler {
 
 /// Reads `text`, one JSON value with white space around it, and calls `events` in order.
 ///
-/// `Events` has begin_object, end_object, begin_array, end_array, boolean and null without arguments; key and string, which
-/// take the unescaped text; number, which takes the characters as written. A view is valid during its call only. Its
-/// keeps_keys tells, before each key, whether the events themselves see to it that this object's keys differ.
+/// `Events` has begin_object, end_object, begin_array, end_array, boolean and null without arguments (boolean may take "true" or
+/// "false"); key and string, which take the unescaped text; number, which takes the characters as written. A view is valid during
+/// its call only. Its keeps_keys tells, before each key, whether the events themselves see to it that this object's keys differ.
 /// Refuses with format_error what RFC 8259 refuses, invalid UTF-8, lone surrogates, more than 32 levels, and a name that occurs
 /// twice in one object. Memory comes out of `memory`. Precondition: text.size() < 2^31.
 template <class Events>

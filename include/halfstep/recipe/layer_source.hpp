@@ -1,0 +1,161 @@
+// One layer of an open model: its tensors and what its marker says.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/stored_marker.hpp>
+#include <halfstep/safetensors/header.hpp>
+
+namespace halfstep {
+
+/// The tensors `P.*` of the layer P and its marker, wherever the file keeps that. Valid as long as the model.
+class layer_source {
+ public:
+  /// Takes a `safetensors::reader` or a `safetensors::mapped_file`. Throws format_error where a marker is none.
+  template <class Model>
+  layer_source(Model const& model, std::string name, std::optional<extents2> original = std::nullopt)
+      : head_(&model.head()),
+        model_(&model),
+        read_(&read_from<Model>),
+        name_(std::move(name)),
+        original_(original),
+        marker_(find_marker()) {}
+
+  std::string const& name() const { return name_; }
+
+  /// Returns the shape of its weight before anything was added to it, where the program knows it.
+  std::optional<extents2> original() const { return original_; }
+
+  /// Returns the tensor `P` + `ending`, such as ".weight_scale", or null.
+  safetensors::tensor const* find(std::string_view ending) const { return head_->find(name_ + std::string(ending)); }
+
+  /// Returns the tensor `P` + `ending`. Throws format_error where there is none.
+  safetensors::tensor const& at(std::string_view ending) const {
+    auto const* const found = find(ending);
+    if (found == nullptr) fail("the model has no tensor " + quoted(name_ + std::string(ending)));
+    return *found;
+  }
+
+  /// Returns the endings of all tensors of the layer itself; those of layers inside it, such as ".0.weight", are none.
+  std::vector<std::string> endings() const {
+    std::vector<std::string> all;
+    for (auto const& t : head_->tensors())
+      if (t.name.size() > name_.size() + 1 && t.name.starts_with(name_) && t.name[name_.size()] == '.' &&
+          t.name.find('.', name_.size() + 1) == std::string::npos)
+        all.push_back(t.name.substr(name_.size()));
+    return all;
+  }
+
+  /// Returns the scales, by the newer or the older name, or null.
+  safetensors::tensor const* scales() const {
+    auto const* const now = find(".weight_scale");
+    return now != nullptr ? now : find(".scale_weight");
+  }
+
+  /// Returns the keys and values of its marker; the object in the header's metadata goes before the tensor's.
+  std::optional<marker_pairs> const& marker() const { return marker_; }
+
+  /// Returns the value of a key of its marker, or null.
+  std::string const* marked(std::string_view key) const { return marker_ ? find_in(*marker_, key) : nullptr; }
+
+  /// Returns whether its marker says true of `key`.
+  bool is_marked(std::string_view key) const {
+    auto const* const value = marked(key);
+    return value != nullptr && *value == "true";
+  }
+
+  /// Returns the number that its marker gives `key`, from 0. Throws format_error where it gives none.
+  index_t marked_number(std::string_view key) const {
+    auto const* const value = marked(key);
+    auto const number = value == nullptr ? std::nullopt : safetensors::plain_unsigned(*value);
+    if (!number || *number > std::uint64_t{1} << 40) fail("its marker gives no number for " + quoted(key));
+    return static_cast<index_t>(*number);
+  }
+
+  /// Fills `into`, plain data, with all bytes of `t`. Throws format_error where the sizes differ, what the model throws.
+  template <class T>
+  void read(safetensors::tensor const& t, std::span<T> into) const {
+    if (into.size_bytes() != t.bytes())
+      fail("`" + t.name + "` has " + std::to_string(t.bytes()) + " bytes, not " + std::to_string(into.size_bytes()));
+    read_(model_, t, std::as_writable_bytes(into));
+  }
+
+  /// Returns the numbers of `t`, of any type that weights come in, as `T`.
+  template <source T>
+  host_buffer<T> numbers(safetensors::tensor const& t) const {
+    host_buffer<T> found(static_cast<index_t>(t.count()));
+    std::span<T> const all(found.data(), static_cast<std::size_t>(found.size()));
+    with_source_type(t.type, [&]<class Stored>(std::type_identity<Stored>) {
+      if constexpr (std::is_same_v<Stored, T>) {
+        read(t, all);
+      } else {
+        std::vector<Stored> stored(all.size());
+        read(t, std::span<Stored>(stored));
+        for (std::size_t i = 0; i < all.size(); ++i) all[i] = narrow<T>(widen(stored[i]));
+      }
+    });
+    return found;
+  }
+
+  [[noreturn]] void fail(std::string const& why) const { throw format_error("cannot load layer " + quoted(name_) + ": " + why); }
+
+ private:
+  template <class Model>
+  static void read_from(void const* model, safetensors::tensor const& t, std::span<std::byte> into) {
+    auto const& from = *static_cast<Model const*>(model);
+    if constexpr (requires { from.bytes(t); }) {
+      auto const bytes = from.bytes(t);
+      std::copy(bytes.begin(), bytes.end(), into.begin());
+    } else {
+      from.read(t, 0, into);
+    }
+  }
+
+  std::optional<marker_pairs> find_marker() const {
+    std::string_view const path[] = {"layers", name_};
+    for (auto const& [key, text] : head_->metadata())
+      if (key == quant_metadata_key)
+        if (auto found = parsed(text, path)) return found;
+    auto const* const t = find(".comfy_quant");
+    if (t == nullptr) return std::nullopt;
+    if (t->type != dtype::u8 || t->bytes() > 4096) fail("its marker is no text");
+    std::string text(static_cast<std::size_t>(t->bytes()), '\0');
+    read(*t, std::span(text));
+    auto found = parsed(text);
+    if (!found) fail("its marker is no JSON object");
+    return found;
+  }
+
+  std::optional<marker_pairs> parsed(std::string_view text, std::span<std::string_view const> path = {}) const {
+    try {
+      return pairs_in_json(text, path);
+    } catch (format_error const& e) {
+      fail(std::string("in its marker, ") + e.what());
+    }
+  }
+
+  safetensors::header const* head_;
+  void const* model_;
+  void (*read_)(void const*, safetensors::tensor const&, std::span<std::byte>);
+  std::string name_;
+  std::optional<extents2> original_;
+  std::optional<marker_pairs> marker_;
+};
+
+}  // namespace halfstep

@@ -1,0 +1,114 @@
+// How files name a layout and shape its scales.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <halfstep/core/dtype.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/layer_source.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_marker.hpp>
+
+namespace halfstep {
+
+/// Returns the element type that files have for a `T`.
+template <class T>
+constexpr dtype stored_type() {
+  if constexpr (source<T>)
+    return source_traits<T>::type;
+  else if constexpr (std::same_as<T, std::int8_t>)
+    return dtype::i8;
+  else
+    return dtype::u8;
+}
+
+/// What markers call a layout; one whose format has another name in some of them specializes it.
+template <class Layout>
+struct stored_format {
+  static constexpr std::string_view name(marker_style) { return Layout::name; }
+};
+
+/// Stock ComfyUI knows scales for rows as a kind of `int8_tensorwise`; the fork calls them `int8_axiswise`.
+template <>
+struct stored_format<int8_axis> {
+  static constexpr std::string_view name(marker_style style) {
+    return style == marker_style::fork ? int8_axis::name : int8_tensor::name;
+  }
+};
+
+namespace detail {
+
+/// The keys of a marker that speak of the format, or ask a loader for something that changes no number.
+inline constexpr std::array<std::string_view, 4> format_keys{"format", "group_size", "per_row", "full_precision_matrix_mult"};
+
+/// What every layer may have beside its codes, whatever its basis.
+inline constexpr std::array<std::string_view, 7> format_endings{".weight",      ".bias",        ".weight_scale", ".scale_weight",
+                                                                ".comfy_quant", ".input_scale", ".scale_input"};
+
+/// Returns the side of a layout's square blocks, 0 where it has none.
+template <class Layout>
+constexpr index_t block_side() {
+  if constexpr (requires { Layout::geometry::side; })
+    return Layout::geometry::side;
+  else
+    return 0;
+}
+
+/// Returns whether `shape` is one in which files store groups of the shape `groups`: a lone one as [], [1] or [1, 1], a column as
+/// [M] or [M, 1].
+inline bool is_shape_of_groups(std::vector<std::uint64_t> const& shape, extents2 groups) {
+  auto const rows = static_cast<std::uint64_t>(groups.rows), columns = static_cast<std::uint64_t>(groups.columns);
+  if (shape.empty()) return groups.count() == 1;
+  if (shape.size() == 1) return columns == 1 && shape[0] == rows;
+  return shape.size() == 2 && shape[0] == rows && shape[1] == columns;
+}
+
+/// Returns whether `list` holds `text`.
+template <class List>
+bool holds(List const& list, std::string_view text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
+
+/// Returns the shape of the layer's codes. Throws format_error where there are none or they are no matrix.
+inline extents2 extents_of_codes(layer_source const& layer) {
+  auto const& codes = layer.at(".weight");
+  if (codes.shape.size() != 2) layer.fail("its weight has " + std::to_string(codes.shape.size()) + " dimensions, not two");
+  return {static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
+}
+
+/// Returns whether the marker, where there is one, can mean `Layout` for codes of shape `e`; shapes of scales decide the rest.
+template <class Layout>
+bool is_marked_as(layer_source const& layer, extents2 e) {
+  if (!layer.marker()) return true;
+  auto const* const format = layer.marked("format");
+  if (format == nullptr) layer.fail("its marker names no format");
+  using traits = stored_format<Layout>;
+  if (*format != traits::name(marker_style::comfyui) && *format != traits::name(marker_style::fork)) return false;
+  if (layer.marked("group_size") != nullptr && layer.marked_number("group_size") != block_side<Layout>()) return false;
+  return !layer.is_marked("per_row") || Layout::groups(e) == extents2{e.rows, 1};
+}
+
+/// Returns whether the file holds the layer as codes and groups of `Layout`.
+template <class Layout>
+bool is_stored_as(layer_source const& layer) {
+  extents2 const e = extents_of_codes(layer);
+  if (layer.at(".weight").type != stored_type<typename Layout::code_type>() || !Layout::fits(e)) return false;
+  auto const* const scales = layer.scales();
+  if constexpr (!has_groups<Layout>) return scales == nullptr && !layer.marker();
+  return scales != nullptr && is_shape_of_groups(scales->shape, Layout::groups(e)) && is_marked_as<Layout>(layer, e);
+}
+
+}  // namespace detail
+
+}  // namespace halfstep
