@@ -103,3 +103,4 @@
 #include <halfstep/transform/random_signs.hpp>
 #include <halfstep/transform/smoothing.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
+#include <halfstep/transform/whole_basis.hpp>

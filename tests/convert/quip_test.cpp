@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/tensor/incoherent.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
 #include "converted.hpp"
 #include "scene.hpp"

@@ -106,12 +106,7 @@ TYPED_TEST(DeviceTensor, MultipliesRoundedInputsToTheBitsOfTheHost) {
 template <class Layout>
 quantized_tensor<Layout, host_space, two_sided_hadamard> incoherent(std::vector<float> const& w, extents2 e) {
   two_sided_hadamard const basis(philox(3), e);
-  std::vector<float> padded(static_cast<std::size_t>(basis.padded().count()));
-  for (index_t row = 0; row < e.rows; ++row)
-    std::copy_n(w.data() + row * e.columns, e.columns, padded.data() + row * basis.padded().columns);
-  basis.apply(serial{}, host_view<float>(padded.data(), basis.padded()));
-  auto [codes, groups] = quantizer<Layout>()(serial{}, host_view<float const>(padded.data(), basis.padded())).release();
-  return {basis.padded(), std::move(codes), std::move(groups), basis};
+  return quantizer<Layout, nearest, two_sided_hadamard>({}, basis)(serial{}, host_view<float const>(w.data(), e));
 }
 
 template <class Layout>

@@ -21,13 +21,8 @@ TYPED_TEST(IncoherentOnDevice, MultipliesRoundedInputsToTheBitsOfTheHost) {
   extents2 const e{1000, 3000}, in{70, 3000}, out{70, 1000};
   two_sided_hadamard const basis(philox(3), e);
   auto const w = device_cases::weights<float>(e);
-  std::vector<float> padded(static_cast<std::size_t>(basis.padded().count()));
-  for (index_t row = 0; row < e.rows; ++row)
-    std::copy_n(w.data() + row * e.columns, e.columns, padded.data() + row * basis.padded().columns);
-  basis.apply(serial{}, host_view<float>(padded.data(), basis.padded()));
-  auto [codes, groups] = quantizer<TypeParam>()(serial{}, host_view<float const>(padded.data(), basis.padded())).release();
-  quantized_tensor<TypeParam, host_space, two_sided_hadamard> const here(basis.padded(), std::move(codes), std::move(groups),
-                                                                         basis);
+  auto const here =
+      quantizer<TypeParam, nearest, two_sided_hadamard>({}, basis)(serial{}, host_view<float const>(w.data(), e));
 
   gpu_machine machine;
   auto const there = copy_to_device(machine.executor(), here);

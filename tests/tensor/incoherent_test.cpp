@@ -15,6 +15,7 @@
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/linear.hpp>
 #include <halfstep/tensor/quantizer.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
 #include "../support/weights.hpp"
 
@@ -29,7 +30,7 @@ using halfstep::serial;
 using halfstep::two_sided_hadamard;
 using halfstep_test::noise;
 
-static_assert(halfstep::check_transform<two_sided_hadamard>());
+static_assert(halfstep::check_whole_basis<two_sided_hadamard>() && !halfstep::transform<two_sided_hadamard>);
 
 /// Heavy-tailed weights: products of bell-shaped numbers, some of them a hundred times as large.
 host_buffer<float> heavy(extents2 e) {
@@ -46,8 +47,7 @@ host_buffer<float> padded(host_buffer<float> const& w, two_sided_hadamard const&
 
 template <class Layout>
 auto quantized(host_buffer<float> const& w, two_sided_hadamard const& t) {
-  auto const all = padded(w, t);
-  return halfstep::quantizer<Layout, halfstep::nearest, two_sided_hadamard>({}, t)(serial{}, all.view(t.padded()));
+  return halfstep::quantizer<Layout, halfstep::nearest, two_sided_hadamard>({}, t)(serial{}, w.view(t.original()));
 }
 
 double sqnr(host_buffer<float> const& w, host_buffer<float> const& stored) {
@@ -112,6 +112,32 @@ TYPED_TEST(Incoherent, TensorsOfHeavyTailsComeBackCloserThanPlainOnes) {
   auto const turned = halfstep::dequantize(serial{}, q);
   EXPECT_EQ(turned.size(), e.count());
   EXPECT_GT(sqnr(w, turned), sqnr(w, plain) + 2.0);
+}
+
+TYPED_TEST(Incoherent, WeightsOfAnySizeAreQuantizedInTheirWholeBasis) {
+  extents2 const e{500, 512};  // more than one tile of rows, which mix
+  two_sided_hadamard const basis(philox(9), e);
+  auto const w = heavy(e);
+  auto const turned = padded(w, basis);
+  basis.apply(serial{}, turned.view(basis.padded()));
+  auto const expected = halfstep::quantizer<TypeParam>()(serial{}, turned.view(basis.padded()));
+  auto const q = quantized<TypeParam>(w, basis);
+  ASSERT_EQ(q.extents(), (extents2{512, 512}));
+  for (index_t i = 0; i < q.extents().count(); ++i) ASSERT_EQ(q.codes().data()[i], expected.codes().data()[i]);
+  for (index_t i = 0; i < q.groups().extents().count(); ++i) ASSERT_EQ(q.groups().data()[i], expected.groups().data()[i]);
+  EXPECT_GT(sqnr(w, halfstep::dequantize(serial{}, q)), 30.0);
+}
+
+TYPED_TEST(Incoherent, AWeightThatIsNotFiniteIsNamedAtItsOwnPlace) {
+  extents2 const e{40, 100};
+  auto const w = heavy(e);
+  w[3 * 100 + 7] = INFINITY;
+  try {
+    quantized<TypeParam>(w, two_sided_hadamard(philox(9), e));
+    FAIL() << "an infinite weight was quantized";
+  } catch (halfstep::value_error const& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("row 3, column 7 (element 307 of its tensor) is infinite"));
+  }
 }
 
 TYPED_TEST(Incoherent, ProductsAreThoseOfTheNumbersThatComeBack) {

@@ -26,6 +26,7 @@ namespace halfstep {
 template <executor Executor, class Layout, class Transform, source Target>
 void dequantize(Executor const& ex, quantized_tensor<Layout, typename Executor::space, Transform> const& q,
                 matrix_view<Target, typename Executor::space> out) {
+  static_assert(check_transform<Transform>());
   using space = typename Executor::space;
   if constexpr (std::same_as<Transform, identity>) {
     dequantize<Layout>(ex, q.codes(), q.groups(), out);
@@ -46,6 +47,7 @@ void dequantize(Executor const& ex, quantized_tensor<Layout, typename Executor::
 template <executor Executor, class Layout, class Transform>
 buffer<float, typename Executor::space> dequantize(Executor const& ex,
                                                    quantized_tensor<Layout, typename Executor::space, Transform> const& q) {
+  static_assert(check_transform<Transform>());
   buffer<float, typename Executor::space> out(q.extents().count());
   dequantize(ex, q, out.view(q.extents()));
   return out;

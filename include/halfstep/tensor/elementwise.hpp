@@ -20,6 +20,7 @@ template <class Executor, class Layout, class Transform, class Rounding>
 quantized_tensor<Layout, host_space, Transform> quantized_like(Executor const& ex, host_view<float const> w,
                                                                quantized_tensor<Layout, host_space, Transform> const& like,
                                                                Rounding rounding) {
+  static_assert(check_transform<Transform>());
   quantized_tensor<Layout, host_space, Transform> result(like.extents(), like.transform(), like.source_type());
   quantizer<Layout, Rounding, Transform> const quantize(rounding, like.transform());
   quantize(ex, w, result.groups(), result.codes());

@@ -1,8 +1,10 @@
-// Products with tensors whose rows and columns are both rotated, on the device.
+// Products with tensors in a basis that mixes rows, on the device: QuIP's rotations of rows and columns.
 #pragma once
 
 #include <span>
 
+#include <halfstep/core/compiler.hpp>
+#include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/dequantize.cuh>
@@ -18,19 +20,56 @@ namespace halfstep {
 
 namespace detail {
 
+/// Element `i` of `to`: that of `from` times its column's sign, 0 where `from` has none.
+struct pad_with_signs {
+  float const* from;
+  extents2 given;
+  float const* signs;
+  float* to;
+  index_t columns;  ///< of `to`
+
+  HALFSTEP_HD void operator()(index_t i) const {
+    index_t const row = i / columns, column = i % columns;
+    to[i] = row < given.rows && column < given.columns ? from[row * given.columns + column] * signs[column] : 0.0f;
+  }
+};
+
+/// Element `i` of `to`, a part of `from`: times its column's sign, and the column's addend where there are any.
+struct crop_with_signs {
+  float const* from;
+  index_t columns;  ///< of `from`
+  float const* signs;
+  float const* addend;  ///< one value a column, or null
+  float* to;
+  index_t kept;  ///< columns of `to`
+
+  HALFSTEP_HD void operator()(index_t i) const {
+    index_t const row = i / kept, column = i % kept;
+    float const x = from[row * columns + column] * signs[column];  // exact, so that nothing depends on contraction
+    to[i] = addend != nullptr ? x + addend[column] : x;
+  }
+};
+
 /// Stores y = x W^T + b through `product` on the device, with memory there for the signs and the padded matrices; waits.
 template <class Executor, class Product>
 void linear_in_basis(Executor const& ex, device_view<float const> x, two_sided_hadamard const& basis,
                      device_view<float const> bias, device_view<float> y, Product const& product) {
+  require_layer(basis.original(), x, bias, y);
   extents2 const in{x.rows(), basis.padded().columns}, out{x.rows(), basis.padded().rows};
   auto const row_signs = ex.template allocate<float>(out.columns);
   auto const column_signs = ex.template allocate<float>(in.columns);
-  auto const inputs = ex.template allocate<float>(in.count());
-  auto const outputs = ex.template allocate<float>(out.count());
+  auto const input_memory = ex.template allocate<float>(in.count());
+  auto const output_memory = ex.template allocate<float>(out.count());
+  device_view<float> const inputs(input_memory.data(), in), outputs(output_memory.data(), out);
   ex.write(basis.row_signs().data(), row_signs.data(), out.columns);
   ex.write(basis.column_signs().data(), column_signs.data(), in.columns);
-  linear_in_basis(ex, x, basis, row_signs.data(), column_signs.data(), bias, y, device_view<float>(inputs.data(), in),
-                  device_view<float>(outputs.data(), out), product);
+  for_each_index(ex, in.count(), pad_with_signs{x.data(), x.extents(), column_signs.data(), inputs.data(), in.columns});
+  hadamard(ex, inputs, static_cast<int>(in.columns));
+  product(device_view<float const>(inputs), outputs);
+  hadamard(ex, outputs, static_cast<int>(out.columns));
+  float const* const addend = bias.extents().count() != 0 ? bias.data() : nullptr;
+  for_each_index(ex, y.extents().count(),
+                 crop_with_signs{outputs.data(), out.columns, row_signs.data(), addend, y.data(), y.columns()});
   ex.wait();
 }
 

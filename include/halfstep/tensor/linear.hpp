@@ -25,6 +25,7 @@ template <executor Executor, class Layout, class Transform>
 void linear(Executor const& ex, matrix_view<float const, typename Executor::space> x,
             quantized_tensor<Layout, typename Executor::space, Transform> const& w,
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y) {
+  static_assert(check_transform<Transform>());
   using space = typename Executor::space;
   buffer<float, space> const plain(w.extents().count());
   auto const weight = plain.view(w.extents());
@@ -50,6 +51,7 @@ template <executor Executor, class Layout, class Transform>
 void matmul(Executor const& ex, matrix_view<float const, typename Executor::space> x,
             quantized_tensor<Layout, typename Executor::space, Transform> const& w,
             matrix_view<float, typename Executor::space> y) {
+  static_assert(check_transform<Transform>());
   using space = typename Executor::space;
   buffer<float, space> const plain(w.extents().count());
   auto const weight = plain.view(w.extents());

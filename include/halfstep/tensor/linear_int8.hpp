@@ -40,6 +40,7 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
             quantized_tensor<Layout, typename Executor::space, Transform> const& w,
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y,
             int8_activations) {
+  static_assert(check_transform<Transform>());
   if constexpr (std::same_as<Transform, identity>) {
     detail::round_and_multiply<Layout>(ex, x, w.codes(), w.groups(), bias, y);
   } else {

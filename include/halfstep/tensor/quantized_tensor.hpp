@@ -12,18 +12,19 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/space.hpp>
 #include <halfstep/layout/concept.hpp>
-#include <halfstep/transform/concept.hpp>
 #include <halfstep/transform/identity.hpp>
+#include <halfstep/transform/whole_basis.hpp>
 
 namespace halfstep {
 
-/// Codes [M, N] and groups of `Layout` in the memory `Space`, in the basis of a transform, with the type that the weights had.
+/// Codes [M, N] and groups of `Layout` in the memory `Space`, in the basis of a transform or of one that mixes rows, with the
+/// type that the weights had.
 ///
 /// The layout says what the bytes mean; what must be undone beyond that travels in the transform's value. Moved, never copied.
 template <class Layout, class Space = host_space, class Transform = identity>
 class quantized_tensor {
   static_assert(check_layout<Layout>());
-  static_assert(check_transform<Transform>());
+  static_assert(check_basis<Transform>());
 
  public:
   using layout_type = Layout;

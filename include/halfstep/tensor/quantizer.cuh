@@ -67,6 +67,7 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
 template <class Layout, device_executor Executor, source Source, class Rounding = nearest, class Transform = identity>
 quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor const& ex, device_view<Source const> weight,
                                                                      Rounding rounding = {}, Transform transform = {}) {
+  static_assert(check_transform<Transform>());
   extents2 const e = weight.extents();
   quantized_tensor<Layout, device_space, Transform> q(e, transform, source_traits<Source>::type);
   if constexpr (std::same_as<Transform, identity>) {

@@ -19,9 +19,9 @@ namespace halfstep {
 
 /// W' = H diag(s_u) W diag(s_v) H, where W [M, N] has zeros added up to powers of two and H / sqrt(size) is Sylvester's matrix.
 ///
-/// Its matrices are the padded ones, W in their first M rows and N columns. Because rows mix, a tensor in this basis has a
-/// `dequantize`, `linear` and `matmul` of its own, in tensor/incoherent.hpp. Orthonormal; the same bits on every executor.
-/// Source: A. Tseng et al., "QuIP#", ICML 2024.
+/// Its matrices are the padded ones, W in their first M rows and N columns. Rows mix: it is a
+/// `whole_basis`, and its tensors have operations of their own, in tensor/incoherent.hpp. Orthonormal; the same bits on every
+/// executor. Source: A. Tseng et al., "QuIP#", ICML 2024.
 class two_sided_hadamard {
  public:
   static constexpr std::string_view name = "quip";
@@ -59,7 +59,8 @@ class two_sided_hadamard {
   void invert(Executor const& ex, host_view<float> w) const {
     require_extents(w.extents(), padded(), "halfstep: a matrix given to a transform");
     hadamard_columns(ex, w);
-    invert_input(ex, w);
+    hadamard(ex, w, static_cast<int>(w.columns()));
+    columns_.apply(ex, w);
     negate_rows(ex, w);
   }
 
@@ -70,25 +71,11 @@ class two_sided_hadamard {
     hadamard(ex, x, static_cast<int>(x.columns()));
   }
 
-  /// Undoes `apply_to_input`.
-  template <host_executor Executor>
-  void invert_input(Executor const& ex, host_view<float> x) const {
-    hadamard(ex, x, static_cast<int>(x.columns()));
-    columns_.apply(ex, x);
-  }
-
   /// Turns rows y' = x' W'^T into y = x W^T, padded.
   template <host_executor Executor>
   void invert_output(Executor const& ex, host_view<float> y) const {
     hadamard(ex, y, static_cast<int>(y.columns()));
     rows_.apply(ex, y);
-  }
-
-  /// Turns rows y, padded with zeros, into y diag(s_u) H.
-  template <host_executor Executor>
-  void apply_to_output(Executor const& ex, host_view<float> y) const {
-    rows_.apply(ex, y);
-    hadamard(ex, y, static_cast<int>(y.columns()));
   }
 
  private:
