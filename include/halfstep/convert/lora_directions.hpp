@@ -59,8 +59,8 @@ class lora_directions {
         continue;
       }
       if (weight->shape[1] != layer.down->shape[1])
-        throw format_error(adapter_.described(*layer.down) + " of the shape " + detail::shape_text(layer.down->shape) +
-                           " does not fit " + quoted(weight->name) + " of the shape " + detail::shape_text(weight->shape));
+        throw format_error(adapter_.described(*layer.down) + " of the shape " + shape_text(layer.down->shape) + " does not fit " +
+                           quoted(weight->name) + " of the shape " + shape_text(weight->shape));
       down_.emplace(*name, layer.down);
     }
   }

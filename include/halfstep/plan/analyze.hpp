@@ -86,7 +86,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   std::size_t solved = 0;
   for (planned_tensor const& t : p.tensors) {
     auto const bytes = detail::bytes_written(t);
-    auto& row = rows[{name_pattern(t.input.name), std::string(name_of(t.input.type)) + " " + detail::shape_text(t.input.shape),
+    auto& row = rows[{name_pattern(t.input.name), std::string(name_of(t.input.type)) + " " + shape_text(t.input.shape),
                       std::string(detail::word_for(t.what)), t.what == action::quantize ? to_string(t.how) : "-", t.reason}];
     for (auto* sum : {&row, &totals[t.what]}) {
       ++sum->count;
