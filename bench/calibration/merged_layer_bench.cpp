@@ -45,10 +45,10 @@ class capture {
     safetensors::writer file(path(),
                              safetensors::arrange({{"p.input", dtype::bf16, {std::uint64_t{rows}, std::uint64_t{columns}}}}, {}),
                              file::overwrite::replace, {});
-    auto const& t = *file.head().find("p.input");
+    auto const to = file.at("p.input");
     for (index_t i = 0; i < rows; ++i) {
       std::rotate(row.begin(), row.begin() + 1, row.end());
-      file.write(t, static_cast<std::uint64_t>(i * columns) * sizeof(bfloat16), std::as_bytes(std::span(row)));
+      file.write(to, static_cast<std::uint64_t>(i * columns) * sizeof(bfloat16), std::as_bytes(std::span(row)));
     }
     file.commit();
   }

@@ -36,9 +36,9 @@ inline void write_numbers(std::string const& path, std::vector<halfstep::safeten
   namespace safetensors = halfstep::safetensors;
   safetensors::writer file(path, safetensors::arrange(std::move(specs), {}), halfstep::file::overwrite::replace, {});
   auto const bytes = std::as_bytes(std::span(numbers()));
-  for (auto const& t : file.head().tensors())
-    for (std::uint64_t first = 0; first < t.bytes(); first += bytes.size())
-      file.write(t, first, bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), t.bytes() - first))));
+  for (auto const& to : file.slots())
+    for (std::uint64_t first = 0, all = to.entry().bytes(); first < all; first += bytes.size())
+      file.write(to, first, bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), all - first))));
   file.commit();
 }
 

@@ -54,7 +54,7 @@ std::vector<safetensors::tensor_spec> specs_of(options const& o, merged_layer co
 
 /// Copies the rows of all files, in pieces, widened where they are kept as F32 and were not.
 void copy_rows(any_host const& team, merged_layer const& layer, safetensors::writer& output) {
-  auto const& to = *output.head().find(name_of_statistic(layer, statistic::input));
+  auto const to = output.at(name_of_statistic(layer, statistic::input));
   std::uint64_t written = 0;
   auto const append = [&](std::span<std::byte const> bytes) {
     output.write(to, written, bytes);
@@ -62,7 +62,7 @@ void copy_rows(any_host const& team, merged_layer const& layer, safetensors::wri
   };
   constexpr std::uint64_t piece_bytes = 4 << 20;
   for (auto const* item : layer.rows()) {
-    if (item->tensor->type == to.type) {
+    if (item->tensor->type == to.entry().type) {
       std::vector<std::byte> piece(static_cast<std::size_t>(std::min(piece_bytes, item->tensor->bytes())));
       for (std::uint64_t at = 0; at < item->tensor->bytes(); at += piece.size()) {
         auto const part =
@@ -86,7 +86,7 @@ void copy_rows(any_host const& team, merged_layer const& layer, safetensors::wri
 
 void write_layer(options const& o, any_host const& team, merged_layer const& layer, safetensors::writer& output) {
   auto const put = [&]<class T>(statistic what, std::span<T const> numbers) {
-    output.write(*output.head().find(name_of_statistic(layer, what)), 0, std::as_bytes(numbers));
+    output.write(output.at(name_of_statistic(layer, what)), 0, std::as_bytes(numbers));
   };
   auto const figures = layer.figures(team);
   if (layer.has(statistic::channel_max)) put(statistic::channel_max, std::span(figures.channel_max));

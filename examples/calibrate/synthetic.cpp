@@ -86,7 +86,7 @@ void write_synthetic(options const& o) {
   for (auto const& spec : specs) {
     auto const layer = spec.name.substr(0, spec.name.rfind('.'));
     auto const maxima = maxima_of(o, layer, static_cast<index_t>(spec.shape[0]), lora ? &*lora : nullptr);
-    output.write(*output.head().find(spec.name), 0, std::as_bytes(std::span(maxima)));
+    output.write(output.at(spec.name), 0, std::as_bytes(std::span(maxima)));
   }
   model.require_unchanged();
   if (lora) lora->require_unchanged();

@@ -34,13 +34,14 @@ void write(options const& o) {
                            o.force ? halfstep::file::overwrite::replace : halfstep::file::overwrite::refuse, {});
   halfstep::threads const ex;
   constexpr std::uint64_t piece = 1 << 20;  // elements
-  for (safetensors::tensor const& t : file.head().tensors()) {
+  for (auto const& to : file.slots()) {
+    safetensors::tensor const& t = to.entry();
     trained_statistics const weights(o.seed, t);
     ex.for_each(static_cast<halfstep::index_t>((t.count() + piece - 1) / piece), [&](halfstep::index_t i) {
       std::uint64_t const first = static_cast<std::uint64_t>(i) * piece;
       std::vector<halfstep::bfloat16> elements(std::min(piece, t.count() - first));
       weights.fill(first, elements.size(), elements.data());
-      file.write(t, first * sizeof(halfstep::bfloat16), std::as_bytes(std::span(elements)));
+      file.write(to, first * sizeof(halfstep::bfloat16), std::as_bytes(std::span(elements)));
     });
   }
   file.commit();

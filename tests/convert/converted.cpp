@@ -28,7 +28,7 @@ std::vector<halfstep::layer_quality> run(Executor const& ex, halfstep::safetenso
   }
   halfstep::check_contract(
       output.head(), halfstep::contract_of(what),
-      [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(t, offset, into); });
+      [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { output.read_back(output.at(t.name), offset, into); });
   output.commit();
   return job.quality();
 }

@@ -110,7 +110,7 @@ TEST_F(FileConversion, ReadsAndWritesShards) {
   {
     st::writer shards(folder.file("model/m"), st::arrange_shards(groups, {{"format", "pt"}}, 300'000),
                       halfstep::file::overwrite::refuse, {});
-    for (auto const& part : small_model()) shards.write(*shards.head().find(part.spec.name), 0, part.bytes);
+    for (auto const& part : small_model()) shards.write(shards.at(part.spec.name), 0, part.bytes);
     shards.commit();
   }
   options.output = folder.file("one");

@@ -239,9 +239,9 @@ TEST_F(LoraConversion, NoticesBytesThatChangeOnTheDisk) {
   for (std::string const name : {"blocks.0.attn.weight", "final.weight"}) {
     auto const flip = [&](halfstep::safetensors::writer& output) {
       std::vector<std::byte> byte(1);
-      output.read_back(*output.head().find(name), 100, byte);
+      output.read_back(output.at(name), 100, byte);
       byte[0] ^= std::byte{0x40};
-      output.write(*output.head().find(name), 100, byte);
+      output.write(output.at(name), 100, byte);
     };
     EXPECT_THAT(
         message_of([&] { converted(halfstep::serial{}, model, what, folder.file("out"), {.merge = &merge, .tamper = flip}); }),

@@ -177,9 +177,9 @@ TEST_F(Conversion, FindsACodeThatChangedOnTheDisk) {
     for (std::string const name : {"blocks.0.attn.weight", "head.weight"}) {
       auto const flip = [&](halfstep::safetensors::writer& output) {
         std::byte stored[2];
-        output.read_back(*output.head().find(name), 200, stored);
+        output.read_back(output.at(name), 200, stored);
         stored[1] ^= std::byte{0x10};
-        output.write(*output.head().find(name), 200, stored);
+        output.write(output.at(name), 200, stored);
       };
       EXPECT_THROW(converted(halfstep::serial{}, from, plan_for(from, how), folder.file("out"), {.tamper = flip}),
                    halfstep::contract_error)

@@ -228,7 +228,7 @@ TEST_F(QuipLayers, StoreTensorAndBlockScalesToo) {
 TEST_F(QuipLayers, AreNotPublishedWithOtherCodesOrScalesOrSigns) {
   auto const change = [](std::string name, float value, std::uint64_t bytes) {
     return [=](halfstep::safetensors::writer& output) {
-      output.write(*output.head().find("blocks.0.w" + name), 8, std::as_bytes(std::span(&value, 1)).first(bytes));
+      output.write(output.at("blocks.0.w" + name), 8, std::as_bytes(std::span(&value, 1)).first(bytes));
     };
   };
   tamper = change(".weight", 3.0e-5f, 4);

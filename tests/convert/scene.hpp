@@ -68,7 +68,7 @@ inline void write_model(std::string const& path, std::vector<model_part> const& 
   for (auto const& part : parts) specs.push_back(part.spec);
   halfstep::safetensors::writer file(path, halfstep::safetensors::arrange(specs, std::move(metadata)),
                                      halfstep::file::overwrite::replace, {});
-  for (auto const& part : parts) file.write(*file.head().find(part.spec.name), 0, part.bytes);
+  for (auto const& part : parts) file.write(file.at(part.spec.name), 0, part.bytes);
   file.commit();
 }
 

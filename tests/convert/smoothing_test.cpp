@@ -166,7 +166,7 @@ TEST_F(SmoothedLayers, GetTheSameBytesForAnyThreadsAndPieces) {
 TEST_F(SmoothedLayers, AreNotPublishedWithOtherFactors) {
   tamper = [](halfstep::safetensors::writer& output) {
     float const other = 3.25f;
-    output.write(*output.head().find("blocks.0.mlp.smooth_factors"), 16, std::as_bytes(std::span(&other, 1)));
+    output.write(output.at("blocks.0.mlp.smooth_factors"), 16, std::as_bytes(std::span(&other, 1)));
   };
   EXPECT_THAT(message_of([&] { convert(recipes[1]); }), HasSubstr("reads back other smoothing factors"));
   EXPECT_FALSE(std::filesystem::exists(folder.file("out")));

@@ -63,7 +63,7 @@ TEST_F(Python, WriterGivesTheReferencesBytes) {
       for (st::tensor const& t : reference.head().tensors()) {
         std::vector<std::byte> bytes(t.bytes());
         reference.read(t, 0, bytes);
-        ours.write(*ours.head().find(t.name), 0, bytes);
+        ours.write(ours.at(t.name), 0, bytes);
       }
       ours.commit();
     }

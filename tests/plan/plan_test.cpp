@@ -359,7 +359,7 @@ TEST(Plan, PredictsTheOutputsSizeToTheByte) {
   halfstep_test::temporary_folder const folder;
   std::string const path = folder.path("out.safetensors");
   halfstep::safetensors::writer out(path, p.output, halfstep::file::overwrite::replace, {});
-  for (auto const& t : out.head().tensors()) out.write(t, 0, std::vector<std::byte>(t.bytes()));
+  for (auto const& to : out.slots()) out.write(to, 0, std::vector<std::byte>(to.entry().bytes()));
   out.commit();
   EXPECT_EQ(std::filesystem::file_size(path), p.output_bytes);
 }

@@ -113,7 +113,7 @@ class Interrupted : public testing::Test {
   std::string failure() {
     try {
       st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), halfstep::file::overwrite::refuse, {});
-      w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
+      w.write(w.slots()[0], 0, halfstep_test::bytes_of(data_));
       w.commit();
     } catch (io_error const& e) {
       EXPECT_EQ(e.stage(), io_stage::transfer);
@@ -143,7 +143,7 @@ TEST_F(Interrupted, APartIsNotKeptAfterAFailedFlush) {
   for (int n : {1, 2}) {
     st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {1000}}}, {}), halfstep::file::overwrite::refuse, {});
     w.leave(halfstep::file::unfinished::keep);
-    w.write(w.head().tensors()[0], 0, halfstep_test::bytes_of(data_));
+    w.write(w.slots()[0], 0, halfstep_test::bytes_of(data_));
     current.fsync_fails = n;
     if (n == 2) w.flush_data();
     EXPECT_THROW(n == 1 ? w.flush_data() : w.commit(), io_error);

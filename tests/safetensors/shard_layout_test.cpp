@@ -93,11 +93,11 @@ class ShardWriter : public testing::Test {
     return st::writer(folder_.path("m.safetensors"), layout(), existing, {});
   }
   static void fill(st::writer& w, char letter) {
-    w.write(*w.head().find("b"), 0, bytes_of(std::string(900, letter)));
-    w.write(*w.head().find("a"), 100, bytes_of(std::string(800, letter)));
-    w.write(*w.head().find("a"), 0, bytes_of(std::string(100, letter)));
-    w.write(*w.head().find("s"), 0, bytes_of(std::string(4, letter)));
-    w.write(*w.head().find("none"), 0, {});
+    w.write(w.at("b"), 0, bytes_of(std::string(900, letter)));
+    w.write(w.at("a"), 100, bytes_of(std::string(800, letter)));
+    w.write(w.at("a"), 0, bytes_of(std::string(100, letter)));
+    w.write(w.at("s"), 0, bytes_of(std::string(4, letter)));
+    w.write(w.at("none"), 0, {});
   }
   void expect_whole(char letter) {
     auto const model = st::open_model(folder_.path()).file;
@@ -120,7 +120,7 @@ TEST_F(ShardWriter, PublishesShardsAndTheirIndex) {
     EXPECT_EQ(w.path(), folder_.path("m.safetensors.index.json"));
     fill(w, 'x');
     std::string back(900, '?');
-    w.read_back(*w.head().find("b"), 0, std::as_writable_bytes(std::span(back)));
+    w.read_back(w.at("b"), 0, std::as_writable_bytes(std::span(back)));
     EXPECT_EQ(back, std::string(900, 'x'));
     for (auto const& name : folder_.names()) EXPECT_THAT(name, testing::EndsWith(".part"));
     w.commit();
@@ -194,7 +194,7 @@ TEST_F(ShardWriter, IsHeldByOneRunAtATime) {
 
 TEST_F(ShardWriter, MissesNoBytes) {
   auto w = open();
-  w.write(*w.head().find("a"), 0, bytes_of(std::string(900, 'x')));
+  w.write(w.at("a"), 0, bytes_of(std::string(900, 'x')));
   EXPECT_THAT(thrown<halfstep::error>([&] { w.commit(); }), HasSubstr("900 of its 1804"));
 }
 

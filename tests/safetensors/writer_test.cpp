@@ -42,8 +42,8 @@ class Writer : public testing::Test {
   }
 
   void fill(st::writer& w) {
-    w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
-    w.write(*w.head().find("b"), 0, bytes_of("uvwxyz"));
+    w.write(w.at("a"), 0, bytes_of("ABCD"));
+    w.write(w.at("b"), 0, bytes_of("uvwxyz"));
   }
 
   // Expects a refusal at `stage` whose text holds `reason`, and nothing new in the folder.
@@ -90,7 +90,7 @@ TEST_F(Writer, WritesPiecesInAnyOrderOnSeveralThreads) {
       threads.emplace_back([&, t] {
         for (std::size_t piece = t; piece < 80; piece += 4) {
           std::size_t const at = (79 - piece) << 20;
-          w.write(w.head().tensors()[0], at, bytes_of(std::string_view(data).substr(at, 1u << 20)));
+          w.write(w.slots()[0], at, bytes_of(std::string_view(data).substr(at, 1u << 20)));
         }
       });
     for (std::thread& t : threads) t.join();
@@ -103,22 +103,77 @@ TEST_F(Writer, ReadsBackWhatItWrote) {
   auto w = open();
   fill(w);
   std::string piece(3, ' ');
-  w.read_back(*w.head().find("b"), 2, std::as_writable_bytes(std::span(piece)));
+  w.read_back(w.at("b"), 2, std::as_writable_bytes(std::span(piece)));
   EXPECT_EQ(piece, "wxy");
 }
 
 TEST_F(Writer, RefusesPiecesBeyondATensor) {
   auto w = open();
-  EXPECT_THROW(w.write(*w.head().find("a"), 1, bytes_of("ABCD")), halfstep::shape_error);
+  EXPECT_THROW(w.write(w.at("a"), 1, bytes_of("ABCD")), halfstep::shape_error);
   std::byte piece[5];
-  EXPECT_THROW(w.read_back(*w.head().find("a"), 0, piece), halfstep::shape_error);
+  EXPECT_THROW(w.read_back(w.at("a"), 0, piece), halfstep::shape_error);
 }
 
 TEST_F(Writer, RefusesToPublishBeforeEveryByteIsWritten) {
   auto w = open();
-  w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
+  w.write(w.at("a"), 0, bytes_of("ABCD"));
   EXPECT_THAT(thrown<halfstep::error>([&] { w.commit(); }), HasSubstr("4 of its 10 bytes"));
   EXPECT_FALSE(std::filesystem::exists(out_));
+}
+
+TEST_F(Writer, SaysWhichTensorLacksBytes) {
+  auto w = open();
+  w.write(w.at("b"), 0, bytes_of("uvwxyz"));
+  w.write(w.at("a"), 0, bytes_of("AB"));
+  EXPECT_THAT(thrown<halfstep::error>([&] { w.commit(); }), HasSubstr("of tensor 'a' those from 2 on are missing"));
+}
+
+TEST_F(Writer, TakesBytesThatWereWrittenTwiceForNoOthers) {
+  {
+    auto w = open();
+    w.write(w.at("a"), 0, bytes_of("ABCD"));
+    for (int i = 0; i < 2; ++i) w.write(w.at("b"), 0, bytes_of("uvw"));  // six bytes in all, as many as it has
+    EXPECT_THAT(thrown<halfstep::error>([&] { w.commit(); }), HasSubstr("of tensor 'b' those from 3 on are missing"));
+  }
+  auto w = open();
+  for (int i = 0; i < 3; ++i) w.write(w.at("a"), 0, bytes_of("ABCD"));
+  EXPECT_THAT(thrown<halfstep::error>([&] { w.commit(); }), HasSubstr("of tensor 'b' those from 0 on are missing"));
+  EXPECT_FALSE(std::filesystem::exists(out_));
+}
+
+TEST_F(Writer, WritesWhereItsOwnHeaderSaysWhateverAnotherFileSaysOfTheName) {
+  std::string const input = folder_.path("in.safetensors");
+  {
+    st::writer other(input, st::arrange({{"a", dtype::u8, {4}}, {"aa", dtype::u8, {6}}}, {}), halfstep::file::overwrite::refuse,
+                     {});
+    EXPECT_NE(other.at("a").entry().begin, layout().find("a")->begin) << "it lies elsewhere there";
+    other.write(other.at("a"), 0, bytes_of("ABCD"));
+    other.write(other.at("aa"), 0, bytes_of("123456"));
+    other.commit();
+  }
+  st::reader const from(input);
+  auto w = open();
+  for (auto const& t : from.head().tensors())
+    if (t.name == "a") w.write(w.at(t.name), 0, bytes_of("ABCD"));
+  w.write(w.at("b"), 0, bytes_of("uvwxyz"));
+  w.commit();
+  EXPECT_EQ(load(out_), halfstep_test::framed(layout(), "uvwxyzABCD"));
+}
+
+TEST_F(Writer, RefusesASlotOfAnotherOutput) {
+  auto w = open();
+  st::writer other(folder_.path("other"), layout(), halfstep::file::overwrite::refuse, {});
+  std::byte piece[4] = {};
+  EXPECT_THAT(thrown<halfstep::error>([&] { w.write(other.at("a"), 0, piece); }), HasSubstr("the slot is another output's"));
+  EXPECT_THROW(w.read_back(other.at("a"), 0, piece), halfstep::error);
+  EXPECT_THROW(w.take_over(other.at("a")), halfstep::error);
+}
+
+TEST_F(Writer, NamesATensorThatItHasNot) {
+  auto w = open();
+  EXPECT_THAT(thrown<halfstep::error>([&] { w.at("missing"); }), HasSubstr("'missing'"));
+  ASSERT_EQ(w.slots().size(), w.head().tensors().size());
+  for (std::size_t i = 0; i < w.slots().size(); ++i) EXPECT_EQ(&w.slots()[i].entry(), &w.head().tensors()[i]);
 }
 
 TEST_F(Writer, LeavesNothingWithoutCommit) {
@@ -335,8 +390,8 @@ class KeptPart : public Writer {
   void leave(std::string const& b) {
     auto w = open();
     w.leave(halfstep::file::unfinished::keep);
-    w.write(*w.head().find("a"), 0, bytes_of("ABCD"));
-    w.write(*w.head().find("b"), 0, bytes_of(b));
+    w.write(w.at("a"), 0, bytes_of("ABCD"));
+    w.write(w.at("b"), 0, bytes_of(b));
   }
 
   std::string part_ = out_ + ".part";
@@ -348,13 +403,13 @@ TEST_F(KeptPart, StaysAndIsGoneOnWith) {
   {
     auto w = open_kept();
     std::string stored(4, ' ');
-    w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
+    w.read_back(w.at("a"), 0, std::as_writable_bytes(std::span(stored)));
     EXPECT_EQ(stored, "ABCD");
     EXPECT_THROW(w.commit(), halfstep::error) << "what was taken over must be said";
   }
   auto w = open_kept();
-  w.take_over(*w.head().find("a"));
-  w.write(*w.head().find("b"), 0, bytes_of("uvwxyz"));
+  w.take_over(w.at("a"));
+  w.write(w.at("b"), 0, bytes_of("uvwxyz"));
   EXPECT_TRUE(w.is_kept()) << "what was found stays";
   bool published = false;
   w.commit([&] { published = std::filesystem::exists(out_); });
@@ -376,7 +431,7 @@ TEST_F(KeptPart, OfAnotherSizeIsEmptied) {
   save(part_, "something else");
   auto w = open_kept();
   std::string stored(4, ' ');
-  w.read_back(*w.head().find("a"), 0, std::as_writable_bytes(std::span(stored)));
+  w.read_back(w.at("a"), 0, std::as_writable_bytes(std::span(stored)));
   EXPECT_EQ(stored, std::string(4, '\0'));
   EXPECT_EQ(std::filesystem::file_size(part_), w.file_bytes());
   EXPECT_FALSE(w.is_kept()) << "it was not gone on with";
@@ -405,8 +460,8 @@ TEST_F(Writer, RemembersWhatItWroteInShortRanges) {
   std::string const data(2 * most + 5, 'x');
   st::writer w(out_, st::arrange({{"a", dtype::u8, {data.size()}}, {"b", dtype::u8, {3}}}, {}), halfstep::file::overwrite::refuse,
                {});
-  auto const& a = *w.head().find("a");
-  auto const& b = *w.head().find("b");
+  auto const a = w.at("a");
+  auto const b = w.at("b");
   w.write(b, 0, bytes_of("abc"));  // before it was asked to remember
   w.remember_ranges();
   EXPECT_THAT(w.take_ranges(b), IsEmpty());

@@ -17,7 +17,7 @@ namespace halfstep {
 ///
 /// Both have as many. Throws io_error, and `cancelled` within one piece after the observer said so.
 inline void copy_tensor(safetensors::reader const& input, safetensors::tensor const& from, safetensors::writer& output,
-                        safetensors::tensor const& to, observer const& watcher) {
+                        safetensors::slot const& to, observer const& watcher) {
   constexpr std::uint64_t step = std::uint64_t{8} << 20;
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min(step, from.bytes())));
   for (std::uint64_t at = 0; at < from.bytes(); at += step) {

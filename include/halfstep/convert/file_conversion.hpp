@@ -119,7 +119,7 @@ class file_conversion {
       verify_output(ex, job, plan_, input_, *output_, options_.settings, watcher);
       check_contract(output_->head(), contract_of(plan_),
                      [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-                       output_->read_back(t, offset, into);
+                       output_->read_back(output_->at(t.name), offset, into);
                      });
     } catch (contract_error const&) {
       give_up();  // what of it can be trusted is not known

@@ -92,11 +92,12 @@ class file_edit {
   /// Writes the new file, unpublished. Throws io_error, and `cancelled` within one piece after the observer said so.
   void write(observer const& watcher) {
     output_.emplace(options_.output, layout_, options_.existing, input_.identities());
-    for (auto const& t : output_->head().tensors()) {
-      if (auto const text = texts_.find(t.name); text != texts_.end())
-        output_->write(t, 0, std::as_bytes(std::span(text->second)));
+    for (auto const& to : output_->slots()) {
+      auto const& name = to.entry().name;
+      if (auto const text = texts_.find(name); text != texts_.end())
+        output_->write(to, 0, std::as_bytes(std::span(text->second)));
       else
-        copy_tensor(input_, *input_.head().find(t.name), *output_, t, watcher);
+        copy_tensor(input_, *input_.head().find(name), *output_, to, watcher);
     }
   }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@
 #include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/slot.hpp>
+#include <halfstep/safetensors/writer.hpp>
 #include <halfstep/transform/smoothing.hpp>
 
 namespace halfstep {
@@ -34,7 +37,7 @@ struct piece_result {
 /// and at once, except that a spanning group wants all ranges before the first code.
 class quantize_job {
  public:
-  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::header const& output,
+  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::writer const& output,
                convert_settings const& settings, lora_merge const* merge = nullptr)
       : tensor_(&tensor),
         merge_(merge),
@@ -46,9 +49,9 @@ class quantize_job {
     found_.how = tensor.how;
     found_.shape = weight_extents_;
     for (auto const& made : tensor.outputs) {
-      if (made.role == artifact_role::codes) codes_ = output.find(made.spec.name);
-      if (made.role == artifact_role::scales) scales_ = output.find(made.spec.name);
-      if (made.role == artifact_role::smooth_factors) smooth_factors_ = output.find(made.spec.name);
+      if (made.role == artifact_role::codes) codes_ = output.at(made.spec.name);
+      if (made.role == artifact_role::scales) scales_ = output.at(made.spec.name);
+      if (made.role == artifact_role::smooth_factors) smooth_factors_ = output.at(made.spec.name);
     }
     group_rows_ = spans() ? 1 : codec_->group_rows(extents_);
     index_t const granule = std::lcm(group_rows_, residual_tile_rows);
@@ -67,9 +70,10 @@ class quantize_job {
   planned_tensor const& tensor() const { return *tensor_; }
   safetensors::tensor const& input() const { return tensor_->input; }
   dtype row_type() const { return type_of_rows(*tensor_); }  ///< of the weight's rows as they are read
-  safetensors::tensor const& codes() const { return *codes_; }
-  safetensors::tensor const* scales() const { return scales_; }                  ///< null where the layout stores none
-  safetensors::tensor const* smooth_factors() const { return smooth_factors_; }  ///< null where columns are not smoothed
+  safetensors::slot const& codes() const { return *codes_; }
+  std::optional<safetensors::slot> const& scales() const { return scales_; }  ///< none where the layout stores none
+  /// Returns where smoothing factors go; none where columns are not smoothed.
+  std::optional<safetensors::slot> const& smooth_factors() const { return smooth_factors_; }
   halfstep::codec const& codec() const { return *codec_; }
   extents2 extents() const { return extents_; }                ///< of the codes
   extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
@@ -87,7 +91,7 @@ class quantize_job {
 
   /// Returns where in the scales the groups of `row` begin, in bytes. Precondition: it is the first row of its groups.
   std::uint64_t group_offset(index_t row) const {
-    if (row == 0 || spans() || scales_ == nullptr) return 0;
+    if (row == 0 || spans() || !scales_) return 0;
     return static_cast<std::uint64_t>(codec_->groups({row, extents_.columns}).count()) * codec_->group_bytes;
   }
 
@@ -166,7 +170,7 @@ class quantize_job {
       q.scale_max = std::max(q.scale_max, part.scale_max);
       q.seconds += part.seconds;
     }
-    if (scales_ == nullptr) q.scale_min = 0.0f;
+    if (!scales_) q.scale_min = 0.0f;
     return q;
   }
 
@@ -174,9 +178,9 @@ class quantize_job {
   planned_tensor const* tensor_;
   lora_merge const* merge_;
   halfstep::codec const* codec_;
-  safetensors::tensor const* codes_ = nullptr;
-  safetensors::tensor const* scales_ = nullptr;
-  safetensors::tensor const* smooth_factors_ = nullptr;
+  std::optional<safetensors::slot> codes_;
+  std::optional<safetensors::slot> scales_;
+  std::optional<safetensors::slot> smooth_factors_;
   extents2 weight_extents_;
   extents2 extents_;
   std::uint64_t key_;

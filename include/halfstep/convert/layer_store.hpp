@@ -34,7 +34,7 @@ class layer_store {
   /// stored transformed. Throws value_error where a static scale is planned and none is given, and io_error.
   void operator()(layer_memory const& memory, std::optional<float> input_scale, std::vector<double> const& shift,
                   two_sided_hadamard const* basis) {
-    std::span<std::byte const> const codes(memory.codes.data(), static_cast<std::size_t>(job_.codes().bytes()));
+    std::span<std::byte const> const codes(memory.codes.data(), static_cast<std::size_t>(job_.codes().entry().bytes()));
     std::span<float const> const scales(memory.scales.data(),
                                         static_cast<std::size_t>(job_.codec().groups(job_.extents()).count()));
     output_.write(job_.codes(), 0, codes);
@@ -62,7 +62,7 @@ class layer_store {
 
   template <class Value>
   void store_values(artifact const& part, std::span<Value const> values) {
-    output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(values));
+    output_.write(output_.at(part.spec.name), 0, std::as_bytes(values));
   }
 
   void store_input_scale(artifact const& part, std::optional<float> scale) {
@@ -79,7 +79,7 @@ class layer_store {
       std::vector<Bias> bias(static_cast<std::size_t>(job_.weight_extents().rows));
       input_.read(*stored, 0, std::as_writable_bytes(std::span(bias)));
       if (!change.empty()) correct_bias(change, std::span(bias));
-      output_.write(*output_.head().find(part.spec.name), 0, std::as_bytes(std::span(bias)));
+      output_.write(output_.at(part.spec.name), 0, std::as_bytes(std::span(bias)));
     });
   }
 

@@ -50,7 +50,7 @@ class legacy_conversion {
     auto const inputs = input_.identities();
     safetensors::writer output(path, plan_.output, existing, inputs);
     for (auto const& t : plan_.tensors) {
-      auto const& to = *output.head().find(t.spec.name);
+      auto const to = output.at(t.spec.name);
       if (t.what == legacy_content::marker)
         output.write(to, 0, std::as_bytes(std::span(t.text)));
       else if (t.what == legacy_content::copy)
@@ -60,7 +60,7 @@ class legacy_conversion {
     }
     check_contract(output.head(), plan_.expected,
                    [&](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-                     output.read_back(t, offset, into);
+                     output.read_back(output.at(t.name), offset, into);
                    });
     input_.require_unchanged();
     require_going(watcher);
@@ -75,7 +75,7 @@ class legacy_conversion {
     return plan_legacy(input.head(), stored_layers(input.head(), read), markers, read);
   }
 
-  void write_scales(safetensors::tensor const& from, safetensors::tensor const& to, safetensors::writer& output) {
+  void write_scales(safetensors::tensor const& from, safetensors::slot const& to, safetensors::writer& output) {
     std::vector<float> numbers(from.count());
     with_source_type(from.type, [&]<class Source>(std::type_identity<Source>) {
       std::vector<Source> stored(from.count());

@@ -63,7 +63,7 @@ class piece_worker {
   void encode(std::span<std::byte> groups, std::span<std::byte> codes, std::span<residual_statistics> error) const {
     for_each_tile([&](index_t first, erased_rows stored, erased_rows rows) {
       std::byte* const mine = groups.data() + group_offset(first);
-      if (job_.scales() == nullptr) {
+      if (!job_.scales()) {
         require_finite({}, stored);
       } else if (!job_.spans()) {
         auto const ranges = memory_.ranges(job_.codec().groups(rows.extents).count());
@@ -89,7 +89,7 @@ class piece_worker {
   ///
   /// A sample that costs next to nothing: the first rows that are measured together.
   error_bins histogram(std::span<std::byte const> groups, std::span<std::byte const> codes) const {
-    if (job_.scales() == nullptr) return {};
+    if (!job_.scales()) return {};
     extents2 const e{std::min(rows_, std::lcm(job_.group_rows(), residual_tile_rows)), job_.extents().columns};
     error_bins bins{};
     host_buffer<float> const exact(e.count()), decoded(e.count());
@@ -112,7 +112,7 @@ class piece_worker {
   }
 
  private:
-  bool is_smoothed() const { return job_.smooth_factors() != nullptr; }
+  bool is_smoothed() const { return job_.smooth_factors().has_value(); }
 
   /// Whether the codec reads the rows as they are in the file.
   bool as_stored() const {
@@ -136,7 +136,7 @@ class piece_worker {
   }
 
   index_t group_offset(index_t first) const {
-    if (first == 0 || job_.spans() || job_.scales() == nullptr) return 0;
+    if (first == 0 || job_.spans() || !job_.scales()) return 0;
     return job_.codec().groups({first, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
   }
 
@@ -191,7 +191,7 @@ inline void convert_piece(quantize_job& job, index_t piece, safetensors::reader 
 
   output.write(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
   auto& result = job.result(piece);
-  if (job.scales() != nullptr) {
+  if (job.scales()) {
     if (!job.spans() || piece == 0) output.write(*job.scales(), job.group_offset(first), groups);
     auto const* const scale = reinterpret_cast<float const*>(groups.data());
     auto const [low, high] = std::minmax_element(scale, scale + groups.size() / sizeof(float));

@@ -57,7 +57,7 @@ class conversion {
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
       if (tensor.what != action::quantize) continue;
-      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output.head(), settings, better.merge);
+      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output, settings, better.merge);
       if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
       write_later(job, what);
       if (is_whole(tensor))
@@ -71,7 +71,7 @@ class conversion {
   /// Does all pieces on `ex`. Throws what the first piece that fails throws, and `cancelled` when the observer says so.
   template <host_executor Executor>
   void run(Executor const& ex) {
-    for (auto const& [tensor, text] : markers_) output_.write(*tensor, 0, std::as_bytes(std::span(text)));
+    for (auto const& [tensor, text] : markers_) output_.write(tensor, 0, std::as_bytes(std::span(text)));
     for (std::size_t first = 0; first < pieces_.size();) {
       std::size_t const last = settings_.order == piece_order::overlapped ? pieces_.size() : end_of_tensor(first);
       ex.for_each(static_cast<index_t>(last - first), [&](index_t i) { work_on(pieces_[first + static_cast<std::size_t>(i)]); });
@@ -100,7 +100,7 @@ class conversion {
       auto const lease = pool_.take();
       if (!holds_finished(output_, *next.tensor, found->second, watcher_, *lease)) return;
       for (auto const& made : next.tensor->outputs)
-        if (made.role != artifact_role::marker) output_.take_over(*output_.head().find(made.spec.name));
+        if (made.role != artifact_role::marker) output_.take_over(output_.at(made.spec.name));
       if (next.job != nullptr) restore(*next.job, *found->second.quality);
       next.is_restored = true;
       restored.fetch_add(1, std::memory_order_relaxed);
@@ -138,15 +138,15 @@ class conversion {
   struct piece {
     kind what;
     unit* owner;
-    safetensors::tensor const* copy;  ///< the output's tensor, for copies
-    std::uint64_t index;              ///< of the job's piece, or the first byte of a copy
+    std::optional<safetensors::slot> copy;  ///< where copies go
+    std::uint64_t index;                    ///< of the job's piece, or the first byte of a copy
   };
 
   unit& add_unit(planned_tensor const& tensor, quantize_job* job) { return units_.emplace_back(tensor, job); }
 
   void cut_copy(planned_tensor const& tensor) {
     auto& owner = add_unit(tensor, nullptr);
-    auto const* const made = output_.head().find(tensor.outputs.at(0).spec.name);
+    auto const made = output_.at(tensor.outputs.at(0).spec.name);
     std::uint64_t const step = kept_piece_bytes(tensor.input, settings_, better_.merge);
     for (std::uint64_t first = 0; first < tensor.input.bytes(); first += step)
       pieces_.push_back({kind::copy, &owner, made, first});
@@ -166,14 +166,14 @@ class conversion {
   void write_later(quantize_job const& job, plan const& what) {
     for (auto const& made : job.tensor().outputs)
       if (made.role == artifact_role::marker)
-        markers_.push_back({output_.head().find(made.spec.name), marker_text(job.tensor().how, what.markers)});
+        markers_.push_back({output_.at(made.spec.name), marker_text(job.tensor().how, what.markers)});
   }
 
   void cut_job(quantize_job& job) {
     auto& owner = add_unit(job.tensor(), &job);
     if (job.spans())
-      for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::range, &owner, nullptr, static_cast<std::uint64_t>(i)});
-    for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::convert, &owner, nullptr, static_cast<std::uint64_t>(i)});
+      for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::range, &owner, {}, static_cast<std::uint64_t>(i)});
+    for (index_t i = 0; i < job.pieces(); ++i) pieces_.push_back({kind::convert, &owner, {}, static_cast<std::uint64_t>(i)});
     owner.left = static_cast<std::uint64_t>(job.pieces());
   }
 
@@ -209,7 +209,7 @@ class conversion {
   /// Takes over what is known of a finished layer; its smoothing factors are those that lie in the output.
   void restore(quantize_job& job, layer_quality const& known) const {
     job.restore(known);
-    if (job.smooth_factors() == nullptr) return;
+    if (!job.smooth_factors()) return;
     std::vector<float> factors(static_cast<std::size_t>(job.weight_extents().columns));
     output_.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(factors)));
     job.smooth(smoothing(std::move(factors)));
@@ -273,7 +273,7 @@ class conversion {
   observer const& watcher_;
   std::deque<quantize_job> jobs_;
   std::vector<piece> pieces_;
-  std::vector<std::pair<safetensors::tensor const*, std::string>> markers_;
+  std::vector<std::pair<safetensors::slot, std::string>> markers_;
   workspace_pool pool_;
   refinement better_;
   resume_journal* journal_;

@@ -115,9 +115,9 @@ class resume_journal {
     std::uint64_t bytes = 0;
     for (auto const& made : tensor.outputs) {
       if (made.role == artifact_role::marker) continue;
-      auto const& stored = *output_.head().find(made.spec.name);
+      auto const stored = output_.at(made.spec.name);
       done.ranges[made.spec.name] = output_.take_ranges(stored);
-      bytes += stored.bytes();
+      bytes += stored.entry().bytes();
     }
     if (tensor.what == action::keep && bytes < least_bytes) return;
     auto const record = serialize(done);
@@ -191,15 +191,15 @@ inline bool holds_finished(safetensors::writer const& output, planned_tensor con
     auto const found = done.ranges.find(made.spec.name);
     if (found == done.ranges.end()) return false;
     auto ranges = found->second;
-    auto const& stored = *output.head().find(made.spec.name);
+    auto const stored = output.at(made.spec.name);
     std::ranges::sort(ranges, {}, &safetensors::written_range::offset);
     std::uint64_t end = 0;
     for (auto const& range : ranges) {
-      bool const follows = range.offset == end && range.bytes <= stored.bytes() - end;
+      bool const follows = range.offset == end && range.bytes <= stored.entry().bytes() - end;
       if (!follows || range.bytes > safetensors::written_range::most_bytes) return false;
       end += range.bytes;
     }
-    if (end != stored.bytes()) return false;
+    if (end != stored.entry().bytes()) return false;
     for (auto const& range : ranges) {
       require_going(watcher);
       auto const bytes = memory.codes(static_cast<index_t>(range.bytes));

@@ -25,7 +25,7 @@ namespace detail {
 
 /// Throws contract_error where the smoothing factors in the unfinished output are not those the layer was multiplied by.
 inline void verify_smoothing(quantize_job const& job, safetensors::writer const& output) {
-  if (job.smooth_factors() == nullptr) return;
+  if (!job.smooth_factors()) return;
   auto const factors = job.smoothing().factors();
   std::vector<float> stored(factors.size());
   output.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(stored)));
@@ -44,7 +44,7 @@ inline void verify_digests(quantize_job& job, index_t first, index_t rows, safet
     throw contract_error("layer '" + job.input().name + "' reads back differently near row " + std::to_string(row) +
                          ": the disk or its memory changed the bytes; nothing was published");
   }
-  auto const scales = memory.groups(static_cast<index_t>(job.scales()->bytes()));
+  auto const scales = memory.groups(static_cast<index_t>(job.scales()->entry().bytes()));
   output.read_back(*job.scales(), 0, scales);
   if (digest(scales) == job.digests().back()) return;
   throw contract_error("layer '" + job.input().name +
@@ -60,7 +60,7 @@ inline std::vector<residual_statistics> measured_rows(quantize_job const& job, i
   auto const codes = memory.codes(rows * worker.code_row_bytes());
   auto const groups = memory.groups(worker.group_bytes());
   output.read_back(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
-  if (job.scales() != nullptr) output.read_back(*job.scales(), job.group_offset(first), groups);
+  if (job.scales()) output.read_back(*job.scales(), job.group_offset(first), groups);
   std::vector<residual_statistics> found(static_cast<std::size_t>((rows + residual_tile_rows - 1) / residual_tile_rows));
   worker.measure(groups, codes, found);
   return found;
@@ -108,7 +108,7 @@ inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, conve
                         workspace& memory) {
   auto const before = kept_piece(input, tensor.input, first, settings, merge, memory);
   auto const after = memory.codes(static_cast<index_t>(before.size()));
-  output.read_back(*output.head().find(tensor.outputs.at(0).spec.name), first, after);
+  output.read_back(output.at(tensor.outputs.at(0).spec.name), first, after);
   if (std::memcmp(before.data(), after.data(), before.size()) != 0)
     throw contract_error("tensor '" + tensor.input.name +
                          "' reads back differently: the disk or its memory changed the bytes; nothing "

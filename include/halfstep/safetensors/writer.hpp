@@ -2,15 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
 #include <halfstep/safetensors/shard_layout.hpp>
+#include <halfstep/safetensors/slot.hpp>
+#include <halfstep/safetensors/written_bytes.hpp>
 
 namespace halfstep::safetensors {
 
@@ -49,6 +52,7 @@ class writer {
          file::found_part found = file::found_part::empty)
       : path_(std::move(path)), header_(std::move(layout)) {
     add(path_, header_, existing, inputs, found);
+    place_tensors();
   }
 
   /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
@@ -60,7 +64,10 @@ class writer {
         index_(std::in_place, path_, index_text_.size(), existing, inputs, found) {
     for (std::size_t i = 0; i < layout.shards.size(); ++i)
       add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs, found);
+    place_tensors();
   }
+  writer(writer const&) = delete;
+  writer& operator=(writer const&) = delete;
 
   header const& head() const { return header_; }
   std::string const& path() const { return path_; }
@@ -72,28 +79,49 @@ class writer {
     return sum;
   }
 
-  /// Writes bytes of `t`, one of `head()`, from `offset` in it. Several threads may write at once.
+  /// Returns where the bytes of the tensor called `name` go. Throws error where the output has none.
+  slot at(std::string_view name) const {
+    auto const* const t = header_.find(name);
+    if (t == nullptr) throw error("cannot write " + quoted(name) + ": the output " + quoted(path()) + " has no such tensor");
+    return slot_of(*t);
+  }
+
+  /// Returns where the bytes of every tensor go, in the order of the header.
+  std::vector<slot> slots() const {
+    std::vector<slot> all;
+    for (tensor const& t : header_.tensors()) all.push_back(slot_of(t));
+    return all;
+  }
+
+  /// Writes bytes of a tensor from `offset` in it. Several threads may write at once.
   ///
-  /// Throws io_error (transfer), shape_error beyond the tensor's end.
-  void write(tensor const& t, std::uint64_t offset, std::span<std::byte const> from) {
-    detail::require_piece(t, offset, from.size());
-    part& p = parts_[part_at(t)];
-    p.file.write(p.data_begin + (t.begin - p.begin) + offset, from);
-    written_.fetch_add(from.size(), std::memory_order_relaxed);
-    if (!ranges_.empty()) remember(t, offset, from);
+  /// Throws io_error (transfer), shape_error beyond the tensor's end, error for a slot of another output.
+  void write(slot const& to, std::uint64_t offset, std::span<std::byte const> from) {
+    place& at = places_[own_index(to)];
+    detail::require_piece(to.entry(), offset, from.size());
+    at.file->write(at.begin + offset, from);
+    {
+      std::scoped_lock const lock(guard_);
+      at.written.add(offset, offset + from.size());
+    }
+    if (!ranges_.empty()) remember(to, offset, from);
   }
 
   /// Says that what is written from now on is to be remembered.
   void remember_ranges() { ranges_.resize(header_.tensors().size()); }
 
-  /// Returns what was written of `t` since `remember_ranges`, in no order, and forgets it.
-  std::vector<written_range> take_ranges(tensor const& t) {
-    std::scoped_lock const lock(ranges_guard_);
-    return std::exchange(ranges_.at(place_of(t)), {});
+  /// Returns what was written of a tensor since `remember_ranges`, in no order, and forgets it.
+  std::vector<written_range> take_ranges(slot const& of) {
+    std::scoped_lock const lock(guard_);
+    return std::exchange(ranges_.at(of.index()), {});
   }
 
-  /// Takes the bytes of `t` that a kept part holds for written.
-  void take_over(tensor const& t) { written_.fetch_add(t.bytes(), std::memory_order_relaxed); }
+  /// Takes all bytes that a kept part holds of a tensor for written. Throws error for a slot of another output.
+  void take_over(slot const& which) {
+    place& at = places_[own_index(which)];
+    std::scoped_lock const lock(guard_);
+    at.written.add(0, which.entry().bytes());
+  }
 
   /// Says what becomes of the parts where the model is not published.
   void leave(file::unfinished left) {
@@ -111,21 +139,21 @@ class writer {
     for (part& p : parts_) p.file.flush_data();
   }
 
-  /// Fills `into` with bytes of `t` as they lie in the unfinished file. Throws io_error (transfer), shape_error.
-  void read_back(tensor const& t, std::uint64_t offset, std::span<std::byte> into) const {
-    detail::require_piece(t, offset, into.size());
-    part const& p = parts_[part_at(t)];
-    p.file.read(p.data_begin + (t.begin - p.begin) + offset, into);
+  /// Fills `into` with bytes of a tensor as they lie in the unfinished file. Throws io_error (transfer), shape_error, and error
+  /// for a slot of another output.
+  void read_back(slot const& from, std::uint64_t offset, std::span<std::byte> into) const {
+    place const& at = places_[own_index(from)];
+    detail::require_piece(from.entry(), offset, into.size());
+    at.file->read(at.begin + offset, into);
   }
 
-  /// Flushes and publishes the model. Throws io_error (transfer, create_output), error where bytes are still missing.
+  /// Flushes and publishes the model. Throws io_error (transfer, create_output), error where bytes are still missing, however
+  /// often others were written.
   ///
   /// Where shards replace others of the same names, the index that they belong to is removed first: whatever happens then, no
   /// index leads to shards of two models. `published` is called once nothing more can fail, while other runs are still kept out.
   void commit(std::function<void()> const& published = {}) {
-    if (written_.load() < header_.data_bytes())
-      throw error("cannot finish " + quoted(path()) + ": " + std::to_string(written_.load()) + " of its " +
-                  std::to_string(header_.data_bytes()) + " bytes of data were written; write every tensor before commit");
+    require_whole();
     for (part& p : parts_) p.file.seal(detail::encode_length(p.data_begin - detail::length_bytes));
     publish();
     if (published) published();
@@ -148,6 +176,12 @@ class writer {
     file::output_file file;
   };
 
+  struct place {
+    file::output_file* file;
+    std::uint64_t begin;  // in the file
+    written_bytes written;
+  };
+
   void publish() {
     if (!index_) return parts_.front().file.publish();
     index_->seal(std::as_bytes(std::span(index_text_)));
@@ -168,25 +202,45 @@ class writer {
     planned_ += layout.data_bytes();
   }
 
-  void remember(tensor const& t, std::uint64_t offset, std::span<std::byte const> from) {
+  // Says once where the bytes of every tensor go.
+  void place_tensors() {
+    auto p = parts_.begin();
+    for (tensor const& t : header_.tensors()) {
+      while (std::next(p) != parts_.end() && std::next(p)->begin <= t.begin) ++p;
+      places_.push_back({&p->file, p->data_begin + (t.begin - p->begin), {}});
+    }
+  }
+
+  slot slot_of(tensor const& t) const { return {*this, t, static_cast<std::size_t>(&t - header_.tensors().data())}; }
+
+  std::size_t own_index(slot const& s) const {
+    if (s.owner_ != this)
+      throw error("cannot access tensor " + quoted(s.entry().name) + " of " + quoted(path()) + ": the slot is another output's");
+    return s.index();
+  }
+
+  void require_whole() const {
+    std::scoped_lock const lock(guard_);
+    std::uint64_t written = 0;
+    for (place const& at : places_) written += at.written.count();
+    if (written == header_.data_bytes()) return;
+    std::size_t i = 0;
+    while (places_[i].written.count() == header_.tensors()[i].bytes()) ++i;
+    throw error("cannot finish " + quoted(path()) + ": " + std::to_string(written) + " of its " +
+                std::to_string(header_.data_bytes()) + " bytes of data were written, and of tensor " +
+                quoted(header_.tensors()[i].name) + " those from " + std::to_string(places_[i].written.first_missing()) +
+                " on are missing; write every tensor before commit");
+  }
+
+  void remember(slot const& to, std::uint64_t offset, std::span<std::byte const> from) {
     std::vector<written_range> made;
     for (std::size_t at = 0; at < from.size(); at += made.back().bytes) {
       auto const bytes = from.subspan(at, std::min<std::size_t>(from.size() - at, written_range::most_bytes));
       made.push_back({offset + at, bytes.size(), digest(bytes)});
     }
-    std::scoped_lock const lock(ranges_guard_);
-    auto& all = ranges_.at(place_of(t));
+    std::scoped_lock const lock(guard_);
+    auto& all = ranges_.at(to.index());
     all.insert(all.end(), made.begin(), made.end());
-  }
-
-  // The place of `t` in the header, which holds it itself.
-  std::size_t place_of(tensor const& t) const { return static_cast<std::size_t>(&t - header_.tensors().data()); }
-
-  // The place of the file that holds `t`: the last that begins where it does or before.
-  std::size_t part_at(tensor const& t) const {
-    auto const after = std::upper_bound(parts_.begin(), parts_.end(), t.begin,
-                                        [](std::uint64_t begin, part const& p) { return begin < p.begin; });
-    return static_cast<std::size_t>(after - parts_.begin()) - 1;
   }
 
   std::string path_;
@@ -194,9 +248,9 @@ class writer {
   std::string index_text_;                  // of shards
   std::optional<file::output_file> index_;  // of shards: the first that is locked and the last that is published
   std::deque<part> parts_;
-  std::uint64_t planned_ = 0;  // bytes of data in `parts_`
-  std::atomic<std::uint64_t> written_ = 0;
-  std::mutex ranges_guard_;
+  std::uint64_t planned_ = 0;                       // bytes of data in `parts_`
+  mutable std::mutex guard_;                        // of what is known of the bytes written
+  std::vector<place> places_;                       // by tensor
   std::vector<std::vector<written_range>> ranges_;  // by tensor; empty where nothing is remembered
 };
 
