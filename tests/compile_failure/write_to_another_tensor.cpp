@@ -1,4 +1,4 @@
-// expect: halfstep::safetensors::slot
+// expect: slot
 #include <halfstep/safetensors/writer.hpp>
 
 inline void copy(halfstep::safetensors::reader const& from, halfstep::safetensors::writer& to, std::span<std::byte const> bytes) {

@@ -15,6 +15,7 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/lora/adapter.hpp>

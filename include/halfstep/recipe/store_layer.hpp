@@ -95,9 +95,9 @@ template <class Layout, class Basis>
 void store_layer(safetensors::writer& output, std::string_view layer, quantized_tensor<Layout, host_space, Basis> const& q,
                  marker_style style = marker_style::comfyui) {
   auto const store = [&](std::string const& name, std::span<std::byte const> bytes) {
-    auto const* const place = output.head().find(name);
-    if (place == nullptr) throw usage_error("halfstep: the header has no tensor " + quoted(name) + ": it is made of layer_specs");
-    output.write(*place, 0, bytes);
+    if (output.head().find(name) == nullptr)
+      throw usage_error("halfstep: the header has no tensor " + quoted(name) + ": it is made of layer_specs");
+    output.write(output.at(name), 0, bytes);
   };
   auto const bytes_of = [](auto view) {
     return std::as_bytes(std::span(view.data(), static_cast<std::size_t>(view.extents().count())));
