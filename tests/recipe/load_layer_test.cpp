@@ -96,8 +96,8 @@ class Layers : public testing::Test {
     st::writer output(path, st::arrange(specs, std::move(metadata)), file::overwrite::replace, {});
     store_layer(output, layer, q, style);
     std::vector<float> const bias(4, 1.0f);
-    output.write(*output.head().find("blocks.0.attn.bias"), 0, std::as_bytes(std::span(bias)));
-    for (auto const& other : others) output.write(*output.head().find(other.spec.name), 0, other.bytes);
+    output.write(output.at("blocks.0.attn.bias"), 0, std::as_bytes(std::span(bias)));
+    for (auto const& other : others) output.write(output.at(other.spec.name), 0, other.bytes);
     output.commit();
   }
 
@@ -105,7 +105,7 @@ class Layers : public testing::Test {
     std::vector<st::tensor_spec> specs;
     for (auto const& one : parts) specs.push_back(one.spec);
     st::writer output(path, st::arrange(specs, {}), file::overwrite::replace, {});
-    for (auto const& one : parts) output.write(*output.head().find(one.spec.name), 0, one.bytes);
+    for (auto const& one : parts) output.write(output.at(one.spec.name), 0, one.bytes);
     output.commit();
   }
 
