@@ -1,14 +1,12 @@
 // One layer of an open model: its tensors and what its marker says.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -19,6 +17,7 @@
 #include <halfstep/core/source.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/load_numbers.hpp>
 #include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/safetensors/header.hpp>
 
@@ -99,18 +98,7 @@ class layer_source {
   /// Returns the numbers of `t`, of any type that weights come in, as `T`.
   template <source T>
   host_buffer<T> numbers(safetensors::tensor const& t) const {
-    host_buffer<T> found(static_cast<index_t>(t.count()));
-    std::span<T> const all(found.data(), static_cast<std::size_t>(found.size()));
-    with_source_type(t.type, [&]<class Stored>(std::type_identity<Stored>) {
-      if constexpr (std::is_same_v<Stored, T>) {
-        read(t, all);
-      } else {
-        std::vector<Stored> stored(all.size());
-        read(t, std::span<Stored>(stored));
-        for (std::size_t i = 0; i < all.size(); ++i) all[i] = narrow<T>(widen(stored[i]));
-      }
-    });
-    return found;
+    return detail::numbers_of<T>(t, [&](auto into) { read(t, into); });
   }
 
   [[noreturn]] void fail(std::string const& why) const { throw format_error("cannot load layer " + quoted(name_) + ": " + why); }
@@ -118,13 +106,7 @@ class layer_source {
  private:
   template <class Model>
   static void read_from(void const* model, safetensors::tensor const& t, std::span<std::byte> into) {
-    auto const& from = *static_cast<Model const*>(model);
-    if constexpr (requires { from.bytes(t); }) {
-      auto const bytes = from.bytes(t);
-      std::copy(bytes.begin(), bytes.end(), into.begin());
-    } else {
-      from.read(t, 0, into);
-    }
+    detail::read_tensor(*static_cast<Model const*>(model), t, into);
   }
 
   std::optional<marker_pairs> find_marker() const {
