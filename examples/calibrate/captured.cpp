@@ -9,7 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include <halfstep/converter.hpp>
+#include <halfstep/calibration/files.hpp>
+#include <halfstep/calibration/merged_files.hpp>
+#include <halfstep/core/words.hpp>
+#include <halfstep/safetensors/writer.hpp>
 
 #include "calibration_output.hpp"
 

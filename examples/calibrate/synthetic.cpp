@@ -13,9 +13,12 @@
 
 #include <boost/math/special_functions/erf.hpp>
 
-#include <halfstep/converter.hpp>
+#include <halfstep/convert/lora_directions.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/exec/serial.hpp>
+#include <halfstep/recipe/artifact.hpp>
 #include <halfstep/safetensors/open_model.hpp>
+#include <halfstep/safetensors/writer.hpp>
 
 #include "calibration_output.hpp"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/planned.hpp>
 
 #include "messages.hpp"
 #include "options.hpp"

@@ -7,10 +7,11 @@
 #include <string_view>
 #include <utility>
 
-#include <halfstep/convert/file_edit.hpp>
+#include <halfstep/convert/edit.hpp>
 #include <halfstep/core/error.hpp>
 
 #include "messages.hpp"
+#include "pairs.hpp"
 #include "program/exit_code.hpp"
 
 namespace convert_to_quant {
@@ -29,8 +30,8 @@ halfstep::edit_options edit_options_of(options const& o) {
     if (first != std::string::npos) e.markers.remove.push_back(name.substr(first, name.find_last_not_of(' ') - first + 1));
     name.clear();
   }
-  if (!o.add_keys.empty()) e.markers.set = halfstep::parse_pairs(o.add_keys);
-  if (!o.quant_filter.empty()) e.layers.emplace("--quant-filter", o.quant_filter);
+  if (!o.add_keys.empty()) e.markers.set = parse_pairs(o.add_keys);
+  e.layers = o.quant_filter;
   e.metadata = o.save_quant_metadata ? halfstep::quant_metadata::save : halfstep::quant_metadata::omit;
   e.existing = o.force ? halfstep::file::overwrite::replace : halfstep::file::overwrite::refuse;
   return e;

@@ -2,7 +2,6 @@
 #include "run.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +17,9 @@
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/file/input_file.hpp>
+#include <halfstep/report/quality_html.hpp>
+#include <halfstep/safetensors/model_location.hpp>
 
 #include "codecs/codecs.hpp"
 #include "console.hpp"
@@ -144,8 +146,7 @@ struct run_facts {
 };
 
 /// Does the work of a conversion that is planned, reports and publishes it.
-template <host_executor Executor>
-void finish(options const& o, file_conversion& job, Executor const& ex, run_facts const& about, messages& to, observer& watcher) {
+void finish(options const& o, file_conversion& job, any_host const& ex, run_facts const& about, messages& to, observer& watcher) {
   progress shown(settled(o.progress, o.level), job.planned(), to);
   watcher.advanced = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.advance(tensor, bytes); };
   watcher.taken_over = [&shown](std::string_view tensor, std::uint64_t bytes) { shown.take_over(tensor, bytes); };
@@ -169,16 +170,6 @@ void finish(options const& o, file_conversion& job, Executor const& ex, run_fact
   print_result(o, report, to);
 }
 
-/// Returns the seed that the interrupted run drew which `wanted` goes on with, or nothing.
-std::optional<std::uint64_t> earlier_seed(conversion_options wanted) {
-  wanted.part = file::unfinished::discard;  // to learn the output's name, which no seed changes, and no more
-  auto const began = interrupted_run::began(file_conversion(std::move(wanted)).output_path());
-  auto const* const text = began ? detail::value_of(began->chosen, seed_name) : nullptr;
-  std::uint64_t seed = 0;
-  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), seed).ec != std::errc{}) return std::nullopt;
-  return seed;
-}
-
 /// Whether the same command may succeed another time: the disk, the memory or a limit stood in the way, not what was asked for.
 bool may_pass(std::exception_ptr const& error) {
   try {
@@ -194,8 +185,7 @@ bool may_pass(std::exception_ptr const& error) {
   }
 }
 
-template <host_executor Executor>
-void convert(options const& o, Executor const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
+void convert(options const& o, any_host const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
   std::optional<file::input_file> layers;
   std::string const layer_text = o.layer_config.empty() ? "" : text_of(layers.emplace(o.layer_config));
   auto const options_with = [&](std::uint64_t seed) {
@@ -207,7 +197,7 @@ void convert(options const& o, Executor const& ex, int threads, messages& to, st
     return made;
   };
   std::uint64_t seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
-  if (o.resume && o.manual_seed < 0) seed = earlier_seed(options_with(seed)).value_or(seed);
+  if (o.resume && o.manual_seed < 0) seed = seed_of_interrupted_run(options_with(seed)).value_or(seed);
   conversion_options const wanted = options_with(seed);
   observer watcher{.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }};
   file_conversion job(wanted);

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/convert/fingerprint.hpp>
-#include <halfstep/plan/plan.hpp>
+#include <halfstep/convert/fact_list.hpp>
+#include <halfstep/plan/planned.hpp>
 
 #include "options.hpp"
 

@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include <halfstep/core/error.hpp>
-#include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/contract_error.hpp>
 #include <halfstep/report/quality_limit.hpp>
 
 namespace program {

@@ -15,10 +15,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <halfstep/convert/file_conversion.hpp>
+#include <halfstep/convert/convert.hpp>
+#include <halfstep/convert/finished_tensor.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/file/journal_file.hpp>
 #include <halfstep/report/quality_json.hpp>
+#include <halfstep/report/quality_limit.hpp>
 
 #include <codecs/codecs.hpp>
 #include <solvers/solvers.hpp>

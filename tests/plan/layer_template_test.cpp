@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/plan/parse_layer_config.hpp>
+#include <halfstep/plan/plan.hpp>
 
 #include "models.hpp"
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <halfstep/plan/plan.hpp>
+
 #include "models.hpp"
 
 namespace {

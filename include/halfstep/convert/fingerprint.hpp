@@ -22,6 +22,7 @@
 #include <boost/json/value_to.hpp>
 
 #include <halfstep/convert/fact_list.hpp>
+#include <halfstep/convert/file_fact.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/version.hpp>
 #include <halfstep/file/file_identity.hpp>
@@ -147,23 +148,6 @@ inline void add_solver_facts(solve_options const& options, fact_list& to) {
 }
 
 }  // namespace detail
-
-/// Returns what tells a file from every other without reading it: "345 bytes of 2026-11-21 20:15:03.000000001 UTC".
-inline std::string file_fact(file::file_identity const& file) {
-  namespace chrono = std::chrono;
-  chrono::sys_time<chrono::nanoseconds> const written{chrono::nanoseconds(file.modified_ns)};
-  auto const day = chrono::floor<chrono::days>(written);
-  chrono::year_month_day const date{day};
-  chrono::hh_mm_ss const time{written - day};
-  auto const digits = [](auto number, int count) {
-    auto const text = std::to_string(number);
-    return std::string(static_cast<std::size_t>(std::max(0, count - static_cast<int>(text.size()))), '0') + text;
-  };
-  return std::to_string(file.size) + " bytes of " + digits(static_cast<int>(date.year()), 4) + '-' +
-         digits(static_cast<unsigned>(date.month()), 2) + '-' + digits(static_cast<unsigned>(date.day()), 2) + ' ' +
-         digits(time.hours().count(), 2) + ':' + digits(time.minutes().count(), 2) + ':' + digits(time.seconds().count(), 2) +
-         '.' + digits(time.subseconds().count(), 9) + " UTC";
-}
 
 /// Returns a digest of a model's header and of the first bytes of some of its tensors: it tells two trainings of one model apart
 /// whose files have the same size and time. Throws io_error.

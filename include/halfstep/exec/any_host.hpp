@@ -17,7 +17,7 @@ class any_host {
   using space = host_space;
 
   template <host_executor Executor>
-  explicit any_host(Executor const& ex)
+  any_host(Executor const& ex)
       : executor_(std::addressof(ex)), run_([](void const* executor, index_t count, void* f, call one) {
           static_cast<Executor const*>(executor)->for_each(count, [=](index_t i) { one(f, i); });
         }) {}

@@ -22,18 +22,12 @@
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
+#include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 
 namespace halfstep {
-
-/// An adapter that was matched.
-struct matched_adapter {
-  std::string path;
-  double factor;           ///< strength, scale and dampening
-  std::size_t layers = 0;  ///< of the model that it changes
-};
 
 namespace detail {
 

@@ -13,10 +13,9 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/words.hpp>
 #include <halfstep/plan/name_pattern.hpp>
-#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/planned.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
-#include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {

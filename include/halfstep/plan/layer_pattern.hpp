@@ -17,9 +17,6 @@
 
 namespace halfstep {
 
-/// The longest expression that is compiled, in bytes: what bounds the work of matching grows with its square.
-inline constexpr std::size_t max_pattern_bytes = 1000;
-
 /// A Perl expression that picks layers by name.
 class layer_pattern {
  public:

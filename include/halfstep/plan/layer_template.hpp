@@ -12,9 +12,9 @@
 
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
-#include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/name_pattern.hpp>
-#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/pattern_scope.hpp>
+#include <halfstep/plan/planned.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>

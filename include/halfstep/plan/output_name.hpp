@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <halfstep/plan/output_choice.hpp>
-#include <halfstep/plan/plan.hpp>
+#include <halfstep/plan/planned.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/recipe.hpp>
 

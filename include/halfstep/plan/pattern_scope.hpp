@@ -1,6 +1,7 @@
 // Where expressions over tensor names are looked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace halfstep {
@@ -11,5 +12,8 @@ enum class pattern_scope : std::uint8_t {
   part_of_layer,  ///< in the name without `.weight`
   whole_layer     ///< it must match all of the name without `.weight`
 };
+
+/// The longest expression that is compiled, in bytes: what bounds the work of matching grows with its square.
+inline constexpr std::size_t max_pattern_bytes = 1000;
 
 }  // namespace halfstep

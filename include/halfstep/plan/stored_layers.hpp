@@ -23,7 +23,7 @@
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
-#include <halfstep/recipe/marker_edit.hpp>
+#include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>

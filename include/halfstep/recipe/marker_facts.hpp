@@ -18,17 +18,12 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/recipe/contract_error.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/scheme.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
-
-/// A file that breaks a rule of its loaders. In a finished output: a fault of the program, never of its input.
-class contract_error : public error {
- public:
-  using error::error;
-};
 
 namespace detail {
 

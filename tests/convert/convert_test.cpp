@@ -1,4 +1,4 @@
-#include <halfstep/convert/file_conversion.hpp>
+#include <halfstep/convert/convert.hpp>
 
 #include <atomic>
 #include <filesystem>
@@ -10,6 +10,9 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/report/quality_limit.hpp>
+#include <halfstep/safetensors/open_model.hpp>
+#include <halfstep/safetensors/writer.hpp>
 
 #include <codecs/codecs.hpp>
 

@@ -1,18 +1,22 @@
-// A conversion from file to file: plan, work, checks, publication.
+// How a conversion from file to file is done: plan, work, checks, publication. For one unit of a program.
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/convert.hpp>
 #include <halfstep/convert/fingerprint.hpp>
 #include <halfstep/convert/layer_plan.hpp>
 #include <halfstep/convert/lora_directions.hpp>
@@ -24,7 +28,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/verify.hpp>
 #include <halfstep/core/error.hpp>
-#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/any_host.hpp>
 #include <halfstep/file/folder.hpp>
 #include <halfstep/file/journal_file.hpp>
 #include <halfstep/lora/merge.hpp>
@@ -45,15 +49,11 @@
 
 namespace halfstep {
 
-/// A conversion in its steps, for programs that show the plan before the work and the report before the publication.
-///
-/// Construction opens the inputs and plans, from headers and markers alone; `run` writes everything into `<output>.part` and
-/// checks it; `publish` gives it its name. Destroyed before that, it leaves nothing behind, unless it is to be gone on with.
-/// Prints nothing.
-class file_conversion {
+/// What a conversion knows between its steps.
+class file_conversion::state {
  public:
   /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
-  explicit file_conversion(conversion_options options)
+  explicit state(conversion_options options)
       : options_(std::move(options)),
         model_(safetensors::open_model(options_.input)),
         input_(model_.file),
@@ -64,9 +64,9 @@ class file_conversion {
     if (!options_.calibration_lora.empty()) directions_.emplace(options_.calibration_lora, input_.head());
     make_plan();
   }
-  file_conversion(file_conversion const&) = delete;
-  file_conversion& operator=(file_conversion const&) = delete;
-  ~file_conversion() {
+  state(state const&) = delete;
+  state& operator=(state const&) = delete;
+  ~state() {
     if (journal_ && !leaves_work()) give_up();
   }
 
@@ -81,8 +81,7 @@ class file_conversion {
 
   /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
   /// note for each. Throws `cancelled` when the observer says so.
-  template <host_executor Executor>
-  void keep_nonfinite(Executor const& ex, observer const& watcher) {
+  void keep_nonfinite(any_host const& ex, observer const& watcher) {
     if (options_.nonfinite != nonfinite_policy::keep) return;
     options_.layers.nonfinite = nonfinite_tensors(ex, input_, plan_, options_.settings, watcher);
     if (options_.layers.nonfinite.empty()) return;
@@ -96,8 +95,7 @@ class file_conversion {
   /// Uses the codecs and stages that the recipes name. What is done is written down beside the output on the way, and with
   /// `unfinished::keep` an interrupted run is gone on with. Throws what the library throws, `cancelled` within one piece or one
   /// step of a solver after the observer said so; nothing is left then once this object is gone, unless parts are kept.
-  template <host_executor Executor>
-  run_report run(Executor const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+  run_report run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
     fingerprint const now = make_fingerprint();
     auto const inputs = input_identities();
     auto const found =
@@ -287,13 +285,41 @@ class file_conversion {
   std::size_t changed_ = 0;  ///< tensors that an interrupted run finished and that are not as it left them
 };
 
-/// Converts a file as `options` say and publishes the result; returns what is known of it.
-///
-/// Prints nothing: the observer is told of progress and may cancel. Throws what `file_conversion` throws, and quality_error for
-/// a layer below `fail_below_db`; nothing is published then, and nothing is left unless it is to be gone on with.
-template <host_executor Executor>
-run_report convert(Executor const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
-                   observer const& watcher = {}) {
+file_conversion::file_conversion(conversion_options options) : state_(std::make_unique<state>(std::move(options))) {}
+
+file_conversion::~file_conversion() = default;
+
+plan const& file_conversion::planned() const { return state_->planned(); }
+
+std::vector<matched_adapter> file_conversion::merged() const { return state_->merged(); }
+
+std::string file_conversion::output_path() const { return state_->output_path(); }
+
+void file_conversion::keep_nonfinite(any_host const& ex, observer const& watcher) { state_->keep_nonfinite(ex, watcher); }
+
+run_report file_conversion::run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+  return state_->run(ex, codecs, std::move(stages), watcher);
+}
+
+void file_conversion::publish(observer const& watcher) { state_->publish(watcher); }
+
+bool file_conversion::leaves_work() const { return state_->leaves_work(); }
+
+std::size_t file_conversion::taken_over() const { return state_->taken_over(); }
+
+double file_conversion::seconds() const { return state_->seconds(); }
+
+std::optional<std::uint64_t> seed_of_interrupted_run(conversion_options wanted) {
+  wanted.part = file::unfinished::discard;  // to learn the output's name, which no seed changes, and no more
+  auto const began = interrupted_run::began(file_conversion(std::move(wanted)).output_path());
+  auto const* const text = began ? detail::value_of(began->chosen, seed_name) : nullptr;
+  std::uint64_t seed = 0;
+  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), seed).ec != std::errc{}) return std::nullopt;
+  return seed;
+}
+
+run_report convert(any_host const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
+                   observer const& watcher) {
   auto const least = options.fail_below_db;
   file_conversion job(std::move(options));
   job.keep_nonfinite(ex, watcher);

@@ -1,10 +1,11 @@
-// Changes to the markers, tensors and metadata of a quantized file; its weights stay as they are.
+// How markers, tensors and metadata of a quantized file are changed. For one unit of a program.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -17,6 +18,7 @@
 #include <boost/json/parse.hpp>
 
 #include <halfstep/convert/copied_tensor.hpp>
+#include <halfstep/convert/edit.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
@@ -26,7 +28,7 @@
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/loader_faults.hpp>
-#include <halfstep/recipe/marker_edit.hpp>
+#include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_layout.hpp>
@@ -34,25 +36,12 @@
 
 namespace halfstep {
 
-/// What to change in a file, and where the result goes.
-struct edit_options {
-  std::string input;
-  std::string output = {};                   ///< empty: beside the input, named after it
-  marker_edit markers = {};                  ///< what it removes may also be tensors, by their full names
-  std::optional<layer_pattern> layers = {};  ///< whose markers are changed; all where it is empty
-  quant_metadata metadata = quant_metadata::omit;
-  file::overwrite existing = file::overwrite::refuse;
-};
-
-/// An edit in its steps, for programs that show what will change before it does.
-///
-/// Construction opens the file, reads its markers and decides; `write` makes the new file beside its place; `publish` gives it
-/// its name. Destroyed before that, it leaves nothing behind. Prints nothing.
-class file_edit {
+/// What an edit knows between its steps.
+class file_edit::state {
  public:
   /// Throws io_error, format_error where the input is no such file or a marker no JSON object, and usage_error where the edit
   /// changes nothing, or names a key, a tensor or layers that are not there.
-  explicit file_edit(edit_options options)
+  explicit state(edit_options options)
       : options_(std::move(options)), model_(safetensors::open_model(options_.input)), input_(model_.file) {
     if (options_.output.empty()) options_.output = safetensors::shard_stem(input_.path()) + "_edited.safetensors";
     read_markers();
@@ -71,8 +60,8 @@ class file_edit {
     std::erase_if(faults_,
                   [&](std::string const& fault) { return std::find(before.begin(), before.end(), fault) != before.end(); });
   }
-  file_edit(file_edit const&) = delete;
-  file_edit& operator=(file_edit const&) = delete;
+  state(state const&) = delete;
+  state& operator=(state const&) = delete;
 
   /// Returns where the result goes.
   std::string const& output_path() const { return options_.output; }
@@ -140,11 +129,13 @@ class file_edit {
     if (markers_.empty() && declared_.empty() && !options_.markers.set.empty())
       throw usage_error("--add-keys changes markers, and '" + input_.path() +
                         "' holds none; --convert-legacy gives a file of the " + "older form its markers");
+    std::optional<layer_pattern> layers;
+    if (!options_.layers.empty()) layers.emplace("--quant-filter", options_.layers);
     for (auto const* list : {&markers_, &declared_})
       for (auto const& [layer, marker] : *list)
-        if (!options_.layers || options_.layers->matches(layer + ".weight")) chosen_.insert(layer);
-    if (options_.layers && chosen_.empty())
-      throw usage_error(options_.layers->source() + " matches none of the " + std::to_string(markers_.size()) +
+        if (!layers || layers->matches(layer + ".weight")) chosen_.insert(layer);
+    if (layers && chosen_.empty())
+      throw usage_error(layers->source() + " matches none of the " + std::to_string(markers_.size()) +
                         " layers with a marker");
   }
 
@@ -274,5 +265,25 @@ class file_edit {
   safetensors::header layout_;
   std::optional<safetensors::writer> output_;
 };
+
+file_edit::file_edit(edit_options options) : state_(std::make_unique<state>(std::move(options))) {}
+
+file_edit::~file_edit() = default;
+
+std::string const& file_edit::output_path() const { return state_->output_path(); }
+
+std::vector<std::string> const& file_edit::notes() const { return state_->notes(); }
+
+std::vector<std::string> const& file_edit::warnings() const { return state_->warnings(); }
+
+std::vector<std::string> const& file_edit::changes() const { return state_->changes(); }
+
+std::vector<std::string> const& file_edit::faults() const { return state_->faults(); }
+
+std::uint64_t file_edit::output_bytes() const { return state_->output_bytes(); }
+
+void file_edit::write(observer const& watcher) { state_->write(watcher); }
+
+void file_edit::publish() { state_->publish(); }
 
 }  // namespace halfstep

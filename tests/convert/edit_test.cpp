@@ -1,4 +1,4 @@
-#include <halfstep/convert/file_edit.hpp>
+#include <halfstep/convert/edit.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -90,8 +90,8 @@ struct FileEdit : testing::Test {
 };
 
 TEST_F(FileEdit, ChangesTheMarkersThatTheFilterPicksAndNothingElse) {
-  options.markers.set = halfstep::parse_pairs("'full_precision_matrix_mult': True");
-  options.layers.emplace("--quant-filter", "^b");
+  options.markers.set = {{"full_precision_matrix_mult", "true"}};
+  options.layers = "^b";
   auto const all = edited();
   EXPECT_EQ(all.at("a.0.comfy_quant"), marker);
   for (std::string const layer : {"b.0", "b.1"})
@@ -125,8 +125,8 @@ TEST_F(FileEdit, RepairsAFormatAndSaysNothingOfWhatWasWrongBefore) {
   edited();
   EXPECT_THAT(faults, ElementsAre(HasSubstr("'a.0': its marker names no format"), HasSubstr("'b.0'"), HasSubstr("'b.1'")));
   options = {.input = options.output, .output = folder.file("again.safetensors")};
-  options.markers.set = halfstep::parse_pairs("'format': 'int8_tensorwise'");
-  options.layers.emplace("--quant-filter", "a");
+  options.markers.set = {{"format", R"("int8_tensorwise")"}};
+  options.layers = "a";
   edited();
   EXPECT_THAT(faults, IsEmpty());  // b.0 and b.1 are as they were
 }
@@ -139,8 +139,8 @@ TEST_F(FileEdit, KeepsTheMetadataThatOverridesMarkersInLineWithThem) {
   EXPECT_THAT(metadata, testing::Contains(std::pair<std::string, std::string>("_quantization_metadata", saved)));
 
   options = {.input = options.output, .output = folder.file("again.safetensors")};
-  options.markers = {.remove = {"b.1.comfy_quant"}, .set = halfstep::parse_pairs("'per_row': false")};
-  options.layers.emplace("--quant-filter", "a");
+  options.markers = {.remove = {"b.1.comfy_quant"}, .set = {{"per_row", "false"}}};
+  options.layers = "a";
   edited();
   EXPECT_THAT(metadata, testing::Contains(std::pair<std::string, std::string>(
                             "_quantization_metadata", R"({"format_version": "1.0", "layers": {"a.0": )"
@@ -150,20 +150,20 @@ TEST_F(FileEdit, KeepsTheMetadataThatOverridesMarkersInLineWithThem) {
 
 TEST_F(FileEdit, RefusesWhatChangesNothingOrNamesNothing) {
   EXPECT_THAT(refusal(), HasSubstr("nothing would change"));
-  options.markers.set = halfstep::parse_pairs("'per_row': true");
+  options.markers.set = {{"per_row", "true"}};
   EXPECT_THAT(refusal(), HasSubstr("nothing would change"));
   options.markers = {.remove = {"per_rows"}};
   EXPECT_THAT(refusal(), HasSubstr("'per_rows', which is neither a tensor nor a key of a marker: nearest is 'per_row'"));
   options.markers = {.remove = {"a.0.weight_scal"}};
   EXPECT_THAT(refusal(), HasSubstr("nearest is 'a.0.weight_scale'"));
   options.markers = {.remove = {"per_row"}};
-  options.layers.emplace("--quant-filter", "c");
+  options.layers = "c";
   EXPECT_THAT(refusal(), HasSubstr("--quant-filter 'c' matches none of the 3 layers with a marker"));
   write_model(options.input, {weight<float>("norm.weight", {3, 5}, 4)});
   options = {.input = options.input, .output = options.output, .metadata = halfstep::quant_metadata::save};
   EXPECT_THAT(refusal(), HasSubstr("repeats the markers"));
   options = {.input = options.input, .output = options.output};
-  options.markers.set = halfstep::parse_pairs("'per_row': true");
+  options.markers.set = {{"per_row", "true"}};
   EXPECT_THAT(refusal(), HasSubstr("--add-keys changes markers, and '" + options.input + "' holds none"));
 }
 
