@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include <halfstep/convert/legacy_conversion.hpp>
+#include <halfstep/convert/legacy.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
-#include <halfstep/safetensors/shard_layout.hpp>
+#include <halfstep/safetensors/shard_name.hpp>
 
 #include "messages.hpp"
 #include "program/exit_code.hpp"
@@ -27,7 +27,7 @@ void convert_legacy(options const& o, std::atomic<bool> const& stop) {
   messages to(o);
   try {
     legacy_conversion job(o.input, o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);
-    auto const& plan = job.planned();
+    auto const plan = job.summary();
     to.say("markers for " + layers_in_words(plan.marked) + ", a format for " + layers_in_words(plan.repaired) +
            "; codes are copied");
     for (auto const& note : o.notes) to.say("note: " + note);

@@ -9,6 +9,7 @@
 #include <halfstep/convert/edit.hpp>
 #include <halfstep/convert/fact_list.hpp>
 #include <halfstep/convert/file_fact.hpp>
+#include <halfstep/convert/legacy.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/lora/matched_adapter.hpp>

@@ -6,4 +6,5 @@
 
 #include <halfstep/convert/convert_source.hpp>
 #include <halfstep/convert/edit_source.hpp>
+#include <halfstep/convert/legacy_source.hpp>
 #include <halfstep/plan/parse_layer_config_source.hpp>

@@ -1,10 +1,11 @@
-// Files in an older form, written again with markers.
+// How files in an older form are written again with markers. For one unit of a program.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <halfstep/convert/copied_tensor.hpp>
+#include <halfstep/convert/legacy.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/source.hpp>
@@ -24,22 +26,19 @@
 
 namespace halfstep {
 
-/// Gives a file of the older form markers: codes byte for byte, scales under their newer names.
-///
-/// Construction opens the input and plans from names, shapes and scales of activations; `publish_as` writes, checks what loaders
-/// demand, and gives the file its name. Destroyed before that, it leaves nothing behind. Prints nothing.
-class legacy_conversion {
+/// What such a conversion knows between its steps.
+class legacy_conversion::state {
  public:
   /// Throws io_error, format_error and usage_error.
-  legacy_conversion(std::string const& path, marker_style markers)
+  state(std::string const& path, marker_style markers)
       : model_(safetensors::open_model(path)), input_(model_.file), plan_(planned_for(input_, markers)) {
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     plan_.notes.insert(plan_.notes.begin(), model_.warnings.begin(), model_.warnings.end());
   }
-  legacy_conversion(legacy_conversion const&) = delete;
-  legacy_conversion& operator=(legacy_conversion const&) = delete;
+  state(state const&) = delete;
+  state& operator=(state const&) = delete;
 
-  legacy_plan const& planned() const { return plan_; }
+  legacy_summary summary() const { return {plan_.notes, plan_.marked, plan_.repaired, plan_.needs}; }
 
   /// Returns the path of the file that is read, or of the index of shards.
   std::string const& input_path() const { return input_.path(); }
@@ -92,5 +91,18 @@ class legacy_conversion {
   safetensors::reader const& input_;
   legacy_plan plan_;
 };
+
+legacy_conversion::legacy_conversion(std::string const& path, marker_style markers)
+    : state_(std::make_unique<state>(path, markers)) {}
+
+legacy_conversion::~legacy_conversion() = default;
+
+legacy_summary legacy_conversion::summary() const { return state_->summary(); }
+
+std::string const& legacy_conversion::input_path() const { return state_->input_path(); }
+
+void legacy_conversion::publish_as(std::string const& path, file::overwrite existing, observer const& watcher) {
+  state_->publish_as(path, existing, watcher);
+}
 
 }  // namespace halfstep
