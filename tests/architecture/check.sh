@@ -1,8 +1,35 @@
 #!/usr/bin/env bash
-# usage: check.sh ROOT
+# usage: check.sh ROOT | check.sh --ranks
 # Holds ROOT, above all its headers, to the rules of the design: ranks, cycles, length, words. One line a fault; exit 1 if any.
+# --ranks prints the table of folders: docs/map.sh makes the pages that show it.
 set -euo pipefail
 export LC_ALL=C
+
+ranks='core 0 vocabulary: shapes, views, buffers, number types, errors
+file 0.5 the operating system: descriptors, locks, atomic output
+exec 1 where work runs
+layout 1 grids, geometries, scale rules, and the layouts composed of them
+rounding 1 which of two neighbouring codes
+safetensors 1 the file format; knows nothing of quantization
+device 1.3 what device kernels are written with
+linalg 1.6 dense products and factorizations
+kernel 2 algorithms: one name, one overload for each kind of executor
+transform 3 changes of basis
+objective 3.5 what "close" means
+optimizer 3.5 update rules, rates, and when to stop
+tensor 4 the typed result and its operations
+calibration 4 what is known of the inputs of layers
+lora 4 low-rank deltas that are merged into weights
+solver 5 better codes after the first rounding
+recipe 6 types under runtime names, and how files hold them
+plan 7 names and shapes to what will be done; touches no tensor byte
+report 7 what is known of a run: figures, text, JSON
+convert 8 the whole job: pieces, layers, checks, publication'
+
+if [[ $1 == --ranks ]]; then
+  printf '%s\n' "$ranks"
+  exit
+fi
 root=$(cd "$1" && pwd)
 cd "$root/include"
 
@@ -16,12 +43,11 @@ check_names() {
 }
 
 check_text() {
-  files | xargs awk '
+  files | xargs awk -v ranks="$ranks" '
     BEGIN {
-      split("core 0 file 0.5 exec 1 layout 1 rounding 1 safetensors 1 device 1.3 linalg 1.6 kernel 2 transform 3 objective 3.5 optimizer 3.5 " \
-            "tensor 4 calibration 4 lora 4 solver 5 recipe 6 plan 7 report 7 convert 8", table)
+      count = split(ranks, table, "\n")
+      for (i = 1; i <= count; ++i) { split(table[i], row, " "); rank[row[1]] = row[2] }
       system_headers = "^halfstep/file/"
-      for (i = 1; i in table; i += 2) rank[table[i]] = table[i + 1]
     }
 
     function fault(why) { print FILENAME ":" FNR ": " why }
