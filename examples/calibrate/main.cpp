@@ -11,24 +11,31 @@
 
 #include "captured.hpp"
 #include "options.hpp"
+#include "program/in_flags.hpp"
 #include "program/run.hpp"
 #include "program/start_threads.hpp"
 #include "stoppable.hpp"
 #include "synthetic.hpp"
 
 int main(int count, char** values) {
-  return program::run("calibrate", [&](std::atomic<bool> const& stop) {
-    auto const asked = calibrate::parse(count, values);
-    if (!asked) return;
-    if (asked->synthetic) return calibrate::write_synthetic(*asked);
-    auto const work = [&](auto const& ex) {
-      calibrate::stoppable const team(ex, stop);
-      calibrate::write_captured(*asked, halfstep::any_host(team));
-    };
-    int const threads = asked->threads.value_or(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
-    if (threads == 1) return work(halfstep::serial{});
-    halfstep::threads const team(threads);
-    program::start(team);
-    work(team);
-  });
+  return program::run(
+      "calibrate",
+      [&](std::atomic<bool> const& stop) {
+        auto const asked = calibrate::parse(count, values);
+        if (!asked) return;
+        if (asked->synthetic) return calibrate::write_synthetic(*asked);
+        auto const work = [&](auto const& ex) {
+          calibrate::stoppable const team(ex, stop);
+          calibrate::write_captured(*asked, halfstep::any_host(team));
+        };
+        int const threads = asked->threads.value_or(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+        if (threads == 1) return work(halfstep::serial{});
+        halfstep::threads const team(threads);
+        program::start(team);
+        work(team);
+      },
+      [](std::string_view text) {
+        static constexpr program::option_name names[] = {{"no hessian", "--no-hessian"}, {"overwrite", "--force"}};
+        return program::in_flags(text, names);
+      });
 }

@@ -8,6 +8,8 @@
 
 #include <halfstep/core/error.hpp>
 
+#include "sentences.hpp"
+
 namespace convert_to_quant {
 
 messages::messages(options const& o) : level_(o.level), is_json_(o.progress == progress_style::json) {
@@ -33,15 +35,17 @@ void messages::write_log(std::string_view text) {
 
 void messages::say(std::string_view text, verbosity least) {
   if (level_ < least) return;
+  std::string const said = in_flags(text);
   std::scoped_lock const lock(guard_);
-  std::fputs((shown(text) + "\n").c_str(), stderr);
-  write_log(std::string(text) + "\n");
+  std::fputs((shown(said) + "\n").c_str(), stderr);
+  write_log(said + "\n");
 }
 
 void messages::print(std::string_view text) {
+  std::string const said = in_flags(text);
   std::scoped_lock const lock(guard_);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  write_log(text);
+  std::fwrite(said.data(), 1, said.size(), stdout);
+  write_log(said);
 }
 
 void messages::show(std::string_view line) {
@@ -51,7 +55,7 @@ void messages::show(std::string_view line) {
 
 void messages::log(std::string_view line) {
   std::scoped_lock const lock(guard_);
-  write_log(std::string(line) + "\n");
+  write_log(in_flags(line) + "\n");
 }
 
 }  // namespace convert_to_quant

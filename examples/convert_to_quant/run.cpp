@@ -27,6 +27,7 @@
 #include "program/exit_code.hpp"
 #include "program/run.hpp"
 #include "program/start_threads.hpp"
+#include "sentences.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
 #include "translate.hpp"
@@ -52,7 +53,7 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
 void write_report(options const& o, run_report const& report, messages& to) {
   bool const page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
   auto* const write = page ? quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
-  std::string const text = write(report, o.quality_threshold);
+  std::string const text = in_flags(write(report, o.quality_threshold));
   if (o.report_file.empty()) {
     to.print(text);
     return;
@@ -71,7 +72,7 @@ void print_plan(options const& o, plan const& p, messages& to) {
   for (auto const& text : p.warnings) to.say("warning: " + text);
   for (auto const& text : p.notes) to.say("note: " + text);
   to.say("the output " + std::string(load_sentence(p.needs)));
-  if (o.level == verbosity::verbose) to.say(analyze(p));
+  if (o.level == verbosity::verbose) to.say(analyze(in_flags(p)));
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
     to.say("  " + t.input.name + ": " +
@@ -213,7 +214,7 @@ void convert(options const& o, any_host const& ex, int threads, messages& to, st
     return;
   }
   if (o.dry_run) {
-    to.print(analyze(job.planned(), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)}));
+    to.print(analyze(in_flags(job.planned()), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)}));
     return;
   }
   job.keep_nonfinite(ex, watcher);

@@ -62,7 +62,8 @@ void say_error(std::string const& name, std::string const& text) {
 
 }  // namespace
 
-int run(std::string const& name, std::function<void(std::atomic<bool> const& stop)> const& work) {
+int run(std::string const& name, std::function<void(std::atomic<bool> const& stop)> const& work,
+        std::function<std::string(std::string_view text)> const& in_words) {
   auto const end = [&](std::string const& advice) {
     int const signal = stopped_by.load();
     say_error(name, "stopped by signal " + std::to_string(signal) + ": " + advice);
@@ -82,7 +83,7 @@ int run(std::string const& name, std::function<void(std::atomic<bool> const& sto
     return end("nothing was published; run it again");
   } catch (...) {
     auto const failure = describe(std::current_exception());
-    say_error(name, failure.text);
+    say_error(name, in_words ? in_words(failure.text) : failure.text);
     return failure.code;
   }
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include <halfstep/core/error.hpp>
 
@@ -18,6 +19,8 @@ class stopped : public halfstep::cancelled {
 /// Does `work` and returns what the shell is told: 0, or what `describe` says of the error, whose line begins "<name>: error: ".
 ///
 /// SIGINT and SIGTERM set the flag that `work` is given; work that throws `halfstep::cancelled` then ends by that signal.
-int run(std::string const& name, std::function<void(std::atomic<bool> const& stop)> const& work);
+/// What the library says of its options goes through `in_words`, where there is one.
+int run(std::string const& name, std::function<void(std::atomic<bool> const& stop)> const& work,
+        std::function<std::string(std::string_view text)> const& in_words = {});
 
 }  // namespace program

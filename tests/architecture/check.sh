@@ -93,6 +93,8 @@ check_text() {
       next
     }
 
+    /"[^"]*--[a-z]/ { fault("the library names its options in backticks, never a flag") }
+
     {  # from here on: code alone, without literals and comments
       code = $0
       gsub(/\\./, "", code); gsub(/"[^"]*"/, "\"\"", code); gsub(/\047[^\047]\047/, "0", code); sub(/\/\/.*/, "", code)

@@ -181,7 +181,7 @@ TEST_F(MergedFiles, RefuseWhatCannotBeCounted) {
   EXPECT_THAT(refusal(counted().add("p.channel_sq", ones)), HasSubstr("has no `.channel_mean`, and another file has"));
   made_file no_hessian = counted();
   no_hessian.add("p.channel_sq", ones).add("p.channel_max", ones).add("p.channel_mean", ones);
-  EXPECT_THAT(refusal(no_hessian), HasSubstr("leave it out of all with --no-hessian"));
+  EXPECT_THAT(refusal(no_hessian), HasSubstr("leave it out of all with `no hessian`"));
   EXPECT_THAT(refusal(made_file().add("p.channel_sq", std::vector<float>(columns + 1, 1.0f))), HasSubstr("49"));
   EXPECT_THAT(refusal(with_rows(rows_of(6, 1)).say("source", "synthetic")), HasSubstr("its source is synthetic"));
   auto bad = rows_of(6, 1);

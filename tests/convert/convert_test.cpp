@@ -160,9 +160,9 @@ TEST_F(FileConversion, LeavesNothingOfShardsWhereItIsCancelled) {
 
 TEST_F(FileConversion, RefusesWarningsWhereTheyAreErrors) {
   options.layers.target.scales = halfstep::scale_choice::mse;
-  EXPECT_THAT(file_conversion(options).planned().warnings, testing::Contains(HasSubstr("without --calibration-data clips")));
+  EXPECT_THAT(file_conversion(options).planned().warnings, testing::Contains(HasSubstr("without `calibration_data` clips")));
   options.layers.strict = halfstep::strictness::refuse;
-  EXPECT_THAT([&] { file_conversion const job(options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("--strict: ")));
+  EXPECT_THAT([&] { file_conversion const job(options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`strict`: ")));
 }
 
 }  // namespace

@@ -158,13 +158,13 @@ TEST_F(FileEdit, RefusesWhatChangesNothingOrNamesNothing) {
   EXPECT_THAT(refusal(), HasSubstr("nearest is 'a.0.weight_scale'"));
   options.markers = {.remove = {"per_row"}};
   options.layers = "c";
-  EXPECT_THAT(refusal(), HasSubstr("--quant-filter 'c' matches none of the 3 layers with a marker"));
+  EXPECT_THAT(refusal(), HasSubstr("`edit layers` 'c' matches none of the 3 layers with a marker"));
   write_model(options.input, {weight<float>("norm.weight", {3, 5}, 4)});
   options = {.input = options.input, .output = options.output, .metadata = halfstep::quant_metadata::save};
   EXPECT_THAT(refusal(), HasSubstr("repeats the markers"));
   options = {.input = options.input, .output = options.output};
   options.markers.set = {{"per_row", "true"}};
-  EXPECT_THAT(refusal(), HasSubstr("--add-keys changes markers, and '" + options.input + "' holds none"));
+  EXPECT_THAT(refusal(), HasSubstr("`edit set` changes markers, and '" + options.input + "' holds none"));
 }
 
 TEST_F(FileEdit, RefusesMarkersAndMetadataThatItCannotRead) {

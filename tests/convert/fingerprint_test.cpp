@@ -33,7 +33,7 @@ halfstep::plan planned(halfstep::recipe const& how) {
 halfstep::recipe const block{.format = halfstep::scheme::int8_block, .block_size = 64};
 
 TEST(Fingerprint, IsTheSameForTheSameRun) {
-  fingerprint const one{{{"the input", "5 bytes"}}, chosen_facts(planned(block), 0, {}), {{"--exclude-layers", "zz\xe9"}}};
+  fingerprint const one{{{"the input", "5 bytes"}}, chosen_facts(planned(block), 0, {}), {{"`exclude`", "zz\xe9"}}};
   EXPECT_THAT(one.changed_inputs(one), IsEmpty());
   EXPECT_THAT(one.changed_choices(one), IsEmpty());
   auto const back = halfstep::parse_fingerprint(serialize(one));
@@ -46,7 +46,7 @@ TEST(Fingerprint, IsTheSameForTheSameRun) {
 }
 
 TEST(Fingerprint, NamesWhatDiffers) {
-  fingerprint const before{{{"the input", "5 bytes"}}, {{"the version", "1"}, {"the plan", "x"}, {"--lr", "1"}}, {}};
+  fingerprint const before{{{"the input", "5 bytes"}}, {{"the version", "1"}, {"the plan", "x"}, {"`rate`", "1"}}, {}};
   auto now = before;
   now.inputs = {{"the input", "7 bytes"}};
   EXPECT_THAT(before.changed_inputs(now), ElementsAre("the input was 5 bytes and is 7 bytes"));
@@ -54,9 +54,9 @@ TEST(Fingerprint, NamesWhatDiffers) {
   now = before;
   now.chosen[0].second = "2";
   now.chosen[2].second = "3";
-  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "--lr was 1 and is 3"));
-  now.asked = {{"--convrot", ""}};
-  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "--lr was 1 and is 3"))
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "`rate` was 1 and is 3"));
+  now.asked = {{"`rotation`", ""}};
+  EXPECT_THAT(before.changed_choices(now), ElementsAre("the version was 1 and is 2", "`rate` was 1 and is 3"))
       << "a flag that changed no plan hides nothing";
 }
 
@@ -72,14 +72,14 @@ TEST(Fingerprint, NamesFilesThatComeAndGoByTheirFlags) {
 }
 
 TEST(Fingerprint, NamesTheFlagsOfAUserWhereTheyMatter) {
-  fingerprint const before{{}, {{"the plan", "x"}}, {{"--convrot", ""}, {"--scaling-mode", "axis"}}};
+  fingerprint const before{{}, {{"the plan", "x"}}, {{"`rotation`", ""}, {"--scaling-mode", "axis"}}};
   auto now = before;
   now.asked = {{"--scaling-mode", "block"}, {"--simple", ""}};
   EXPECT_THAT(before.changed_choices(now), IsEmpty()) << "the same output, however it was asked for";
   now.chosen[0].second = "y";
-  now.chosen.emplace_back("--lr", "1");  // follows from the plan
+  now.chosen.emplace_back("`rate`", "1");  // follows from the plan
   EXPECT_THAT(before.changed_choices(now),
-              ElementsAre("--scaling-mode was axis and is block", "--convrot is gone", "--simple is new"));
+              ElementsAre("--scaling-mode was axis and is block", "`rotation` is gone", "--simple is new"));
   now.asked = before.asked;
   EXPECT_THAT(before.changed_choices(now), ElementsAre("the plan was x and is y"));
 }

@@ -243,7 +243,7 @@ TEST_F(QuipLayers, AreNotPublishedWithOtherCodesOrScalesOrSigns) {
 TEST_F(QuipLayers, StoredTransformedRefuseARotationOfTheirGroups) {
   recipe both = transformed;
   both.rotation_group = 64;
-  EXPECT_THAT(message_of([&] { convert(both); }), HasSubstr("leave out --convrot"));
+  EXPECT_THAT(message_of([&] { convert(both); }), HasSubstr("leave out `rotation`"));
 }
 
 TEST_F(QuipLayers, AreSmoothedFirst) {

@@ -297,7 +297,7 @@ TEST_F(Resume, RefusesAnotherRunByName) {
 TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
   options.part = halfstep::file::unfinished::discard;
-  EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("--resume would go on with it")));
+  EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("`unfinished keep` would go on with it")));
   run(halfstep::serial{});
   EXPECT_EQ(taken_over, 0u);
   EXPECT_THAT(files(), testing::ElementsAre("model.safetensors", "out"));

@@ -172,7 +172,7 @@ TEST_F(LoraMerge, ListsKeysThatMatchNothingWithTheNearestLayers) {
               AllOf(HasSubstr("2 LoRA keys match nothing"),
                     HasSubstr("'transformer.blocks.1.attn.to_k.lora_A.weight' (nearest: 'blocks.1.attn.to_q')"),
                     HasSubstr("'lora_unet_blocks_0_attn_toq.lora_down.weight' (nearest: 'blocks.0.attn.to_q')"),
-                    HasSubstr("--merge-lora-lenient")));
+                    HasSubstr("`unmatched warn`")));
 }
 
 TEST_F(LoraMerge, CountsWhatIsTooMuchToList) {

@@ -66,7 +66,7 @@ TEST(Analyze, RepeatsWarningsAndNotes) {
   auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {300, 260}}});
   auto const text =
       analyze(make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 16}, .exclude = {"nowhere"}}));
-  EXPECT_THAT(text, HasSubstr("warning: --exclude-layers 'nowhere' matches no tensor\n"));
+  EXPECT_THAT(text, HasSubstr("warning: `exclude` 'nowhere' matches no tensor\n"));
   EXPECT_THAT(text, HasSubstr("note: no rotation group divides the columns of 1 layer, stored unrotated: 'a.0.x.weight'\n"));
 }
 

@@ -72,12 +72,12 @@ void expect_refused(plan_options const& options, std::string const& text) {
 
 TEST(InputCheck, RefusesOptionsThatContradictEachOther) {
   for (auto const format : {scheme::int8_block, scheme::int8_tensor, scheme::fp16})
-    expect_refused({.target = {.format = format, .rotation_group = 256}}, "--convrot needs --scaling_mode axis");
+    expect_refused({.target = {.format = format, .rotation_group = 256}}, "`rotation` needs `scaling axis`");
   for (int const group : {128, 2, -16, 4096, 16384})
     expect_refused({.target = {.format = scheme::int8_axis, .rotation_group = group}}, "power of four");
   for (int const side : {0, 8, 96, 512, -128})
-    expect_refused({.target = {.block_size = side}}, "--block_size takes a power of two");
-  expect_refused({.markers = halfstep::marker_style::none, .metadata = halfstep::quant_metadata::save}, "--save-quant-metadata");
+    expect_refused({.target = {.block_size = side}}, "`block_size` takes a power of two");
+  expect_refused({.markers = halfstep::marker_style::none, .metadata = halfstep::quant_metadata::save}, "`metadata`");
   EXPECT_NO_THROW(require_consistent({}));
 }
 

@@ -14,47 +14,47 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 TEST(Pattern, IsSearchedInTheNameWithAndWithoutItsEnding) {
-  EXPECT_TRUE(layer_pattern("--exclude-layers", "q_proj$").matches("layers.0.q_proj.weight"));
-  EXPECT_TRUE(layer_pattern("--exclude-layers", "q_proj\\.weight$").matches("layers.0.q_proj.weight"));
-  EXPECT_TRUE(layer_pattern("--exclude-layers", "^layers\\.(?:0|1)\\.").matches("layers.1.q_proj.weight"));
-  EXPECT_FALSE(layer_pattern("--exclude-layers", "^q_proj").matches("layers.0.q_proj.weight"));
-  EXPECT_FALSE(layer_pattern("--exclude-layers", "bias$").matches("layers.0.q_proj.weight"));
+  EXPECT_TRUE(layer_pattern("`exclude`", "q_proj$").matches("layers.0.q_proj.weight"));
+  EXPECT_TRUE(layer_pattern("`exclude`", "q_proj\\.weight$").matches("layers.0.q_proj.weight"));
+  EXPECT_TRUE(layer_pattern("`exclude`", "^layers\\.(?:0|1)\\.").matches("layers.1.q_proj.weight"));
+  EXPECT_FALSE(layer_pattern("`exclude`", "^q_proj").matches("layers.0.q_proj.weight"));
+  EXPECT_FALSE(layer_pattern("`exclude`", "bias$").matches("layers.0.q_proj.weight"));
 }
 
 TEST(Pattern, UnderstandsPerl) {
-  EXPECT_TRUE(layer_pattern("--include-layers", "\\d+\\.(?!k_)\\w+_proj").matches("layers.10.q_proj.weight"));
-  EXPECT_FALSE(layer_pattern("--include-layers", "\\d+\\.(?!k_)\\w+_proj").matches("layers.10.k_proj.weight"));
+  EXPECT_TRUE(layer_pattern("`include`", "\\d+\\.(?!k_)\\w+_proj").matches("layers.10.q_proj.weight"));
+  EXPECT_FALSE(layer_pattern("`include`", "\\d+\\.(?!k_)\\w+_proj").matches("layers.10.k_proj.weight"));
 }
 
 TEST(Pattern, NamesTheFlagAndTheExpressionThatIsNone) {
-  EXPECT_THAT([] { layer_pattern("--exclude-layers", "a(b"); },
-              ThrowsMessage<halfstep::usage_error>(HasSubstr("--exclude-layers 'a(b' is no regular expression: ")));
+  EXPECT_THAT([] { layer_pattern("`exclude`", "a(b"); },
+              ThrowsMessage<halfstep::usage_error>(HasSubstr("`exclude` 'a(b' is no regular expression: ")));
 }
 
 TEST(Pattern, RefusesToRunForEver) {
-  layer_pattern const hostile("--exclude-layers", "^(([a-z.])+.)+[A-Z]([a-z.])+$");
+  layer_pattern const hostile("`exclude`", "^(([a-z.])+.)+[A-Z]([a-z.])+$");
   std::string const name(300, 'a');
   auto const start = std::chrono::steady_clock::now();
-  EXPECT_THAT([&] { hostile.matches(name); },
-              ThrowsMessage<halfstep::usage_error>(
-                  HasSubstr("--exclude-layers '^(([a-z.])+.)+[A-Z]([a-z.])+$' takes too long on the name")));
+  EXPECT_THAT(
+      [&] { hostile.matches(name); },
+      ThrowsMessage<halfstep::usage_error>(HasSubstr("`exclude` '^(([a-z.])+.)+[A-Z]([a-z.])+$' takes too long on the name")));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
 TEST(Pattern, IsLookedForWhereItsScopeSays) {
   using halfstep::pattern_scope;
-  layer_pattern const part("--layer-config", "q_proj", pattern_scope::part_of_layer);
+  layer_pattern const part("`layers`", "q_proj", pattern_scope::part_of_layer);
   EXPECT_TRUE(part.matches("layers.0.q_proj.weight"));
   EXPECT_TRUE(part.matches("layers.0.q_proj.bias"));
-  EXPECT_FALSE(layer_pattern("--layer-config", "weight", pattern_scope::part_of_layer).matches("layers.0.q_proj.weight"));
-  EXPECT_FALSE(layer_pattern("--layer-config", "q_proj", pattern_scope::whole_layer).matches("layers.0.q_proj.weight"));
-  EXPECT_TRUE(layer_pattern("--layer-config", ".*q_proj", pattern_scope::whole_layer).matches("layers.0.q_proj.weight"));
+  EXPECT_FALSE(layer_pattern("`layers`", "weight", pattern_scope::part_of_layer).matches("layers.0.q_proj.weight"));
+  EXPECT_FALSE(layer_pattern("`layers`", "q_proj", pattern_scope::whole_layer).matches("layers.0.q_proj.weight"));
+  EXPECT_TRUE(layer_pattern("`layers`", ".*q_proj", pattern_scope::whole_layer).matches("layers.0.q_proj.weight"));
 }
 
 TEST(Pattern, RefusesWhatIsTooLongToBeAnExpression) {
-  EXPECT_THAT([] { layer_pattern("--layer-config", std::string(1001, 'a')); },
+  EXPECT_THAT([] { layer_pattern("`layers`", std::string(1001, 'a')); },
               ThrowsMessage<halfstep::usage_error>(HasSubstr("has 1001 bytes")));
-  EXPECT_NO_THROW(layer_pattern("--layer-config", std::string(1000, 'a')));
+  EXPECT_NO_THROW(layer_pattern("`layers`", std::string(1000, 'a')));
 }
 
 /// Expressions that take exponentially long without a limit, on all names of a large model: matched or refused, soon.
@@ -68,7 +68,7 @@ TEST(Pattern, NeverHangsOnAWholeModel) {
        {"(a+)+$", "^(a+)+$", "(a|aa)+$", "(a|a?)+$", "(.*)*z", "(.*a){12}$", "^(([a-z.])+.)+[A-Z]([a-z.])+$", "(x+x+)+y",
         "(\\w+\\.?)+!$", "((((a*)*)*)*)*b", "(?=(a+))\\1+!", "(a+)+(a+)+(a+)+$", "([^.]+\\.)*z$"})
     for (auto const scope : {halfstep::pattern_scope::part_of_name, halfstep::pattern_scope::whole_layer}) {
-      layer_pattern const hostile("--layer-config", text, scope);
+      layer_pattern const hostile("`layers`", text, scope);
       auto const start = std::chrono::steady_clock::now();
       try {
         for (auto const& name : names) hostile.matches(name);

@@ -133,7 +133,7 @@ TEST(LayerTemplate, SharesAnEntryBetweenBlocksAndGivesOneToWhatDiffers) {
                                 {"net.head.weight", dtype::f32, {256, 256}}});
   auto const p = make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 256}, .rules = rule_source::none});
   EXPECT_EQ(layer_template(p), R"({
-  "_about": "no rules: every 2-D weight; give this file to --layer-config, beside --comfy_quant",
+  "_about": "no rules: every 2-D weight; give this file to `layers`, beside `markers`",
   "_default": {"format": "keep"},
   "^net\\.blocks\\.\\d+\\.q$": {"format": "int8_axiswise", "convrot": true, "convrot_groupsize": 256, "simple": true},
   "^net\\.blocks\\.2\\.q$": {"format": "int8_axiswise", "convrot": true, "convrot_groupsize": 64, "simple": true},

@@ -115,9 +115,8 @@ TEST(LayerConfig, StartsINT8EntriesOfAnFp16RunFromItsCodes) {
 }
 
 TEST(LayerConfig, RefusesEntriesByFilePatternAndKey) {
-  EXPECT_EQ(
-      refused_entry(R"({"bits": 8})").find("--layer-config 'l.json': its entry 'a' has the unknown key 'bits'; known: format"),
-      0u);
+  EXPECT_EQ(refused_entry(R"({"bits": 8})").find("`layers` 'l.json': its entry 'a' has the unknown key 'bits'; known: format"),
+            0u);
   EXPECT_THAT(refused_entry(R"({"format": "int4"})"),
               AllOf(HasSubstr("unknown format 'int4'"), HasSubstr("int8_axiswise, int8_tensor")));
   EXPECT_THAT(refused_entry(R"({"format": 8})"), HasSubstr("format that is no text"));
@@ -202,7 +201,7 @@ TEST(LayerConfig, SearchesInTheNameWithoutItsEndingOrMatchesAllOfIt) {
   configured const whole(R"({"net\\.blocks\\.\\d+\\.attn": {"format": "fp16"}})", pattern_scope::whole_layer);
   EXPECT_EQ(whole.of("blocks.1.attn.weight"), "fp16");
   EXPECT_THAT([] { configured(R"({"attn": {"format": "fp16"}})", pattern_scope::whole_layer); },
-              ThrowsMessage<usage_error>(HasSubstr("--layer-config 'attn' matches no weight")));
+              ThrowsMessage<usage_error>(HasSubstr("`layers` 'attn' matches no weight")));
 }
 
 TEST(LayerConfig, RefusesAllPatternsThatMatchNothingOrAreNone) {
@@ -210,7 +209,7 @@ TEST(LayerConfig, RefusesAllPatternsThatMatchNothingOrAreNone) {
               ThrowsMessage<usage_error>(AllOf(HasSubstr("'nowhere'"), HasSubstr("'norm'"), HasSubstr("'never'"))));
   EXPECT_NO_THROW(configured(R"({"norm": {"skip": true}})"));
   EXPECT_THAT([] { configured(R"({"a(b": {}})"); },
-              ThrowsMessage<usage_error>(HasSubstr("--layer-config 'a(b' is no regular expression")));
+              ThrowsMessage<usage_error>(HasSubstr("`layers` 'a(b' is no regular expression")));
   EXPECT_THAT([] { configured("{\"" + std::string(1001, 'a') + "\": {}}"); },
               ThrowsMessage<usage_error>(HasSubstr("at most 1000")));
 }

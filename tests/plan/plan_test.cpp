@@ -115,9 +115,9 @@ TEST(Plan, WarnsOfShardsThatAreLargerThanAsked) {
   plan_options options{.target = {.format = scheme::int8_axis}};
   options.max_shard_bytes = 30'000'000;
   EXPECT_THAT(make_plan(flux_part(), options).warnings,
-              ElementsAre("1 shard is larger than --max-shard-size: the tensors of a layer stay together"));
+              ElementsAre("1 shard is larger than `max_shard_bytes`: the tensors of a layer stay together"));
   options.strict = strictness::refuse;
-  EXPECT_THAT([&] { make_plan(flux_part(), options); }, ThrowsMessage<usage_error>(HasSubstr("--max-shard-size")));
+  EXPECT_THAT([&] { make_plan(flux_part(), options); }, ThrowsMessage<usage_error>(HasSubstr("`max_shard_bytes`")));
 }
 
 TEST(Plan, UnitesTheFamiliesThatAreNamed) {
@@ -139,9 +139,9 @@ TEST(Plan, LetsIncludeSpeakBeforeExcludeAndExcludeBeforeTheFamily) {
   options.include = {"^img_in"};
   auto const p = make_plan(flux_part(), options);
   EXPECT_EQ(of(p, "img_in.weight").what, action::quantize);
-  EXPECT_EQ(of(p, "img_in.weight").reason, "--include-layers '^img_in'");
+  EXPECT_EQ(of(p, "img_in.weight").reason, "`include` '^img_in'");
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").what, action::keep);
-  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "--exclude-layers 'img_attn'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "`exclude` 'img_attn'");
   EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").what, action::quantize);
 }
 
@@ -236,7 +236,7 @@ TEST(Plan, TellsOfInt8LayersWhoseSidesAreNoMultiplesOfFour) {
                                 {"a.2.x.weight", dtype::f32, {260, 256}}});
   EXPECT_THAT(make_plan(input, {.target = {.format = scheme::int8_axis}}).notes,
               ElementsAre("products of INT8 codes want sides that are multiples of 4, and 2 layers have others: 'a.0.x.weight', "
-                          "'a.1.x.weight'; --exclude-layers keeps them"));
+                          "'a.1.x.weight'; `exclude` keeps them"));
   EXPECT_THAT(make_plan(input, {.target = {.format = scheme::fp8_tensor}}).notes, testing::IsEmpty());
 }
 
@@ -248,21 +248,21 @@ TEST(Plan, SkipsSmallAndUnevenLayersByTheHeuristicOnly) {
   options.sizes = halfstep::size_rule::heuristic;
   auto const p = make_plan(input, options);
   EXPECT_EQ(quantized(p), 1u);
-  EXPECT_EQ(of(p, "a.weight").reason, "--heur: smaller than or not divisible by 128");
+  EXPECT_EQ(of(p, "a.weight").reason, "`sizes`: smaller than or not divisible by 128");
 }
 
 TEST(Plan, WarnsOfExclusionsThatMatchNothingAndRefusesThemWhenStrict) {
   plan_options options{.exclude = {"nowhere"}};
-  EXPECT_THAT(make_plan(flux_part(), options).warnings, ElementsAre("--exclude-layers 'nowhere' matches no tensor"));
+  EXPECT_THAT(make_plan(flux_part(), options).warnings, ElementsAre("`exclude` 'nowhere' matches no tensor"));
   options.strict = strictness::refuse;
   EXPECT_THAT([&] { make_plan(flux_part(), options); },
-              ThrowsMessage<usage_error>(AllOf(HasSubstr("--strict"), HasSubstr("'nowhere'"))));
+              ThrowsMessage<usage_error>(AllOf(HasSubstr("`strict`"), HasSubstr("'nowhere'"))));
 }
 
 TEST(Plan, RefusesChoicesThatMatchNothingAllAtOnce) {
-  EXPECT_THAT([] { make_plan(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
-              ThrowsMessage<usage_error>(
-                  HasSubstr("--custom-layers 'nowhere', --include-layers 'bias$' match no weight that can be quantized")));
+  EXPECT_THAT(
+      [] { make_plan(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
+      ThrowsMessage<usage_error>(HasSubstr("`custom` 'nowhere', `include` 'bias$' match no weight that can be quantized")));
   EXPECT_NO_THROW(make_plan(flux_part(), {.include = {"img_mlp"}, .custom = {{"img_mlp", {.format = scheme::fp16}}}}));
 }
 
@@ -273,7 +273,7 @@ TEST(Plan, GivesCustomLayersTheirRecipeBeforeAnyOtherFlagSpeaks) {
   options.exclude = {"img_in", "qkv"};
   auto const p = make_plan(flux_part(), options);
   EXPECT_EQ(of(p, "img_in.weight").how.format, scheme::fp16);
-  EXPECT_EQ(of(p, "img_in.weight").reason, "--custom-layers 'img_mlp|img_in'");
+  EXPECT_EQ(of(p, "img_in.weight").reason, "`custom` 'img_mlp|img_in'");
   EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::fp16);
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").how, (halfstep::recipe{.block_size = 64}));
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
@@ -286,7 +286,7 @@ TEST(Plan, RefusesCustomLayersThatTheirRecipeCannotStoreByFormat) {
                   HasSubstr("1 layer cannot be stored as int8_blockwise 64: 'a.1.x.weight' [512, 300] is not divisible"),
                   HasSubstr("1 layer cannot be stored as int8_blockwise 128: 'a.0.x.weight' [300, 512] is not divisible"))));
   auto const p = make_plan(odd_shapes(), {.custom = {{"a\\.1", {.block_size = 64}, halfstep::size_rule::heuristic}}});
-  EXPECT_EQ(of(p, "a.1.x.weight").reason, "--custom-heur: smaller than or not divisible by 64");
+  EXPECT_EQ(of(p, "a.1.x.weight").reason, "`custom sizes`: smaller than or not divisible by 64");
 }
 
 TEST(Plan, RefusesCustomRecipesThatMakeNoSense) {
@@ -294,9 +294,9 @@ TEST(Plan, RefusesCustomRecipesThatMakeNoSense) {
       [] {
         make_plan(flux_part(), {.custom = {{"qkv", {.block_size = 100}}}});
       },
-      ThrowsMessage<usage_error>(AllOf(HasSubstr("--custom-layers 'qkv'"), HasSubstr("not 100"))));
+      ThrowsMessage<usage_error>(AllOf(HasSubstr("`custom` 'qkv'"), HasSubstr("not 100"))));
   EXPECT_THAT([] { make_plan(flux_part(), {.fallback = halfstep::recipe{.rotation_group = 64}}); },
-              ThrowsMessage<usage_error>(HasSubstr("the recipe of --fallback")));
+              ThrowsMessage<usage_error>(HasSubstr("the recipe of `fallback`")));
 }
 
 TEST(Plan, GivesTheFallbackRecipeToWhatAFlagOrTheFamilyKeeps) {
@@ -304,8 +304,8 @@ TEST(Plan, GivesTheFallbackRecipeToWhatAFlagOrTheFamilyKeeps) {
       .target = {.format = scheme::int8_axis}, .exclude = {"qkv"}, .fallback = halfstep::recipe{.block_size = 64}};
   auto const p = make_plan(flux_part(), options);
   EXPECT_EQ(of(p, "img_in.weight").how, (halfstep::recipe{.block_size = 64}));
-  EXPECT_EQ(of(p, "img_in.weight").reason, "--fallback: flux1 keeps 'img_in'");
-  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "--fallback: --exclude-layers 'qkv'");
+  EXPECT_EQ(of(p, "img_in.weight").reason, "`fallback`: flux1 keeps 'img_in'");
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "`fallback`: `exclude` 'qkv'");
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
   EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::int8_axis);
 }
@@ -314,7 +314,7 @@ TEST(Plan, GivesNoFallbackToWhatTheGeneralRuleKeepsAndSaysSo) {
   auto const input = header_of({{"pooler.weight", dtype::f32, {384, 384}}, {"layer.0.q.weight", dtype::f32, {384, 384}}});
   auto const p = make_plan(input, {.fallback = halfstep::recipe{.format = scheme::fp16}});
   EXPECT_EQ(of(p, "pooler.weight").what, action::keep);
-  EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("--fallback changes nothing")));
+  EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("`fallback` changes nothing")));
 }
 
 TEST(Plan, KeepsAndListsWhatTheFallbackCannotStore) {
@@ -471,9 +471,8 @@ TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
   EXPECT_EQ(factors->shape, std::vector{of(p, "a.0.weight").input.shape[1]});
   EXPECT_EQ(p.output.find("a.1.smooth_factors"), nullptr);
   EXPECT_FALSE(of(p, "a.1.weight").how.smoothing);
-  EXPECT_THAT(p.warnings,
-              ElementsAre(AllOf(HasSubstr("--smoothquant leaves out 2 layers whose largest inputs are unknown: 'a.1'"),
-                                HasSubstr("--calibration-data"))));
+  EXPECT_THAT(p.warnings, ElementsAre(AllOf(HasSubstr("`smoothing` leaves out 2 layers whose largest inputs are unknown: 'a.1'"),
+                                            HasSubstr("`calibration_data`"))));
   EXPECT_EQ(to_string(of(p, "a.0.weight").how), "int8_axiswise + smoothquant");
 }
 
@@ -496,7 +495,7 @@ TEST(Plan, PadsWhatQuipTransforms) {
   EXPECT_EQ(p.needs, halfstep::loader::quip_engine);
   EXPECT_THAT(p.notes, testing::Contains(HasSubstr("QuIP's transform pads")));
   options.target.rotation_group = 256;
-  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out --convrot")));
+  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out `rotation`")));
   options.target.rotation_group = 0;
   options.markers = marker_style::comfyui;
   EXPECT_THAT([&] { make_plan(biased(), options); },
@@ -510,7 +509,7 @@ TEST(Plan, RefusesSmoothingForStockComfyui) {
   options.markers = marker_style::none;
   EXPECT_NO_THROW(make_plan(biased(), options));
   options.target.smoothing = 1.5;
-  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("--smoothquant-alpha")));
+  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`smoothing alpha`")));
 }
 
 TEST(Plan, StoresNoStatedScaleOfActivationsForASmoothedLayer) {

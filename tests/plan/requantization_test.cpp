@@ -64,7 +64,7 @@ TEST(Requantization, IsRefusedUnlessItIsAskedFor) {
               ThrowsMessage<usage_error>(AllOf(HasSubstr("2 layers of the input are already quantized: "
                                                          "'blocks.0.attn' is F8_E4M3 with "
                                                          "scales, 'blocks.1.attn'"),
-                                               HasSubstr("--requantize"))));
+                                               HasSubstr("`requantize`"))));
   EXPECT_THAT([] { make_plan(scaled_fp8(), allowed()); }, ThrowsMessage<usage_error>(HasSubstr("already quantized")))
       << "nobody looked at the markers";
 }
@@ -79,7 +79,7 @@ TEST(Requantization, LeavesNothingOfTheOldCodes) {
   EXPECT_EQ(first.coded->scales, "blocks.0.attn.scale_weight");
   EXPECT_EQ(first.reason, "F8_E4M3 with scales, a linear layer inside an indexed block");
   EXPECT_EQ(type_of_rows(first), dtype::f32);
-  EXPECT_THAT(layer_template(p), HasSubstr("--requantize"));
+  EXPECT_THAT(layer_template(p), HasSubstr("`requantize`"));
 }
 
 TEST(Requantization, KeepsWhatBelongsToLayersThatStay) {
@@ -135,7 +135,7 @@ TEST(Requantization, RefusesWhatItCannotUndoAndWarnsOfWhatItCannotKnow) {
   for (auto const& options : {allowed(), plan_options{.target = {.format = scheme::int8_axis}}})
     EXPECT_THAT([&] { planned(quip, options); },
                 ThrowsMessage<usage_error>(AllOf(HasSubstr("cannot be dequantized: 'blocks.0.attn' is I8 with scales"),
-                                                 HasSubstr("QuIP"), HasSubstr("--exclude-layers"))));
+                                                 HasSubstr("QuIP"), HasSubstr("`exclude`"))));
   auto const engine = halfstep_test::header_of(
       {{"blocks.0.attn.weight", dtype::i8, {256, 512}}, {"blocks.0.attn.scale_weight", dtype::f32, {256, 1}}});
   EXPECT_THAT(planned(engine, allowed()).warnings, Contains(HasSubstr("no marker says that their columns are not rotated")));
@@ -143,7 +143,7 @@ TEST(Requantization, RefusesWhatItCannotUndoAndWarnsOfWhatItCannotKnow) {
 
 TEST(Requantization, SaysSoWhereThereIsNothingToDecode) {
   auto const p = planned(halfstep_test::header_of({{"blocks.0.attn.weight", dtype::bf16, {256, 512}}}), allowed());
-  EXPECT_THAT(p.notes, Contains(HasSubstr("--requantize changes nothing")));
+  EXPECT_THAT(p.notes, Contains(HasSubstr("`requantize` changes nothing")));
   EXPECT_THAT(p.warnings, IsEmpty());
 }
 

@@ -63,7 +63,7 @@ class merged_layer {
       if (lacks == what)
         throw format_error("cannot merge the calibration data of " + quoted(name_) + ": " + quoted(path) + " has no `." +
                            std::string(statistic_names[static_cast<std::size_t>(what)]) + "`, and another file has" +
-                           (what == statistic::hessian ? "; leave it out of all with --no-hessian" : ""));
+                           (what == statistic::hessian ? "; leave it out of all with `no hessian`" : ""));
     return knows(0, what);
   }
 

@@ -163,7 +163,7 @@ class file_conversion::state {
   void make_plan() {
     plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
     if (options_.layers.strict == strictness::refuse && !model_.warnings.empty())
-      throw usage_error("--strict: " + joined(model_.warnings, "; "));
+      throw usage_error("`strict`: " + joined(model_.warnings, "; "));
     plan_.warnings.insert(plan_.warnings.begin(), model_.warnings.begin(), model_.warnings.end());
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     if (!plan_.shards.empty())
@@ -186,15 +186,15 @@ class file_conversion::state {
       bool const is_planned = options_.nonfinite != nonfinite_policy::keep || !options_.layers.nonfinite.empty();
       bool const found = is_planned ? interrupted_run::require_same_run(output_path(), make_fingerprint())
                                     : interrupted_run::began(output_path()).has_value();
-      plan_.notes.push_back(found
-                                ? "--resume: going on with what an interrupted run to " + quoted(output_path()) + " has finished"
-                                : "--resume: there is nothing to go on with, so this run begins anew");
+      plan_.notes.push_back(found ? "`unfinished keep`: going on with what an interrupted run to " + quoted(output_path()) +
+                                        " has finished"
+                                  : "`unfinished keep`: there is nothing to go on with, so this run begins anew");
       return;
     }
     try {
       if (interrupted_run::began(output_path()))
         plan_.notes.push_back("beside " + quoted(output_path()) +
-                              " lies what another run has finished: this one begins anew; --resume would go on with it");
+                              " lies what another run has finished: this one begins anew; `unfinished keep` would go on with it");
     } catch (io_error const&) {  // the run itself says what is wrong there
     }
   }
@@ -258,15 +258,15 @@ class file_conversion::state {
     for (auto const& layer : r.layers) {
       if (has_scales(layer.how.format) || layer.error.clipped == 0) continue;
       r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
-                           "' exceed FP16 and became infinite: keep it with --exclude-layers");
-      if (options_.layers.strict == strictness::refuse) throw value_error("--strict: " + r.warnings.back());
+                           "' exceed FP16 and became infinite: keep it with `exclude`");
+      if (options_.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());
     }
     if (changed_ > 0)
       r.warnings.push_back(std::to_string(changed_) + (changed_ == 1 ? " tensor" : " tensors") +
                            " of the interrupted run did not lie in the output's part as they were written, and were done again");
     if (journal_ && journal_->is_broken())
       r.warnings.push_back(
-          "the journal of what is done could not be written to its end, so --resume would have known a part of it");
+          "the journal of what is done could not be written to its end, so `unfinished keep` would have known a part of it");
     r.seconds = seconds();
     return r;
   }

@@ -127,16 +127,15 @@ class file_edit::state {
 
   void choose_layers() {
     if (markers_.empty() && declared_.empty() && !options_.markers.set.empty())
-      throw usage_error("--add-keys changes markers, and '" + input_.path() +
-                        "' holds none; --convert-legacy gives a file of the " + "older form its markers");
+      throw usage_error("`edit set` changes markers, and '" + input_.path() +
+                        "' holds none; `legacy_conversion` gives a file of the " + "older form its markers");
     std::optional<layer_pattern> layers;
-    if (!options_.layers.empty()) layers.emplace("--quant-filter", options_.layers);
+    if (!options_.layers.empty()) layers.emplace("`edit layers`", options_.layers);
     for (auto const* list : {&markers_, &declared_})
       for (auto const& [layer, marker] : *list)
         if (!layers || layers->matches(layer + ".weight")) chosen_.insert(layer);
     if (layers && chosen_.empty())
-      throw usage_error(layers->source() + " matches none of the " + std::to_string(markers_.size()) +
-                        " layers with a marker");
+      throw usage_error(layers->source() + " matches none of the " + std::to_string(markers_.size()) + " layers with a marker");
   }
 
   /// Tells keys of markers from names of tensors; each must be there.
@@ -150,7 +149,7 @@ class file_edit::state {
         return holds(markers_, layer, name) || holds(declared_, layer, name);
       });
       if (!is_tensor && !is_key)
-        throw usage_error("--remove-keys got " + quoted(name) + ", which is neither a tensor nor a key of a marker: nearest is " +
+        throw usage_error("`edit remove` got " + quoted(name) + ", which is neither a tensor nor a key of a marker: nearest is " +
                           quoted(nearest(name)));
       if (is_key) keys.push_back(name);
       if (!is_tensor) continue;
@@ -219,8 +218,7 @@ class file_edit::state {
     });
     boost::json::object layers;
     for (auto const& [layer, marker] : declared_) layers.emplace(layer, marker);
-    if (layers.empty() && !before)
-      throw usage_error("--save-quant-metadata repeats the markers, and '" + input_.path() + "' holds none");
+    if (layers.empty() && !before) throw usage_error("`metadata` repeats the markers, and '" + input_.path() + "' holds none");
     std::string text = marker_json({{"format_version", "1.0"}, {"layers", layers}});
     if (before && boost::json::parse(*before) == boost::json::parse(text)) {
       metadata_.emplace_back(quant_metadata_key, *before);

@@ -34,7 +34,7 @@ inline plan_options without_inputs(plan_options wanted) {
 }
 
 inline void refuse_warnings(plan_options const& wanted, plan const& p) {
-  if (wanted.strict == strictness::refuse && !p.warnings.empty()) throw usage_error("--strict: " + p.warnings.front());
+  if (wanted.strict == strictness::refuse && !p.warnings.empty()) throw usage_error("`strict`: " + p.warnings.front());
 }
 
 /// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
@@ -42,7 +42,7 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
                              plan_options& wanted) {
   plan p = make_plan(input, known.any() ? without_inputs(wanted) : wanted);
   if (wanted.target.scales == scale_choice::mse && !known.any())
-    p.warnings.push_back("--scale_optimization mse without --calibration-data clips weights that may meet large inputs");
+    p.warnings.push_back("`scales mse` without `calibration_data` clips weights that may meet large inputs");
   bool const has_codes = std::any_of(p.tensors.begin(), p.tensors.end(),
                                      [](auto const& t) { return t.what == action::quantize && has_scales(t.how.format); });
   if (!known.any() || !has_codes) return p;
@@ -97,7 +97,7 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
         throw usage_error("a LoRA cannot be merged into " + quoted(t.input.name) + ": it stays " +
                           std::string(name_of(t.input.type)) +
                           ", and only numbers in F64, F32, F16 and BF16 take it; decode its "
-                          "layer with --requantize, or convert the original model");
+                          "layer with `requantize`, or convert the original model");
     if (!removed.empty()) p.warnings.push_back("LoRAs change tensors that are left out of the output: " + some_of(removed));
   }
   if (directions != nullptr) detail::describe_directions(known, *directions, p);

@@ -142,7 +142,7 @@ class layer_work {
       host_view<float> const part(memory_.weight.data() + first * columns, {rows, columns}, first);
       detail::smooth_rows(job_.smoothing(), recipe_of_job().rotation_group, part);
       if (is_finite(matrix_range(serial{}, host_view<float const>(part)).amax)) return;
-      throw value_error("cannot quantize '" + job_.input().name + "': its smoothed weights exceed FP32; leave out --smoothquant");
+      throw value_error("cannot quantize '" + job_.input().name + "': its smoothed weights exceed FP32; leave out `smoothing`");
     });
     add_method("smoothed by the inputs");
   }
@@ -154,7 +154,7 @@ class layer_work {
     detail::turn(team_, *basis_, memory_.weight.data());
     if (!is_finite(matrix_range(team_, weight()).amax))
       throw value_error("cannot quantize '" + job_.input().name +
-                        "': its rotated weights exceed FP32; convert it without --quip-store-transformed");
+                        "': its rotated weights exceed FP32; convert it without `incoherent`");
   }
 
   /// Finds the second moments of the inputs of a transformed layer, in its basis.
@@ -320,8 +320,7 @@ class layer_work {
     for_each_tile([&](index_t first, index_t rows) {
       job_.codec().decode(codes_at(first), groups_at(first), {rows, e.columns}, decoded.data() + first * e.columns);
     });
-    job_.digests().back() =
-        digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));
+    job_.digests().back() = digest(std::as_bytes(std::span(memory_.scales.data(), static_cast<std::size_t>(groups().count()))));
     detail::turn_back(team_, *basis_, decoded.data());
     detail::turn_back(team_, *basis_, memory_.weight.data());
     host_view<float const> const weight(memory_.weight.data(), job_.weight_extents());

@@ -53,7 +53,7 @@ inline void refuse_nonfinite(safetensors::tensor const& tensor, dtype type, eras
                         (value != value ? "NaN"
                          : value > 0    ? "infinite"
                                         : "minus infinite") +
-                        "; keep such tensors as they are with --nan keep");
+                        "; keep such tensors as they are with `nonfinite keep`");
     }
   });
 }
@@ -63,7 +63,7 @@ inline void refuse_nonfinite(safetensors::tensor const& tensor, dtype type, eras
                                          weight_delta const* delta) {
   refuse_nonfinite(tensor, type, stored);
   throw value_error("cannot quantize '" + tensor.name + "': its " +
-                    (delta == nullptr ? "rotated weights exceed FP32; convert it without --convrot"
+                    (delta == nullptr ? "rotated weights exceed FP32; convert it without `rotation`"
                                       : "weights exceed FP32 once its LoRAs are merged; merge them with less strength"));
 }
 

@@ -39,7 +39,7 @@ inline std::vector<float> read_scales(safetensors::reader const& input, safetens
   if (std::all_of(all.begin(), all.end(), [](float x) { return std::isfinite(x); })) return all;
   throw value_error("cannot decode the scales '" + scales.name +
                     "': one of them is NaN or infinite; get the file again, or keep "
-                    "its layer as it is with --exclude-layers");
+                    "its layer as it is with `exclude`");
 }
 
 /// Calls `f(widen)` with a function from the bytes of one code of type `type` to FP32.

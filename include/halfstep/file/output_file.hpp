@@ -277,7 +277,9 @@ class output_file {
   [[noreturn]] void fail_create(std::string const& why) const {
     detail::fail(io_stage::create_output, "cannot create", shown_, why);
   }
-  [[noreturn]] void fail_exists() const { fail_create("it exists; choose another name or ask for it to be replaced (--force)"); }
+  [[noreturn]] void fail_exists() const {
+    fail_create("it exists; choose another name or ask for it to be replaced (`overwrite`)");
+  }
   [[noreturn]] void fail_transfer(std::string const& what, int code) const {
     detail::fail(io_stage::transfer, what, shown_, detail::errno_text(code) + "; free space or check the disk, then start again");
   }

@@ -111,7 +111,7 @@ class lora_merge {
     if (unmatched.size() > most) text += "; and " + std::to_string(unmatched.size() - most) + " more";
     text = std::to_string(unmatched.size()) + (unmatched.size() == 1 ? " LoRA key matches" : " LoRA keys match") +
            " nothing in the model: " + text;
-    if (options.unmatched == unmatched_keys::refuse) throw usage_error(text + "; leave them out with --merge-lora-lenient");
+    if (options.unmatched == unmatched_keys::refuse) throw usage_error(text + "; leave them out with `unmatched warn`");
     warnings_.push_back(text + "; left out");
   }
 

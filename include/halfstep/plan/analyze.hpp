@@ -107,7 +107,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
           (p.shards.empty() ? "" : " in " + std::to_string(p.shards.size()) + " shards and their index") + ", from " +
           size_in_words(p.input_data_bytes) + " of tensors\n";
   text += "memory: ";
-  if (run.bytes_in_flight != 0) text += "about " + size_in_words(run.bytes_in_flight) + " in flight (--memory-budget); ";
+  if (run.bytes_in_flight != 0) text += "about " + size_in_words(run.bytes_in_flight) + " in flight (`piece_bytes`); ";
   text += "the largest tensor has " + size_in_words(largest) + "\n";
   auto const moved = p.input_data_bytes + p.output_bytes;
   text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +

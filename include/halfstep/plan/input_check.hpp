@@ -24,29 +24,28 @@ namespace halfstep {
 /// Throws usage_error where `r` makes no sense, or not with these markers.
 inline void require_consistent(recipe const& r, marker_style markers) {
   if (r.block_size < 16 || r.block_size > 256 || !std::has_single_bit(static_cast<unsigned>(r.block_size)))
-    throw usage_error("--block_size takes a power of two from 16 to 256, not " + std::to_string(r.block_size));
+    throw usage_error("`block_size` takes a power of two from 16 to 256, not " + std::to_string(r.block_size));
   if (r.rotation_group != 0 && r.format != scheme::int8_axis)
-    throw usage_error("--convrot needs --scaling_mode axis, not " + std::string(name_of(r.format)));
+    throw usage_error("`rotation` needs `scaling axis`, not " + std::string(name_of(r.format)));
   if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
-    throw usage_error("--convrot-group-size takes a power of four from 4 to 1024, such as 256, not " +
+    throw usage_error("`rotation group` takes a power of four from 4 to 1024, such as 256, not " +
                       std::to_string(r.rotation_group));
   if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || facts_of(r.format).grid != grid_kind::int8))
-    throw usage_error("--quip-store-transformed stores INT8 codes with a rotation of its own: leave out " +
-                      (r.rotation_group != 0 ? "--convrot" : "--" + std::string(facts_of(r.format).words)));
+    throw usage_error("`incoherent` stores INT8 codes with a rotation of its own: leave out " +
+                      (r.rotation_group != 0 ? "`rotation`" : "`format " + std::string(facts_of(r.format).words) + "`"));
   if (r.basis == storage_basis::incoherent && markers == marker_style::comfyui)
     throw usage_error(
-        "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
-        "--comfy_target fork, or write no markers with --recipe engine");
+        "`incoherent`: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
+        "`markers fork`, or write no markers with `markers none`");
   if (r.smoothing && facts_of(r.format).grid != grid_kind::int8)
-    throw usage_error("--smoothquant stores factors beside INT8 codes alone: leave out --" +
-                      std::string(facts_of(r.format).words));
+    throw usage_error("`smoothing` stores factors beside INT8 codes alone: leave out `format " +
+                      std::string(facts_of(r.format).words) + "`");
   if (r.smoothing && markers == marker_style::comfyui)
     throw usage_error(
-        "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "
-        "fork, "
-        "or write no markers with --recipe engine");
+        "`smoothing`: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose `markers "
+        "fork`, or write no markers with `markers none`");
   if (r.smoothing && !(*r.smoothing >= 0.0 && *r.smoothing <= 1.0))
-    throw usage_error("--smoothquant-alpha takes 0 to 1, not " + std::to_string(*r.smoothing));
+    throw usage_error("`smoothing alpha` takes 0 to 1, not " + std::to_string(*r.smoothing));
 }
 
 /// Throws usage_error where a recipe or the metadata asked for makes no sense.
@@ -60,13 +59,13 @@ inline void require_consistent(plan_options const& options) {
     }
   };
   for (auto const& entry : options.layers ? options.layers->entries : std::vector<layer_entry>{})
-    if (entry.fate.what == action::quantize) require("--layer-config " + quoted(entry.layers), entry.fate.how);
+    if (entry.fate.what == action::quantize) require("`layers` " + quoted(entry.layers), entry.fate.how);
   if (options.layers && options.layers->otherwise && options.layers->otherwise->what == action::quantize)
-    require("--layer-config '_default'", options.layers->otherwise->how);
-  for (auto const& custom : options.custom) require("--custom-layers " + quoted(custom.layers), custom.how);
-  if (options.fallback) require("--fallback", *options.fallback);
+    require("`layers` '_default'", options.layers->otherwise->how);
+  for (auto const& custom : options.custom) require("`custom` " + quoted(custom.layers), custom.how);
+  if (options.fallback) require("`fallback`", *options.fallback);
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
-    throw usage_error("--save-quant-metadata repeats the markers and needs --comfy_quant");
+    throw usage_error("`metadata` repeats the markers and needs `markers`");
 }
 
 /// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.

@@ -52,21 +52,21 @@ inline std::string unfit(safetensors::tensor const& t, plan_options const& optio
 
 }  // namespace detail
 
-/// Chooses for one tensor after the other. The first that speaks wins: --layer-config, --custom-layers, --include-layers,
-/// --exclude-layers, the rules. What --exclude-layers or a family keeps takes the fallback recipe, if there is one.
+/// Chooses for one tensor after the other. The first of the options that speaks wins: `layers`, `custom`, `include`, `exclude`,
+/// the rules. What `exclude` or a family keeps takes the fallback recipe, if there is one.
 class layer_chooser {
  public:
   /// Precondition: `options` outlive the chooser. Throws usage_error for a pattern that is no expression.
   layer_chooser(plan_options const& options, model_rules rules) : options_(options), rules_(std::move(rules)) {
     if (options.layers) {
       for (auto const& entry : options.layers->entries)
-        entries_.push_back({{layer_pattern("--layer-config", entry.layers, options.layers->scope)}, entry.fate});
+        entries_.push_back({{layer_pattern("`layers`", entry.layers, options.layers->scope)}, entry.fate});
       std::ranges::stable_sort(entries_, std::greater<>(),
                                [](configured_layers const& entry) { return specificity_of(entry.pattern.expression.text()); });
     }
-    for (auto const& custom : options.custom) custom_.push_back({layer_pattern("--custom-layers", custom.layers)});
-    for (auto const& text : options.include) include_.push_back({layer_pattern("--include-layers", text)});
-    for (auto const& text : options.exclude) exclude_.push_back({layer_pattern("--exclude-layers", text)});
+    for (auto const& custom : options.custom) custom_.push_back({layer_pattern("`custom`", custom.layers)});
+    for (auto const& text : options.include) include_.push_back({layer_pattern("`include`", text)});
+    for (auto const& text : options.exclude) exclude_.push_back({layer_pattern("`exclude`", text)});
   }
 
   model_rules const& rules() const { return rules_; }
@@ -157,7 +157,7 @@ class layer_chooser {
     if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit);
     ruling rule = rules_(t, fit);
     if (rule.what == action::quantize && options_.layers && options_.layers->otherwise)
-      return {options_.layers->otherwise->what, "--layer-config '_default'", options_.layers->otherwise->how, naming::rule,
+      return {options_.layers->otherwise->what, "`layers` '_default'", options_.layers->otherwise->how, naming::rule,
               options_.sizes};
     if (rule.what == action::quantize)
       return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes};
@@ -169,7 +169,7 @@ class layer_chooser {
   layer_choice kept_by_choice(std::string reason, fitness const fit) {
     if (!options_.fallback || fit == fitness::unfit) return {action::keep, std::move(reason)};
     ++fallbacks_;
-    return {action::quantize, "--fallback: " + reason, *options_.fallback, naming::rule, options_.sizes};
+    return {action::quantize, "`fallback`: " + reason, *options_.fallback, naming::rule, options_.sizes};
   }
 
   plan_options const& options_;

@@ -55,7 +55,7 @@ class template_writer {
 
   std::string text() const {
     std::string out = "{\n  \"_about\": ";
-    append_json_string(out, plan_.rules + "; give this file to --layer-config" + companions());
+    append_json_string(out, plan_.rules + "; give this file to `layers`" + companions());
     out += ",\n  \"_default\": {\"format\": \"keep\"}";
     for (std::string const& pattern : order_) {
       group const& layers = groups_.at(pattern);
@@ -121,13 +121,12 @@ class template_writer {
   /// Returns the flags that belong beside the file, because no entry can say what they do.
   std::string companions() const {
     std::string flags;
-    if (plan_.markers != marker_style::none) flags += " --comfy_quant";
-    if (std::ranges::any_of(plan_.tensors, [](auto const& t) { return t.coded.has_value(); })) flags += " --requantize";
-    if (plan_.markers == marker_style::fork) flags += " --comfy_target fork";
-    if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; }))
-      flags += " --optimizer quip --quip-store-transformed";
-    if (any([](recipe const& r) { return r.smoothing.has_value(); })) flags += " --smoothquant";
-    if (any([](recipe const& r) { return r.rounding == rounding_kind::stochastic; })) flags += " --rounding stochastic";
+    if (plan_.markers != marker_style::none) flags += " `markers`";
+    if (std::ranges::any_of(plan_.tensors, [](auto const& t) { return t.coded.has_value(); })) flags += " `requantize`";
+    if (plan_.markers == marker_style::fork) flags += " `markers fork`";
+    if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; })) flags += " `solver quip` `incoherent`";
+    if (any([](recipe const& r) { return r.smoothing.has_value(); })) flags += " `smoothing`";
+    if (any([](recipe const& r) { return r.rounding == rounding_kind::stochastic; })) flags += " `rounding stochastic`";
     return flags.empty() ? std::string() : ", beside" + flags;
   }
 

@@ -75,12 +75,13 @@ class legacy_planner {
   legacy_plan make() {
     for (auto const& [name, layer] : stored_.layers) decide(name, layer);
     if (!refused_.empty())
-      throw usage_error("--convert-legacy cannot tell how " + layers_in_words(refused_.size()) +
+      throw usage_error("`legacy_conversion` cannot tell how " + layers_in_words(refused_.size()) +
                         (refused_.size() == 1 ? " is" : " are") + " stored: " + some_of(refused_) +
-                        "; get the model in a newer form, or --requantize it");
+                        "; get the model in a newer form, or `requantize` it");
     if (plan_.marked + plan_.repaired == 0)
       throw usage_error(
-          "--convert-legacy finds nothing to do: no layer has a `scale_weight` or `scale_input`, and no marker lacks its format");
+          "`legacy_conversion` finds nothing to do: no layer has a `scale_weight` or `scale_input`, and no marker lacks its "
+          "format");
     for (auto const& t : input_.tensors()) {
       if (replaced_.contains(t.name)) continue;
       if (is_scaled_fp8_flag(t.name)) continue;  // markers say it now, layer by layer

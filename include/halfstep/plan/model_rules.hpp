@@ -73,7 +73,7 @@ inline model_rules rules_for(safetensors::header const& input, plan_options cons
     for (auto const& name : options.families) {
       auto const* family = family_named(name);
       if (family == nullptr)
-        throw unknown_option("--preset: unknown model family " + quoted(name) + "; known: " + known_families());
+        throw unknown_option("`families`: unknown model family " + quoted(name) + "; known: " + known_families());
       rules.families.push_back(family);
     }
     if (rules.families.empty()) throw usage_error("no model family is named; known: " + known_families());

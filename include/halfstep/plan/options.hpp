@@ -29,7 +29,7 @@ enum class rule_source : std::uint8_t {
 /// Whether what looks like a mistake stops the run.
 enum class strictness : std::uint8_t { warn, refuse };
 
-/// The reference system's size rule, `--heur`.
+/// Which layers are too small or too uneven; the second is the reference system's rule.
 enum class size_rule : std::uint8_t {
   storable,  ///< whatever the layout can store
   heuristic  ///< and nothing smaller than, or not divisible by, the block size

@@ -214,7 +214,7 @@ layer_config parse_layer_config(std::string_view text, std::string_view origin, 
     if (config.entries.empty() && !config.otherwise) throw usage_error("it has no entry");
     return config;
   } catch (usage_error const& e) {
-    throw usage_error("--layer-config " + quoted(origin) + ": " + e.what());
+    throw usage_error("`layers` " + quoted(origin) + ": " + e.what());
   }
 }
 

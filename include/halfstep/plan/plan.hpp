@@ -154,7 +154,7 @@ class planner {
     if (choice.sizes == size_rule::heuristic) {
       auto const side = static_cast<index_t>(how.block_size);
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)
-        return kept(t, std::string(choice.by == naming::flag ? "--custom-heur" : "--heur") +
+        return kept(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
                            ": smaller than or not divisible by " + std::to_string(side));
     }
     if (auto const why = obstacle({.format = how.format, .block_size = how.block_size, .basis = how.basis}, e); !why.empty()) {
@@ -231,7 +231,7 @@ class planner {
     remarks_.idle = chooser_.idle_choices();
     for (auto const& pattern : chooser_.idle_exclusions()) remarks_.unused.push_back(pattern + " matches no tensor");
     if (chooser_.is_fallback_idle())
-      remarks_.unused.push_back("--fallback changes nothing: neither --exclude-layers nor a family keeps a weight");
+      remarks_.unused.push_back("`fallback` changes nothing: neither `exclude` nor a family keeps a weight");
     if (options_.rules == rule_source::named)
       for (auto const* family : chooser_.rules().families)
         if (std::none_of(input_.tensors().begin(), input_.tensors().end(), [&](auto const& t) {
@@ -241,10 +241,10 @@ class planner {
     remarks_.require_possible();
     plan_.warnings = remarks_.warnings();
     if (options_.strict == strictness::refuse && !plan_.warnings.empty())
-      throw usage_error("--strict: " + joined(plan_.warnings, "; "));
+      throw usage_error("`strict`: " + joined(plan_.warnings, "; "));
     plan_.notes = remarks_.notes();
     if (options_.requantize == requantization::allow && remarks_.requantized == 0)
-      plan_.notes.push_back("--requantize changes nothing: no layer that is chosen is quantized already");
+      plan_.notes.push_back("`requantize` changes nothing: no layer that is chosen is quantized already");
   }
 
   void lay_out() {

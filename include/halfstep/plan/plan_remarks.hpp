@@ -44,27 +44,26 @@ struct plan_remarks {
   void require_possible() const {
     if (!undecodable.empty())
       throw usage_error(layers_in_words(undecodable.size()) + " cannot be dequantized: " + some_of(undecodable) +
-                        "; convert the original model, or keep them as they are with --exclude-layers");
+                        "; convert the original model, or keep them as they are with `exclude`");
     if (!unasked.empty())
       throw usage_error(
           layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
           " already quantized: " + some_of(unasked) +
-          "; convert the original model, in F32, F16 or BF16, or decode them with --requantize, which adds a second "
+          "; convert the original model, in F32, F16 or BF16, or decode them with `requantize`, which adds a second "
           "error to the first");
     if (!undeclared.empty())
-      throw usage_error(
-          "--save-quant-metadata: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
-          some_of(undeclared) + "; leave the flag out");
+      throw usage_error("`metadata`: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
+                        some_of(undeclared) + "; leave the flag out");
     std::vector<std::string> all;
     for (auto const& [format, layers] : refused)
       all.push_back(layers_in_words(layers.size()) + " cannot be stored as " + format + ": " + joined(layers, "; "));
     if (!all.empty())
       throw usage_error(
           joined(all, "; ") +
-          "; keep them (narrow what names them, or --exclude-layers), or choose another scaling mode or block size for them");
+          "; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them");
     if (!idle.empty())
       throw usage_error(joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
-                        " no weight that can be quantized; --dry-run shows the names");
+                        " no weight that can be quantized; `analyze` shows the names");
   }
 
   /// Returns one sentence for each thing that is probably not what the user wanted.
@@ -79,12 +78,12 @@ struct plan_remarks {
       all.push_back("the calibration data cannot give " + layers_in_words(unranged.size()) +
                     " a static activation scale: " + some_of(unranged) + "; a rotated layer needs sampled inputs (`.input`)");
     if (!unsmoothed.empty())
-      all.push_back("--smoothquant leaves out " + layers_in_words(unsmoothed.size()) + " whose largest inputs are unknown: " +
-                    some_of(unsmoothed) + "; they come from --calibration-data with `.channel_max` or sampled inputs (`.input`)");
+      all.push_back("`smoothing` leaves out " + layers_in_words(unsmoothed.size()) + " whose largest inputs are unknown: " +
+                    some_of(unsmoothed) + "; they come from `calibration_data` with `.channel_max` or sampled inputs (`.input`)");
     if (quantized == 0) all.push_back("no layer is quantized");
     if (oversized != 0)
       all.push_back(std::to_string(oversized) + (oversized == 1 ? " shard is" : " shards are") +
-                    " larger than --max-shard-size: the tensors of a layer stay together");
+                    " larger than `max_shard_bytes`: the tensors of a layer stay together");
     return all;
   }
 
@@ -96,7 +95,7 @@ struct plan_remarks {
                     ", stored unrotated: " + some_of(unrotated));
     if (!uneven.empty())
       all.push_back("products of INT8 codes want sides that are multiples of 4, and " + layers_in_words(uneven.size()) +
-                    (uneven.size() == 1 ? " has" : " have") + " others: " + some_of(uneven) + "; --exclude-layers keeps them");
+                    (uneven.size() == 1 ? " has" : " have") + " others: " + some_of(uneven) + "; `exclude` keeps them");
     if (padded != 0)
       all.push_back("QuIP's transform pads " + layers_in_words(padded) + " to powers of two: their codes take more room");
     if (requantized != 0) all.push_back(requantized_in_words(requantized));

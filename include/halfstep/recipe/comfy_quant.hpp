@@ -36,14 +36,14 @@ constexpr std::string_view load_sentence(loader who) {
     case loader::stock_comfyui:
       return "loads in stock ComfyUI, version 0.27 or newer";
     case loader::fork:
-      return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: --recipe comfyui writes what that loads";
+      return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: `markers comfyui` writes what that loads";
     case loader::fp8_fork:
-      return "loads only in ComfyUI forks with block-wise FP8, not in stock ComfyUI: --scaling_mode tensor writes what that "
+      return "loads only in ComfyUI forks with block-wise FP8, not in stock ComfyUI: `scaling tensor` writes what that "
              "loads";
     case loader::engine:
-      return "loads in engines that read `scale_weight` keys, not in ComfyUI: --comfy_quant writes what that loads";
+      return "loads in engines that read `scale_weight` keys, not in ComfyUI: `markers` writes what that loads";
     case loader::quip_engine:
-      return "loads only in engines that undo QuIP's transform by its `hadamard_quip` keys: leave out --quip-store-transformed "
+      return "loads only in engines that undo QuIP's transform by its `hadamard_quip` keys: leave out `incoherent` "
              "for what others load";
   }
   return {};

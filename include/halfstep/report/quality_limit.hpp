@@ -21,9 +21,9 @@ class quality_error : public error {
 inline void require_quality(std::vector<layer_quality> const& layers, double least_db) {
   auto const s = summarize(layers, least_db);
   if (s.below.empty()) return;
-  throw quality_error(std::to_string(s.below.size()) + " layers are below --fail-below " + detail::fixed(least_db, 2) +
+  throw quality_error(std::to_string(s.below.size()) + " layers are below `fail_below_db` " + detail::fixed(least_db, 2) +
                       " dB, the worst '" + s.below.front()->layer + "' with " + detail::fixed(s.below.front()->sqnr(), 2) +
-                      " dB: nothing was published; keep them with --exclude-layers, or use another recipe");
+                      " dB: nothing was published; keep them with `exclude`, or use another recipe");
 }
 
 }  // namespace halfstep
