@@ -18,12 +18,12 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/file/input_file.hpp>
-#include <halfstep/report/quality_html.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 
 #include "codecs/codecs.hpp"
 #include "console.hpp"
 #include "messages.hpp"
+#include "page/quality_html.hpp"
 #include "program/exit_code.hpp"
 #include "program/run.hpp"
 #include "program/start_threads.hpp"
@@ -51,8 +51,8 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
 }
 
 void write_report(options const& o, run_report const& report, messages& to) {
-  bool const page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
-  auto* const write = page ? quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
+  bool const is_page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
+  auto* const write = is_page ? page::quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
   std::string const text = in_flags(write(report, o.quality_threshold));
   if (o.report_file.empty()) {
     to.print(text);

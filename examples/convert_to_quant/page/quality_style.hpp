@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace halfstep {
+namespace convert_to_quant::page {
 
 /// The style sheet. Colours follow the reader's choice of light or dark.
 inline constexpr std::string_view quality_style = R"css(
@@ -198,4 +198,4 @@ inline constexpr std::string_view quality_script = R"js(
   })();
 )js";
 
-}  // namespace halfstep
+}  // namespace convert_to_quant::page

@@ -13,17 +13,20 @@
 #include <halfstep/core/words.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/report/quality_figures.hpp>
-#include <halfstep/report/quality_markup.hpp>
 #include <halfstep/report/quality_number.hpp>
-#include <halfstep/report/quality_plot.hpp>
-#include <halfstep/report/quality_style.hpp>
 #include <halfstep/report/quality_summary.hpp>
-#include <halfstep/report/quality_table.hpp>
 #include <halfstep/report/report.hpp>
 
-namespace halfstep {
+#include "page/quality_markup.hpp"
+#include "page/quality_plot.hpp"
+#include "page/quality_style.hpp"
+#include "page/quality_table.hpp"
 
-namespace detail {
+namespace convert_to_quant::page {
+
+using namespace halfstep;
+
+namespace parts {
 
 inline std::string fact(std::string_view name, std::string const& value, std::string const& more) {
   return "<div><dt>" + escaped(name) + "</dt><dd>" + value + (more.empty() ? "" : " <small>" + escaped(more) + "</small>") +
@@ -40,20 +43,22 @@ inline std::string facts(run_report const& report, quality_summary const& s, dou
   if (s.output_error) out += fact("Output error, median", readable(*s.output_error, number_style::error_db) + " dB", "");
   if (s.output_error_8bit)
     out += fact("with 8-bit activations", readable(*s.output_error_8bit, number_style::error_db) + " dB", "");
-  if (!report.layers.empty()) out += fact("SQNR of the weights, median", fixed(s.median, 2) + " dB", "mean " + fixed(s.mean, 2));
+  if (!report.layers.empty())
+    out += fact("SQNR of the weights, median", detail::fixed(s.median, 2) + " dB", "mean " + detail::fixed(s.mean, 2));
   std::string const below = std::to_string(s.below.size()) + " <small>of " + std::to_string(report.layers.size()) + "</small>";
-  out += fact("Layers below " + trimmed(threshold, 2) + " dB",
+  out += fact("Layers below " + detail::trimmed(threshold, 2) + " dB",
               s.below.empty() ? below : "<span class=\"bad\">" + below + "</span>", "");
   if (s.solved > 0) {
     double const share = static_cast<double>(s.moved) / static_cast<double>(std::max<index_t>(s.solved_weights, 1));
-    out += fact("Objective of " + std::to_string(s.solved) + " solved layers", "lower by " + fixed(s.loss_gain, 2) + " dB",
-                "SQNR by " + fixed(s.sqnr_cost, 3) + " dB, " + readable(share, number_style::share) + " of codes moved");
+    out +=
+        fact("Objective of " + std::to_string(s.solved) + " solved layers", "lower by " + detail::fixed(s.loss_gain, 2) + " dB",
+             "SQNR by " + detail::fixed(s.sqnr_cost, 3) + " dB, " + readable(share, number_style::share) + " of codes moved");
   }
   double const ratio =
       static_cast<double>(report.output_bytes) / static_cast<double>(std::max<std::uint64_t>(report.input_bytes, 1));
   out += fact("Size", size_in_words(report.output_bytes),
-              "of " + size_in_words(report.input_bytes) + ", " + fixed(100.0 * ratio, 1) + " %");
-  out += fact("Time", fixed(report.seconds, 2) + " s", "");
+              "of " + size_in_words(report.input_bytes) + ", " + detail::fixed(100.0 * ratio, 1) + " %");
+  out += fact("Time", detail::fixed(report.seconds, 2) + " s", "");
   return out + "</dl>\n";
 }
 
@@ -67,7 +72,8 @@ inline std::vector<quality_figure const*> leading_figures(run_report const& repo
 /// Those below the threshold, in a list of their own; a remark where the worst layers are those already.
 inline std::string failures(run_report const& report, quality_summary const& s, double threshold) {
   constexpr std::size_t most = 50;
-  std::string const said = of_layers(s.below.size(), report.layers.size()) + " below " + trimmed(threshold, 2) + " dB SQNR";
+  std::string const said =
+      of_layers(s.below.size(), report.layers.size()) + " below " + detail::trimmed(threshold, 2) + " dB SQNR";
   if (s.worst_outputs.empty() && s.below.size() <= s.worst.size()) return "<p id=\"below\" class=\"bad\">" + said + "</p>\n";
   auto shown = s.below;
   shown.resize(std::min(most, shown.size()));
@@ -99,8 +105,9 @@ inline layer_plot recipe_plot(run_report const& report, std::string title) {
     auto const name = to_string(layer.how);
     auto found = std::find_if(plot.series.begin(), plot.series.end(), [&](auto const& s) { return s.name == name; });
     if (found == plot.series.end()) found = plot.series.insert(found, {.name = name, .color = plot.series.size()});
-    plot.marks.push_back({i, static_cast<std::size_t>(found - plot.series.begin()), layer.sqnr(),
-                          layer.layer + ": " + fixed(layer.sqnr(), 2) + (std::isfinite(layer.sqnr()) ? " dB, " : ", ") + name});
+    plot.marks.push_back(
+        {i, static_cast<std::size_t>(found - plot.series.begin()), layer.sqnr(),
+         layer.layer + ": " + detail::fixed(layer.sqnr(), 2) + (std::isfinite(layer.sqnr()) ? " dB, " : ", ") + name});
   }
   return plot;
 }
@@ -134,7 +141,7 @@ inline std::string plots(run_report const& report, quality_summary const& s, dou
   }
   auto plot = recipe_plot(report, "SQNR of each layer, dB");
   plot.line = threshold;
-  plot.line_name = "threshold " + trimmed(threshold, 2) + " dB";
+  plot.line_name = "threshold " + detail::trimmed(threshold, 2) + " dB";
   out += "<div class=\"wide\">" + to_svg(plot) + "</div>\n";
   if (s.solved > 0) {
     auto losses = pair_plot(report, "Loss of each solved layer", "loss_before", "loss_after");
@@ -156,8 +163,8 @@ inline std::string settings_section(run_report const& report) {
   for (auto const& [name, value] : report.settings_list) out += row(name, value);
   for (auto const& [name, count] : report.formats) out += row(name, std::to_string(count));
   if (!report.measured_on.empty()) out += row("output errors measured on", report.measured_on);
-  out += row("bytes read", grouped(static_cast<double>(report.input_bytes))) +
-         row("bytes written", grouped(static_cast<double>(report.output_bytes)));
+  out += row("bytes read", detail::grouped(static_cast<double>(report.input_bytes))) +
+         row("bytes written", detail::grouped(static_cast<double>(report.output_bytes)));
   return out + row("halfstep", version) + "</dl></section>\n";
 }
 
@@ -174,35 +181,35 @@ inline std::string last_part(std::string_view path) {
   return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
 }
 
-}  // namespace detail
+}  // namespace parts
 
 /// Returns the report as a page of HTML: worst layers and failures of `threshold` dB first, plots, a table that can be sorted.
 ///
 /// Style and script stand in the page, which loads nothing. Names are shown as they are, whatever they hold.
 inline std::string quality_html(run_report const& report, double threshold) {
   auto const s = summarize(report.layers, threshold);
-  std::string const name = escaped(detail::last_part(report.output));
+  std::string const name = escaped(parts::last_part(report.output));
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Quality of " +
       name + "</title>\n<style>" + std::string(quality_style) + "</style></head>\n<body>\n<header><h1>Quality of " + name +
       "</h1>\n<p class=\"soft\">" + escaped(report.settings) + "</p></header>\n<main>\n";
-  page += detail::facts(report, s, threshold);
+  page += parts::facts(report, s, threshold);
   if (s.requantized > 0) page += "<p class=\"soft\">" + escaped(requantized_in_words(s.requantized)) + "</p>\n";
-  page += detail::first_look(report, s, threshold);
+  page += parts::first_look(report, s, threshold);
   if (!report.warnings.empty()) page += "<section class=\"warnings\">\n";
   for (auto const& warning : report.warnings) page += "<p><b class=\"bad\">Warning:</b> " + escaped(warning) + "</p>\n";
   if (!report.warnings.empty()) page += "</section>\n";
-  page += detail::plots(report, s, threshold);
+  page += parts::plots(report, s, threshold);
   page +=
       "<section><div class=\"head\"><h2>All layers</h2>\n"
       "<label id=\"filter\" class=\"soft\" hidden>name holds <input type=\"search\"></label>\n"
       "<span id=\"shown\" class=\"soft\" aria-live=\"polite\"></span></div>\n"
       "<div class=\"scroll\" role=\"region\" aria-label=\"All layers\" tabindex=\"0\">\n" +
       layer_table(report, threshold) + "</div></section>\n";
-  page += detail::settings_section(report) + detail::meanings(report);
+  page += parts::settings_section(report) + parts::meanings(report);
   return page + "</main>\n<script>" + std::string(quality_script) + "</script>\n</body></html>\n";
 }
 
-}  // namespace halfstep
+}  // namespace convert_to_quant::page

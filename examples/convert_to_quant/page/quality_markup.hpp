@@ -9,7 +9,9 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/report/quality_number.hpp>
 
-namespace halfstep {
+namespace convert_to_quant::page {
+
+using namespace halfstep;
 
 /// Returns `text` so that a page shows it as it is, in an element or a quoted attribute.
 ///
@@ -40,7 +42,7 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
-namespace detail {
+namespace parts {
 
 /// A name that may break after the marks between its parts.
 inline std::string breakable(std::string_view name) {
@@ -57,9 +59,9 @@ inline std::string breakable(std::string_view name) {
 /// A number of a coordinate or of an attribute that is sorted by; "Infinity" as scripts read it.
 inline std::string attribute_number(double value, int digits) {
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  return formatted(value, std::chars_format::general, digits);
+  return detail::formatted(value, std::chars_format::general, digits);
 }
 
-}  // namespace detail
+}  // namespace parts
 
-}  // namespace halfstep
+}  // namespace convert_to_quant::page

@@ -1,9 +1,9 @@
-#include <halfstep/report/quality_html.hpp>
+#include <page/quality_html.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "report_layers.hpp"
+#include "../convert/report_layers.hpp"
 
 namespace {
 
@@ -17,16 +17,16 @@ std::size_t count(std::string const& text, std::string const& part) {
 }
 
 TEST(ReportHtml, ShowsNamesAsTheyAreWhateverTheyHold) {
-  EXPECT_EQ(halfstep::escaped("a<b>&\"c'"), "a&lt;b&gt;&amp;&quot;c&#39;");
-  EXPECT_EQ(halfstep::escaped("\u00e9\u4e2d\U0001f600"), "\u00e9\u4e2d\U0001f600");
-  EXPECT_EQ(halfstep::escaped("a\x01\xff\xe4\xb8z"), "a\uFFFD\uFFFD\uFFFD\uFFFDz");
+  EXPECT_EQ(convert_to_quant::page::escaped("a<b>&\"c'"), "a&lt;b&gt;&amp;&quot;c&#39;");
+  EXPECT_EQ(convert_to_quant::page::escaped("\u00e9\u4e2d\U0001f600"), "\u00e9\u4e2d\U0001f600");
+  EXPECT_EQ(convert_to_quant::page::escaped("a\x01\xff\xe4\xb8z"), "a\uFFFD\uFFFD\uFFFD\uFFFDz");
   auto r = full_report();
   std::string const evil = "x\"><script>alert(1)</script><!--&lt;'\x02";
   r.layers[1].layer = r.layers[0].method = r.output = r.input = r.settings = r.measured_on = evil;
   r.warnings = {evil};
   r.settings_list = {{evil, evil}};
   r.formats = {{evil, 1}};
-  auto const page = halfstep::quality_html(r, 25.0);
+  auto const page = convert_to_quant::page::quality_html(r, 25.0);
   EXPECT_EQ(count(page, "<script"), 1u);
   EXPECT_EQ(count(page, "</script"), 1u);
   EXPECT_THAT(page, Not(HasSubstr("<!--")));
@@ -34,7 +34,7 @@ TEST(ReportHtml, ShowsNamesAsTheyAreWhateverTheyHold) {
 }
 
 TEST(ReportHtml, AsksNothingOfANetwork) {
-  auto const page = halfstep::quality_html(full_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(full_report(), 25.0);
   EXPECT_THAT(page, HasSubstr("<meta charset=\"utf-8\">"));
   for (auto const* reference :
        {"http", "//", "url(", "@import", "src=", "<link", "<img", "<iframe", "fetch", "XMLHttpRequest", "import("})
@@ -44,7 +44,7 @@ TEST(ReportHtml, AsksNothingOfANetwork) {
 }
 
 TEST(ReportHtml, CarriesWhatEachColumnIsSortedBy) {
-  auto const page = halfstep::quality_html(full_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(full_report(), 25.0);
   EXPECT_EQ(count(page, "<th scope=\"col\" data-key=\"sqnr_db\" data-bad=\"small\"><button type=\"button\""), 1u);
   EXPECT_EQ(count(page, "<th scope=\"col\" data-key=\"output_error_db\" data-bad=\"large\">"), 1u);
   EXPECT_THAT(page, HasSubstr("<td data-value=\"-40\">-40.00</td>"));
@@ -56,15 +56,15 @@ TEST(ReportHtml, CarriesWhatEachColumnIsSortedBy) {
 }
 
 TEST(ReportHtml, SaysWhatLayersThatWereDecodedAreMeasuredAgainstBesideTheSqnr) {
-  auto const page = halfstep::quality_html(requantized_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(requantized_report(), 25.0);
   auto const said = page.find("<p class=\"soft\">2 layers decoded in FP32 and quantized again; ");
   EXPECT_LT(page.find("SQNR of the weights, median"), said);
   EXPECT_LT(said, page.find("Worst layers"));
-  EXPECT_THAT(halfstep::quality_html(full_report(), 25.0), Not(HasSubstr("decoded in FP32")));
+  EXPECT_THAT(convert_to_quant::page::quality_html(full_report(), 25.0), Not(HasSubstr("decoded in FP32")));
 }
 
 TEST(ReportHtml, LeadsWithOutputErrorsWhereTheyAreKnown) {
-  auto const page = halfstep::quality_html(full_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(full_report(), 25.0);
   auto const body = page.find("<body>");
   EXPECT_LT(page.find("Output error, median", body), page.find("SQNR of the weights", body));
   EXPECT_THAT(page, HasSubstr("Worst layers by output error"));
@@ -74,7 +74,7 @@ TEST(ReportHtml, LeadsWithOutputErrorsWhereTheyAreKnown) {
 }
 
 TEST(ReportHtml, LeavesOutWhatIsNotKnown) {
-  auto const page = halfstep::quality_html(plain_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(plain_report(), 25.0);
   auto const body = page.substr(page.find("<body>"), page.find("<script") - page.find("<body>"));
   EXPECT_THAT(body, HasSubstr("Worst layers by SQNR"));
   for (auto const* unknown : {"utput error", "loss", "Loss", "over_half_step", "Errors of the weights", "Warning"})
@@ -82,17 +82,17 @@ TEST(ReportHtml, LeavesOutWhatIsNotKnown) {
 }
 
 TEST(ReportHtml, PutsWorstLayersAndFailuresBeforeEverythingElse) {
-  auto const page = halfstep::quality_html(full_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(full_report(), 25.0);
   EXPECT_THAT(page, HasSubstr("1 of 4 layers below 25 dB"));
   EXPECT_LT(page.find("id=\"worst\""), page.find("id=\"below\""));
   EXPECT_LT(page.find("id=\"below\""), page.find("<figure>"));
   EXPECT_LT(page.find("<figure>"), page.find("id=\"layers\""));
   EXPECT_LT(page.find("id=\"layers\""), page.find("<h2>Run</h2>"));
-  EXPECT_THAT(halfstep::quality_html(full_report(), 5.0), Not(HasSubstr("id=\"below\"")));
+  EXPECT_THAT(convert_to_quant::page::quality_html(full_report(), 5.0), Not(HasSubstr("id=\"below\"")));
 }
 
 TEST(ReportHtml, ListsFailuresOnceWhereTheyAreTheWorstLayers) {
-  auto const page = halfstep::quality_html(plain_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(plain_report(), 25.0);
   EXPECT_THAT(page, HasSubstr("<p id=\"below\" class=\"bad\">1 of 4 layers below 25 dB SQNR</p>"));
   EXPECT_EQ(count(page, "<a href=\"#layer-2\">"), 1u);
 }
@@ -100,7 +100,7 @@ TEST(ReportHtml, ListsFailuresOnceWhereTheyAreTheWorstLayers) {
 TEST(ReportHtml, KeepsTheListOfFailuresShort) {
   auto r = plain_report();
   r.layers.assign(200, quality_of("many", 100.0, 1.0));
-  auto const page = halfstep::quality_html(r, 25.0);
+  auto const page = convert_to_quant::page::quality_html(r, 25.0);
   EXPECT_THAT(page, HasSubstr("200 of 200 layers below 25 dB"));
   EXPECT_THAT(page, HasSubstr("The lowest 50; <a href=\"#sort=sqnr_db\">all in the table below</a>"));
 }
@@ -108,7 +108,7 @@ TEST(ReportHtml, KeepsTheListOfFailuresShort) {
 TEST(ReportHtml, DrawsOneMarkForEachLayerInTheColourOfItsRecipe) {
   auto r = plain_report();
   r.layers[3].how = {.format = halfstep::scheme::fp16};
-  auto const page = halfstep::quality_html(r, 25.0);
+  auto const page = convert_to_quant::page::quality_html(r, 25.0);
   for (int i = 1; i <= 4; ++i) EXPECT_EQ(count(page, "data-layer=\"" + std::to_string(i) + "\""), 1u);
   EXPECT_THAT(page, HasSubstr("<title>a: 30.00 dB, int8_axiswise</title>"));
   EXPECT_THAT(page, HasSubstr("</svg>int8_axiswise</li>"));
@@ -117,7 +117,7 @@ TEST(ReportHtml, DrawsOneMarkForEachLayerInTheColourOfItsRecipe) {
 }
 
 TEST(ReportHtml, ShowsSettingsAndTotals) {
-  auto const page = halfstep::quality_html(full_report(), 25.0);
+  auto const page = convert_to_quant::page::quality_html(full_report(), 25.0);
   EXPECT_THAT(page, HasSubstr("<dt>optimizer</dt><dd>coordinate</dd>"));
   EXPECT_THAT(page, HasSubstr("<dt>seed</dt><dd>7</dd>"));
   EXPECT_THAT(page, HasSubstr("<dt>layers as int8_axiswise</dt><dd>4</dd>"));
@@ -128,7 +128,7 @@ TEST(ReportHtml, ShowsSettingsAndTotals) {
 TEST(ReportHtml, SaysSoWhereNoLayerWasQuantized) {
   auto r = plain_report();
   r.layers.clear();
-  auto const page = halfstep::quality_html(r, 25.0);
+  auto const page = convert_to_quant::page::quality_html(r, 25.0);
   EXPECT_THAT(page, HasSubstr("No layer was quantized."));
   EXPECT_THAT(page, Not(HasSubstr("<figure>")));
   EXPECT_THAT(page, Not(HasSubstr("median")));

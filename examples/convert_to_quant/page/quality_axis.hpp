@@ -10,7 +10,9 @@
 
 #include <halfstep/report/quality_number.hpp>
 
-namespace halfstep {
+namespace convert_to_quant::page {
+
+using namespace halfstep;
 
 /// How values are spread along an axis.
 enum class axis_scale : std::uint8_t { linear, logarithmic };
@@ -74,4 +76,4 @@ inline quality_axis make_axis(double low, double high, axis_scale scale) {
   return axis;
 }
 
-}  // namespace halfstep
+}  // namespace convert_to_quant::page

@@ -13,11 +13,14 @@
 #include <vector>
 
 #include <halfstep/core/extents.hpp>
-#include <halfstep/report/quality_axis.hpp>
-#include <halfstep/report/quality_markup.hpp>
 #include <halfstep/report/quality_number.hpp>
 
-namespace halfstep {
+#include "page/quality_axis.hpp"
+#include "page/quality_markup.hpp"
+
+namespace convert_to_quant::page {
+
+using namespace halfstep;
 
 /// One kind of marks of a plot.
 struct plot_series {
@@ -47,12 +50,12 @@ struct layer_plot {
   std::string below = "-inf";   ///< what a value of minus infinity means
 };
 
-namespace detail {
+namespace parts {
 
 inline constexpr double plot_height = 200.0;
 inline constexpr double plot_room = 34.0;  ///< below, for the marks of the axis and its name
 
-inline std::string coordinate(double value) { return trimmed(value, 2); }
+inline std::string coordinate(double value) { return detail::trimmed(value, 2); }
 
 inline std::string percent(double share) { return coordinate(100.0 * share) + "%"; }
 
@@ -115,7 +118,7 @@ inline std::string layer_ticks(std::size_t layers) {
     auto const x = percent((tick - 0.5) / count);
     out += "<line class=\"tick\" x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" + coordinate(plot_height) + "\" y2=\"" +
            coordinate(plot_height + 4.0) + "\"/>\n" +
-           text_at(x, plot_height + 16.0, "middle", formatted(tick, std::chars_format::fixed, 0));
+           text_at(x, plot_height + 16.0, "middle", detail::formatted(tick, std::chars_format::fixed, 0));
   }
   return out + text_at("100%", plot_height + 31.0, "end", "layer, in the order of the file");
 }
@@ -134,30 +137,30 @@ inline quality_axis value_axis(layer_plot const& plot) {
   return low <= high ? make_axis(low, high, plot.scale) : make_axis(1.0, 2.0, plot.scale);
 }
 
-}  // namespace detail
+}  // namespace parts
 
 /// Returns a figure that shows `plot`: a legend where there is more than one series, axes, and a mark for each value.
 ///
 /// Infinite values stand at the edge. Each mark says in `data-layer` which row of the table, from 1, it belongs to.
 inline std::string to_svg(layer_plot const& plot) {
-  using detail::percent;
-  auto const axis = detail::value_axis(plot);
+  using parts::percent;
+  auto const axis = parts::value_axis(plot);
   auto const has = [&](double edge) {
     return std::any_of(plot.marks.begin(), plot.marks.end(), [&](auto const& mark) { return mark.value == edge; });
   };
   double const infinity = std::numeric_limits<double>::infinity();
   double const top = has(infinity) ? 24.0 : 6.0;
-  double const bottom = detail::plot_height - (has(-infinity) ? 24.0 : 0.0);
+  double const bottom = parts::plot_height - (has(-infinity) ? 24.0 : 0.0);
   auto const height_of = [&](double value) {
-    if (std::isinf(value)) return value > 0 ? 6.0 : detail::plot_height - 6.0;
+    if (std::isinf(value)) return value > 0 ? 6.0 : parts::plot_height - 6.0;
     return bottom + (top - bottom) * axis.place(value);
   };
-  std::string out = "<figure><figcaption><b>" + escaped(plot.title) + "</b>" + detail::legend(plot) + "</figcaption>\n" +
-                    detail::begin_svg(plot.title) + detail::grid(axis, top, bottom);
-  if (has(infinity)) out += detail::text_at("-8", height_of(infinity) + 4.0, "end", escaped(plot.above));
-  if (has(-infinity)) out += detail::text_at("-8", height_of(-infinity) + 4.0, "end", escaped(plot.below));
-  out += detail::line_across(detail::plot_height, "axis") + detail::layer_ticks(plot.layers);
-  if (plot.line && std::isfinite(*plot.line)) out += detail::line_across(height_of(*plot.line), "limit");
+  std::string out = "<figure><figcaption><b>" + escaped(plot.title) + "</b>" + parts::legend(plot) + "</figcaption>\n" +
+                    parts::begin_svg(plot.title) + parts::grid(axis, top, bottom);
+  if (has(infinity)) out += parts::text_at("-8", height_of(infinity) + 4.0, "end", escaped(plot.above));
+  if (has(-infinity)) out += parts::text_at("-8", height_of(-infinity) + 4.0, "end", escaped(plot.below));
+  out += parts::line_across(parts::plot_height, "axis") + parts::layer_ticks(plot.layers);
+  if (plot.line && std::isfinite(*plot.line)) out += parts::line_across(height_of(*plot.line), "limit");
   bool const many = plot.layers > 300;
   out += many ? "<g class=\"many\">\n" : "<g>\n";
   for (std::size_t i = 0; i < plot.marks.size(); ++i) {
@@ -165,10 +168,10 @@ inline std::string to_svg(layer_plot const& plot) {
     auto const x = percent((static_cast<double>(mark.layer) + 0.5) / static_cast<double>(std::max<std::size_t>(plot.layers, 1)));
     if (!many && i > 0 && plot.marks[i - 1].layer == mark.layer)
       out += "<line class=\"stem\" x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" +
-             detail::coordinate(height_of(plot.marks[i - 1].value)) + "\" y2=\"" + detail::coordinate(height_of(mark.value)) +
+             parts::coordinate(height_of(plot.marks[i - 1].value)) + "\" y2=\"" + parts::coordinate(height_of(mark.value)) +
              "\"/>\n";
-    out += detail::mark_at(plot.series[mark.series], x, detail::coordinate(height_of(mark.value)),
-                           " data-layer=\"" + std::to_string(mark.layer + 1) + "\"", "<title>" + escaped(mark.text) + "</title>");
+    out += parts::mark_at(plot.series[mark.series], x, parts::coordinate(height_of(mark.value)),
+                          " data-layer=\"" + std::to_string(mark.layer + 1) + "\"", "<title>" + escaped(mark.text) + "</title>");
   }
   return out + "</g>\n</svg></div></figure>\n";
 }
@@ -179,10 +182,10 @@ inline std::string error_histogram(std::array<index_t, 20> const& counts) {
   auto const largest = static_cast<double>(*std::max_element(counts.begin(), counts.end()));
   auto const axis = make_axis(0.0, 100.0 * largest / all, axis_scale::linear);
   double const top = 6.0;
-  double const bottom = detail::plot_height;
+  double const bottom = parts::plot_height;
   std::string const title = "Errors of the weights, share of all in %";
-  std::string out = "<figure><figcaption><b>" + title + "</b></figcaption>\n" + detail::begin_svg(title) +
-                    detail::grid(axis, top, bottom) + "<g class=\"bars\">\n";
+  std::string out = "<figure><figcaption><b>" + title + "</b></figcaption>\n" + parts::begin_svg(title) +
+                    parts::grid(axis, top, bottom) + "<g class=\"bars\">\n";
   for (std::size_t i = 0; i < counts.size(); ++i) {
     double const share = static_cast<double>(counts[i]) / all;
     double const height = (bottom - top) * axis.place(100.0 * share);
@@ -191,16 +194,16 @@ inline std::string error_histogram(std::array<index_t, 20> const& counts) {
     };
     std::string const range =
         i + 1 == counts.size() ? edge(i) + " of a step and beyond" : edge(i) + " to " + edge(i + 1) + " of a step";
-    out += "<rect x=\"" + std::to_string(5 * i) + "%\" width=\"5%\" y=\"" + detail::coordinate(bottom - height) + "\" height=\"" +
-           detail::coordinate(height) + "\"><title>" + range + ": " + readable(share, number_style::share) + "</title></rect>\n";
+    out += "<rect x=\"" + std::to_string(5 * i) + "%\" width=\"5%\" y=\"" + parts::coordinate(bottom - height) + "\" height=\"" +
+           parts::coordinate(height) + "\"><title>" + range + ": " + readable(share, number_style::share) + "</title></rect>\n";
   }
-  out += "</g>\n" + detail::line_across(bottom, "axis");
+  out += "</g>\n" + parts::line_across(bottom, "axis");
   for (auto const& [x, label] : {std::pair("0%", "0"), {"25%", "0.25"}, {"50%", "0.5"}, {"75%", "0.75"}, {"100%", "1"}})
-    out += detail::text_at(x, bottom + 16.0, "middle", label);
-  out += detail::text_at("100%", bottom + 31.0, "end", "|error| in steps; the last bar holds all beyond");
-  out += "<line class=\"limit\" x1=\"50%\" x2=\"50%\" y1=\"0\" y2=\"" + detail::coordinate(bottom) + "\"/>\n" +
-         detail::text_at("50%", 12.0, "start limit", "\u00a0half a step");
+    out += parts::text_at(x, bottom + 16.0, "middle", label);
+  out += parts::text_at("100%", bottom + 31.0, "end", "|error| in steps; the last bar holds all beyond");
+  out += "<line class=\"limit\" x1=\"50%\" x2=\"50%\" y1=\"0\" y2=\"" + parts::coordinate(bottom) + "\"/>\n" +
+         parts::text_at("50%", 12.0, "start limit", "\u00a0half a step");
   return out + "</svg></div></figure>\n";
 }
 
-}  // namespace halfstep
+}  // namespace convert_to_quant::page
