@@ -84,15 +84,15 @@ class Encode(support.Test):
         reference = Reference(lambda layer: original.floats(layer + ".weight").astype(np.float64))
         cls.right = np.array([reference(tokens) for tokens in cls.tokens])
 
-    def check(self, vectors, mean, worst, what):
-        self.assertEqual(vectors.shape, self.right.shape)
-        found = cosines(vectors, self.right)
-        print(f"{what}: cosine to the original {found.mean():.6f} in the mean, {found.min():.6f} at worst over {COUNT} sentences")
+    def check(self, vectors, mean, worst, what, count=COUNT):
+        self.assertEqual(vectors.shape, self.right[:count].shape)
+        found = cosines(vectors, self.right[:count])
+        print(f"{what}: cosine to the original {found.mean():.6f} in the mean, {found.min():.6f} at worst over {count} sentences")
         self.assertGreaterEqual(found.mean(), mean)
         self.assertGreaterEqual(found.min(), worst)
 
     def test_of_the_original_model_is_the_reference(self):
-        self.check(encode(MODEL, self.texts), 1 - 1e-8, 1 - 1e-7, "original weights, FP32")
+        self.check(encode(MODEL, self.texts[:20]), 1 - 1e-8, 1 - 1e-7, "original weights, FP32", 20)
 
     def test_by_int8_products_is_close_to_the_original(self):
         target = self.folder / "int8.safetensors"
