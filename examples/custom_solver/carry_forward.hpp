@@ -6,9 +6,9 @@
 
 struct carry_forward {
   /// Lowers `objective` where it can: returns the codes as they were if it does not fall. The same codes on every executor.
-  template <halfstep::host_executor Executor, class Grid, class Objective>
+  template <halfstep::host_executor Executor, class Grid, class Objective, class Watch = halfstep::keep_going>
   halfstep::solve_report refine(Executor const& ex, halfstep::host_view<float const> weight, halfstep::coded_matrix<Grid> q,
-                                Objective const& objective) const {
+                                Objective const& objective, Watch const& watch = {}) const {
     auto const e = weight.extents();
     halfstep::host_buffer<typename Grid::code_type> const codes(e.count());
     halfstep::host_buffer<float> const before(e.count()), after(e.count());
@@ -35,6 +35,7 @@ struct carry_forward {
       return {report.loss_before, report.loss_before, report.error_before, report.error_before, 0, 1};
     for (halfstep::index_t i = 0; i < e.count(); ++i) report.moved += codes[i] != q.codes.data()[i] ? 1 : 0;
     std::copy(codes.begin(), codes.end(), q.codes.data());
+    watch(1, report.loss_after / report.loss_before);  // there is no second step that it could stop
     return report;
   }
 };

@@ -265,15 +265,16 @@ TEST(Descent, StopsWhereItsWatcherSaysSo) {
   scene<halfstep::int8_axis> s({48, 80});
   std::vector<double> seen;
   auto const report = descent(halfstep::adamw{}, adaptive_rate(3e-3f), {50, 0.5})
-                          .refine(serial{}, s.weight(), s.coded(), s.objective, [&](int iteration, double best) {
+                          .refine(serial{}, s.weight(), s.coded(), s.objective, [&](int iteration, double left) {
+                            seen.push_back(left);
                             EXPECT_EQ(static_cast<std::size_t>(iteration), seen.size());
-                            seen.push_back(best);
                             return iteration < 7;
                           });
   EXPECT_EQ(report.iterations, 7);
-  EXPECT_EQ(seen.size(), 8u);
+  EXPECT_EQ(seen.size(), 7u);
   EXPECT_TRUE(std::is_sorted(seen.rbegin(), seen.rend())) << "the best loss never rises";
-  EXPECT_EQ(seen.front(), report.loss_before);
+  EXPECT_LE(seen.front(), 1.0);
+  EXPECT_EQ(seen.back(), report.loss_after / report.loss_before);
 }
 
 TEST(Descent, RefusesShapesThatDoNotGoTogether) {

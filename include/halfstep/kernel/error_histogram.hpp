@@ -12,6 +12,7 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/layout/group_geometry.hpp>
+#include <halfstep/layout/on_grid.hpp>
 
 namespace halfstep {
 
@@ -36,7 +37,7 @@ error_bins error_histogram(Executor const& ex, host_view<float const> weight, ho
       for (index_t first = 0; first < e.columns; first += geometry.columns) {
         auto const step = Grid::unpack(scales.data()[geometry.group_of(row, first)]);
         for (index_t k = first; k < first + geometry.columns; ++k) {
-          float const to_bins = 20.0f / Grid::spacing(weight(row, k), step);
+          float const to_bins = 20.0f / on_grid<Grid>::spacing(weight(row, k), step);
           float const bin = std::fabs(weight(row, k) - decoded(row, k)) * to_bins;
           ++bins[static_cast<std::size_t>(bin < 19.0f ? static_cast<std::int32_t>(bin) : 19)];
         }

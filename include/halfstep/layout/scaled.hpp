@@ -4,6 +4,7 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/geometry/concept.hpp>
+#include <halfstep/layout/grid.hpp>
 #include <halfstep/layout/scale_rule.hpp>
 
 namespace halfstep {
@@ -13,6 +14,7 @@ namespace halfstep {
 /// A format derives from it and gives its `name`, which hides those of grid and geometry; that makes it a layout.
 template <class Grid, class Geometry, class ScaleRule>
 struct scaled : Grid, Geometry {
+  static_assert(check_grid<Grid>());
   static_assert(check_geometry<Geometry>());
   static_assert(check_scale_rule<ScaleRule, Grid>());
   using grid = Grid;

@@ -27,8 +27,8 @@ class coordinate {
   explicit coordinate(double budget_db = 0.1) : budget_db_(budget_db) {}
 
   /// Moves the codes of `q`, which come in rounded to nearest. `objective` is `principal`, or has its `u()` [M, k] and `v()`
-  /// [N, k]. `watch(sweep, loss)` is called after every sweep; where it returns false the codes are again those that came in.
-  /// Throws shape_error.
+  /// [N, k]. A step of `watch` is a sweep: those that are done stay where they are within the budget and better than what came
+  /// in. Throws shape_error.
   template <class Grid, host_executor Executor, class Objective, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, Objective const& objective,
                       Watch const& watch = {}) const {
@@ -42,19 +42,25 @@ class coordinate {
     coordinate_sweep<Grid, Executor> sweep(ex, weight, q, objective.u(), objective.v());
     report.loss_before = sweep.loss();
     report.error_before = sweep.error_square();
-    bool stopped = false;
-    if (report.loss_before > 0.0 && report.error_before > 0.0) {
-      double const unit = 10.0 * static_cast<double>(rank * rank) / static_cast<double>(weight.extents().count());
-      stopped = !descend(sweep, unit, report, watch);
-    }
-    sweep.project();
-    report.loss_after = sweep.loss();
-    report.error_after = sweep.error_square();
-    if (stopped || !(report.loss_after < report.loss_before) || report.cost_db() > budget_db_ + 2.0 * tolerance_db) {
+    auto const settle = [&] {
+      sweep.project();
+      report.loss_after = sweep.loss();
+      report.error_after = sweep.error_square();
+      if (report.loss_after < report.loss_before && report.cost_db() <= budget_db_ + 2.0 * tolerance_db) return;
       std::copy(start.begin(), start.end(), q.codes.data());
       report.loss_after = report.loss_before;
       report.error_after = report.error_before;
+    };
+    if (report.loss_before > 0.0 && report.error_before > 0.0) {
+      double const unit = 10.0 * static_cast<double>(rank * rank) / static_cast<double>(weight.extents().count());
+      try {
+        descend(sweep, unit, report, watch);
+      } catch (...) {
+        settle();
+        throw;
+      }
     }
+    settle();
     for (std::size_t i = 0; i < start.size(); ++i) report.moved += q.codes.data()[i] != start[i] ? 1 : 0;
     return report;
   }
@@ -62,15 +68,17 @@ class coordinate {
  private:
   static constexpr double tolerance_db = 0.002;
 
-  /// Returns whether `watch` let it come to its end.
   template <class Sweep, class Watch>
-  bool descend(Sweep& sweep, double unit, solve_report& report, Watch const& watch) const {
+  void descend(Sweep& sweep, double unit, solve_report& report, Watch const& watch) const {
     bool going = true;
+    double least = report.loss_before;
     auto const over = [&](double db) { return 10.0 * std::log10(sweep.error_square() / report.error_before) > budget_db_ + db; };
     auto const go = [&](double mu) {
       sweep(mu);
-      going = watch(++report.iterations, sweep.loss());
-      return over(0.0);
+      bool const is_over = over(0.0);
+      if (!over(2.0 * tolerance_db)) least = std::min(least, sweep.loss());
+      going = watch(++report.iterations, detail::share_left(least, report.loss_before));
+      return is_over;
     };
     double within = 0.0;  // the smallest mu seen to stay within the budget
     double beyond = 0.0;
@@ -95,7 +103,6 @@ class coordinate {
       if (over(0.5 * tolerance_db)) mu *= i < 8 ? 1.02 : 1.3;
       go(mu);
     }
-    return going;
   }
 
   double budget_db_;

@@ -12,6 +12,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/sum.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/linalg/eigen.hpp>
 #include <halfstep/linalg/gemm.hpp>
 #include <halfstep/solver/concept.hpp>
@@ -206,7 +207,7 @@ class coordinate_sweep {
     alignas(64) float half[block_rows];
     for (index_t i = 0; i < rows; ++i) {
       index_t const row = first_row + i;
-      half[i] = 0.5f * Grid::least_gap(q_.codes(row, column), q_.step(row, column)) *
+      half[i] = 0.5f * on_grid<Grid>::least_gap(q_.codes(row, column), q_.step(row, column)) *
                 (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
     }
     for (index_t base = 0; base < rows; base += lanes) {
@@ -235,8 +236,8 @@ class coordinate_sweep {
   float move_code(index_t row, index_t column, float pull, float norm, float mu, float& error) {
     auto& code = q_.codes(row, column);
     auto const step = q_.step(row, column);
-    float const half = 0.5f * Grid::gap(code, pull, step) * (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
-    auto const next = Grid::neighbour(code, pull);
+    float const half = 0.5f * on_grid<Grid>::gap(code, pull, step) * (mu + row_norm_[static_cast<std::size_t>(row)] * norm);
+    auto const next = on_grid<Grid>::neighbour(code, pull);
     if (next == code || !(std::fabs(pull) > half)) return 0.0f;
     float const old = Grid::decode(code, step);
     float const now = Grid::decode(next, step);

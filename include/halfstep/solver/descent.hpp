@@ -11,6 +11,7 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/sum.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/objective/concept.hpp>
 #include <halfstep/optimizer/concept.hpp>
 #include <halfstep/solver/concept.hpp>
@@ -51,8 +52,8 @@ class descent {
 
   /// Changes the codes of `q`, which come in as round to nearest or better, where that lowers `objective`.
   ///
-  /// `watch(iterations done, best loss)` is called before every iteration; it returns whether to go on. In a fixed order: the
-  /// same codes for every number of threads. Memory: three FP32 matrices (four where the objective's gradient is not in place),
+  /// A step of `watch` is an iteration; the best codes so far are those that stay. In a fixed order: the same codes for every
+  /// number of threads. Memory: three FP32 matrices (four where the objective's gradient is not in place),
   /// two of codes, and what the optimizer remembers. Throws shape_error.
   template <host_executor Executor, class Grid, class Objective, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, Objective const& objective,
@@ -97,7 +98,7 @@ class descent {
       int worse = 0;
       while (now.iteration < how_.settings_.iterations && loss_ > 0.0) {
         float const rate = schedule.rate(now);
-        if (schedule.done(now) || !watch(now.iteration, report_.loss_after) || !scale_slope()) break;
+        if (schedule.done(now) || !scale_slope()) break;
         how_.optimizer_.step(ex_, state, slope(), shift_.view(e_), rate);
         evaluate();
         now.loss = loss_;
@@ -114,6 +115,7 @@ class descent {
         } else if (!affordable) {
           shrink(state, static_cast<float>(0.99 * std::sqrt((limit_ - nearest_error_) / (error_ - nearest_error_))));
         }
+        if (!watch(now.iteration, detail::share_left(report_.loss_after, report_.loss_before))) break;
       }
       report_.iterations = now.iteration;
       for (index_t i = 0; i < start_.size(); ++i) report_.moved += start_[i] != q_.codes.data()[i] ? 1 : 0;
@@ -161,7 +163,7 @@ class descent {
       ex_.for_each(e_.rows, [&](index_t row) {
         float* const g = slope_.data() + row * e_.columns;
         detail::for_each_run(q_, row, [&](index_t first, index_t last, auto step) {
-          for (index_t c = first; c < last; ++c) g[c] *= -Grid::spacing(round_.weight(row, c), step) * factor;
+          for (index_t c = first; c < last; ++c) g[c] *= -on_grid<Grid>::spacing(round_.weight(row, c), step) * factor;
         });
       });
     }

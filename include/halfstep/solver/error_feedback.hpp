@@ -37,9 +37,8 @@ class error_feedback {
  public:
   explicit error_feedback(feedback_settings const& settings = {}) : settings_(settings) {}
 
-  /// Moves the codes of `q`. `watch(chunk, share of the rows that are done)` is called behind every chunk of rows; where it
-  /// returns false the other rows keep their codes, and it may throw. Throws shape_error, and value_error where no damping makes
-  /// H definite.
+  /// Moves the codes of `q`. A step of `watch` is a chunk of rows; where it stops the solver, the report is of the rows that are
+  /// done. Throws shape_error, and value_error where no damping makes H definite.
   template <class Grid, host_executor Executor, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, hessian const& h,
                       Watch const& watch = {}) const {
@@ -64,7 +63,8 @@ class error_feedback {
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, low_rank_hessian const& h,
                       Watch const& watch = {}) const {
     low_rank_factor<Real> const factor(h, settings_.factor);
-    return run(ex, weight, q, factor, [&](detail::feedback_tile<Grid, Real>& tile) { tile.solve(factor, h.v()); }, watch);
+    return run(
+        ex, weight, q, factor, [&](detail::feedback_tile<Grid, Real>& tile) { tile.solve(factor, h.v()); }, watch);
   }
 
  private:
@@ -96,8 +96,8 @@ class error_feedback {
           sum.error_before += row.error_before;
           sum.error_after += row.error_after;
         }
-      double const share = static_cast<double>(std::min(first + chunk, weight.rows())) / static_cast<double>(weight.rows());
-      if (!watch(++chunks_done, share)) break;
+      double const left = detail::share_left(std::sqrt(std::max(sum.after, 0.0)), std::sqrt(std::max(sum.before, 0.0)));
+      if (!watch(++chunks_done, left)) break;
     }
     report.iterations = 1 + settings_.polish;
     report.loss_before = std::sqrt(std::max(sum.before, 0.0));

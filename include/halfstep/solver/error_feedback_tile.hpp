@@ -10,7 +10,7 @@
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/matrix_view.hpp>
-#include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/linalg/eigen.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/hessian_factor.hpp>
@@ -148,9 +148,7 @@ class feedback_tile {
     }
   }
 
-  static code_type nearest(float x, step_type s) {
-    return (Grid::is_near({std::fabs(x)}, s) ? Grid::locate(x, s) : Grid::locate_far(x, s)).nearer;
-  }
+  static code_type nearest(float x, step_type s) { return on_grid<Grid>::locate(x, s).nearer; }
 
   void round_column(index_t column, double pivot, Real const* asked, Real* e) {
     index_t const group_column = column / q_.geometry.columns;

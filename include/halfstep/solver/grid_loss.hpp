@@ -13,6 +13,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/layout/group_geometry.hpp>
+#include <halfstep/layout/on_grid.hpp>
 
 namespace halfstep {
 
@@ -89,7 +90,7 @@ class grid_loss {
  private:
   static constexpr index_t lanes = 16;
 
-  static constexpr auto nearest = [](float quotient) { return Grid::nearest_number(quotient); };
+  static constexpr auto nearest = [](float quotient) { return on_grid<Grid>::nearest_number(quotient); };
   static constexpr auto clip = [](float quotient) {
     constexpr float limit = Grid::last;
     float const code = nearest(quotient);

@@ -12,6 +12,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
@@ -28,28 +29,37 @@ class mean_flip {
   /// Takes the mean [N] of the inputs, in the basis of the codes.
   explicit mean_flip(std::vector<float> mean) : mean_(std::move(mean)) {}
 
-  /// Moves codes of `q`, which are the neighbours of `weight` [M, N]. The loss that is reported is |E mu|.
+  /// Moves codes of `q`, which are the neighbours of `weight` [M, N]. The loss that is reported is |E mu|. A step of `watch` is a
+  /// few rows; where it stops the solver, the report is of the rows that are done.
   ///
   /// In FP64, rows apart from each other: the same codes on every executor. Memory: 16 N bytes a thread. Throws shape_error.
-  template <class Grid, host_executor Executor>
-  solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q) const {
+  template <class Grid, host_executor Executor, class Watch = keep_going>
+  solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q,
+                      Watch const& watch = {}) const {
     detail::require_coded(weight, q);
     require_extents({1, static_cast<index_t>(mean_.size())}, {1, weight.columns()}, "halfstep: the mean given to mean_flip");
     std::vector<row_result> rows(static_cast<std::size_t>(weight.rows()));
     row_tiles const tiles(weight.extents());
-    ex.for_each(tiles.count(), [&](index_t tile) {
-      std::vector<candidate> queue;
-      for (index_t row = tiles.first(tile); row < tiles.first(tile) + tiles.rows(tile); ++row)
-        rows[static_cast<std::size_t>(row)] = refine_row(weight.row(row), q, row, queue);
-    });
     solve_report report;
     report.iterations = 1;
-    for (row_result const& r : rows) {
-      report.loss_before += r.mean_before * r.mean_before;
-      report.loss_after += r.mean_after * r.mean_after;
-      report.error_before += r.error_before;
-      report.error_after += r.error_after;
-      report.moved += r.moved;
+    auto const left = [&] { return detail::share_left(std::sqrt(report.loss_after), std::sqrt(report.loss_before)); };
+    int steps = 0;
+    for (index_t first = 0; first < tiles.count(); first += step_tiles) {
+      index_t const last = std::min(tiles.count(), first + step_tiles);
+      ex.for_each(last - first, [&](index_t i) {
+        std::vector<candidate> queue;
+        for (index_t row = tiles.first(first + i); row < tiles.first(first + i) + tiles.rows(first + i); ++row)
+          rows[static_cast<std::size_t>(row)] = refine_row(weight.row(row), q, row, queue);
+      });
+      for (index_t row = tiles.first(first); row < tiles.first(last - 1) + tiles.rows(last - 1); ++row) {
+        row_result const& r = rows[static_cast<std::size_t>(row)];
+        report.loss_before += r.mean_before * r.mean_before;
+        report.loss_after += r.mean_after * r.mean_after;
+        report.error_before += r.error_before;
+        report.error_after += r.error_after;
+        report.moved += r.moved;
+      }
+      if (!watch(++steps, left())) break;
     }
     report.loss_before = std::sqrt(report.loss_before);
     report.loss_after = std::sqrt(report.loss_after);
@@ -57,7 +67,8 @@ class mean_flip {
   }
 
  private:
-  static constexpr double enough = 0.05;  ///< of |c|; what is left below costs more than it is worth
+  static constexpr index_t step_tiles = 64;  ///< between two looks at the watcher; never a code
+  static constexpr double enough = 0.05;     ///< of |c|; what is left below costs more than it is worth
 
   struct candidate {
     double price;
@@ -81,7 +92,7 @@ class mean_flip {
 
   template <class Grid>
   static step_to<Grid> neighbour(typename Grid::code_type code, typename Grid::step_type step, double error) {
-    auto const next = Grid::neighbour(code, error > 0.0 ? 1.0f : -1.0f);
+    auto const next = on_grid<Grid>::neighbour(code, error > 0.0 ? 1.0f : -1.0f);
     return {next, static_cast<double>(Grid::decode(next, step)) - static_cast<double>(Grid::decode(code, step))};
   }
 

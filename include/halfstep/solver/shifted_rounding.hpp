@@ -13,6 +13,7 @@
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/kernel/sum.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
@@ -21,12 +22,6 @@ namespace detail {
 
 /// The longest shift that rounding follows, in steps: from anywhere on an 8-bit grid it reaches the grid's end.
 inline constexpr float longest_shift = 1024.0f;
-
-template <class Grid>
-concept has_far_grid = requires(value_range v, float x, typename Grid::step_type s) {
-  { Grid::is_near(v, s) } -> std::same_as<bool>;
-  { Grid::locate_far(x, s) } -> std::same_as<bracket<typename Grid::code_type>>;
-};
 
 /// Calls `f(first column, last column + 1, step)` for each run of a row's elements with a common scale.
 template <class Grid, class F>
@@ -38,7 +33,7 @@ void for_each_run(coded_matrix<Grid> const& q, index_t row, F const& f) {
 /// Returns whether `Grid::locate` is exact for every weight and every shift of it.
 template <class Grid, class Executor>
 bool is_near_grid(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q) {
-  if constexpr (has_far_grid<Grid>) {
+  if constexpr (has_far_path<Grid>) {
     row_tiles const tiles(weight.extents());
     std::vector<char> near(static_cast<std::size_t>(tiles.count()), 1);
     ex.for_each(tiles.count(), [&](index_t tile) {
@@ -46,7 +41,8 @@ bool is_near_grid(Executor const& ex, host_view<float const> weight, coded_matri
         for_each_run(q, row, [&](index_t first, index_t last, auto step) {
           float amax = 0.0f;
           for (index_t c = first; c < last; ++c) amax = std::max(amax, std::fabs(weight(row, c)));
-          if (!Grid::is_near({amax + longest_shift * Grid::spacing(amax, step)}, step)) near[static_cast<std::size_t>(tile)] = 0;
+          if (!Grid::is_near({amax + longest_shift * on_grid<Grid>::spacing(amax, step)}, step))
+            near[static_cast<std::size_t>(tile)] = 0;
         });
     });
     return std::find(near.begin(), near.end(), 0) == near.end();
@@ -71,7 +67,7 @@ double round_shifted(Executor const& ex, host_view<float const> weight, host_vie
       for_each_run(q, row, [&](index_t first, index_t last, auto step) {
         for (index_t c = first; c < last; ++c) {
           float const steps = std::min(std::max(z[c], -longest_shift), longest_shift);
-          code[c] = locate(residual(w[c], -steps, Grid::spacing(w[c], step)), step).nearer;
+          code[c] = locate(residual(w[c], -steps, on_grid<Grid>::spacing(w[c], step)), step).nearer;
           left[c] = w[c] - settled(Grid::decode(code[c], step));
         }
       });
@@ -99,7 +95,7 @@ class shifted_rounding {
   template <host_executor Executor>
   double operator()(Executor const& ex, host_view<float const> shift, host_view<typename Grid::code_type> codes,
                     host_view<float> residue) const {
-    if constexpr (detail::has_far_grid<Grid>)
+    if constexpr (has_far_path<Grid>)
       if (!near_)
         return detail::round_shifted(ex, weight_, shift, q_, codes, residue,
                                      [](float x, auto step) { return Grid::locate_far(x, step); });

@@ -20,6 +20,7 @@
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/grid.hpp>
 #include <halfstep/layout/group_rows.hpp>
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
@@ -33,12 +34,6 @@ namespace detail {
 template <class Layout>
 struct far : Layout {
   HALFSTEP_HD static auto locate(float x, typename Layout::step_type s) { return Layout::locate_far(x, s); }
-};
-
-template <class Layout>
-concept has_far_path = requires(value_range v, float x, typename Layout::step_type s) {
-  { Layout::is_near(v, s) } -> std::same_as<bool>;
-  { Layout::locate_far(x, s) } -> std::same_as<bracket<typename Layout::code_type>>;
 };
 
 /// Throws value_error for the first element of `weight` that is infinite or NaN; without one, for its transform.
@@ -224,7 +219,7 @@ class quantizer {
       auto const mine = piece_of(groups, weight.extents(), first, tile.rows());
       auto const q = codes.rows(first, tile.rows());
       std::vector<value_range> const ranges = finite_ranges(tile, weight.rows(first, tile.rows()));
-      if constexpr (detail::has_far_path<Layout> && has_groups<Layout>) {
+      if constexpr (has_far_path<Layout> && has_groups<Layout>) {
         bool near = true;
         for (std::size_t i = 0; i < ranges.size(); ++i) near = near && Layout::is_near(ranges[i], Layout::unpack(mine.data()[i]));
         if (!near) return quantize<detail::far<Layout>>(serial{}, tile, mine, q, rounding_);

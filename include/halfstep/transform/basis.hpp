@@ -20,6 +20,7 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/transform/basis_link.hpp>
+#include <halfstep/transform/whole_basis.hpp>
 
 namespace halfstep {
 
@@ -29,10 +30,10 @@ namespace halfstep {
 /// rows may follow them, and a layer's inputs and outputs are looked at before it, in `rows_alone()`. What is done is what each
 /// transform does: the same bits as by the transforms themselves, on every executor.
 ///
-/// Anything that `check_transform` accepts becomes a part of a basis, and so does what has `original()` and `padded()` besides:
-/// it mixes rows. A transform may offer more: `column_group()`, how many neighbouring columns of an input go together (else all
-/// of them); `apply_to_input(ex, first, x)`, which takes whole groups of columns from `first` on, where it does not do the same
-/// to each; `apply_to_maxima(span)` and `apply_to_squares(span)`, what becomes of figures of the inputs' columns; and ==.
+/// Any `transform` becomes a part of a basis, and so does a `whole_basis`, which mixes rows. A transform may offer more:
+/// `column_group()`, how many neighbouring columns of an input go together (else all of them); `apply_to_input(ex, first, x)`,
+/// which takes whole groups of columns from `first` on, where it does not do the same to each; `apply_to_maxima(span)` and
+/// `apply_to_squares(span)`, what becomes of figures of the inputs' columns; and ==.
 class basis {
  public:
   basis() = default;
@@ -40,7 +41,8 @@ class basis {
   /// Adds a transform behind the others. Throws value_error where it works row by row and one before it mixes them.
   template <class Transform>
   void append(Transform transform) {
-    if (mixes_rows() && !detail::mixes_rows_of<Transform>)
+    static_assert(check_basis<Transform>());
+    if (mixes_rows() && !halfstep::mixes_rows<Transform>)
       throw value_error("halfstep: a transform of rows cannot follow one that mixes them");
     links_.push_back(std::make_shared<detail::erased_transform<Transform> const>(std::move(transform)));
   }

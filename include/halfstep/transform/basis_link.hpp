@@ -18,13 +18,6 @@
 
 namespace halfstep::detail {
 
-/// Whether rows of W' depend on several rows of W: such transforms know the shape before and behind them.
-template <class T>
-inline constexpr bool mixes_rows_of = requires(T const t) {
-  { t.original() } -> std::same_as<extents2>;
-  { t.padded() } -> std::same_as<extents2>;
-};
-
 /// One transform, its type forgotten. What transforms may offer beside what the concept asks for is described at `basis`.
 struct basis_link {
   basis_link() = default;
@@ -68,17 +61,17 @@ class erased_transform final : public basis_link {
     return false;
   }
 
-  bool mixes_rows() const override { return mixes_rows_of<Transform>; }
+  bool mixes_rows() const override { return halfstep::mixes_rows<Transform>; }
 
   bool fits(extents2 e) const override {
-    if constexpr (mixes_rows_of<Transform>)
+    if constexpr (halfstep::mixes_rows<Transform>)
       return e == held_.original();
     else
       return held_.fits(e);
   }
 
   extents2 stored(extents2 e) const override {
-    if constexpr (mixes_rows_of<Transform>)
+    if constexpr (halfstep::mixes_rows<Transform>)
       return {padded(e.rows, held_.original().rows, held_.padded().rows),
               padded(e.columns, held_.original().columns, held_.padded().columns)};
     else

@@ -1,0 +1,8 @@
+// expect: halfstep: a grid needs a static member last
+// errors: 1
+#ifdef HALFSTEP_MISTAKE
+#define WITHOUT_LAST
+#endif
+#include "small_grid.hpp"
+
+static_assert(halfstep::check_grid<small_grid>());
