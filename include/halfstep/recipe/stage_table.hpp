@@ -47,7 +47,7 @@ struct stage_context {
   any_host const& team;
   solve_options const& options;
   philox random;                           ///< of the layer
-  std::function<bool(int, double)> watch;  ///< called with steps done and what is left of the loss; returns whether to go on, may throw
+  std::function<bool(int, double)> watch;  ///< as `keep_going` describes; may throw
   hessian const* moments = nullptr;        ///< of the inputs, for solvers that want them
   hessian_factor<float> const* factor = nullptr;
   low_rank_hessian const* directions = nullptr;  ///< in their place, where a LoRA tells what matters
