@@ -75,7 +75,7 @@ std::string version_text() {
 #if defined(_OPENMP)
   text += ", OpenMP";
 #else
-  text += ", without OpenMP (one thread)";
+  text += ", without OpenMP";
 #endif
   text += ", instruction set: ";
 #if defined(__AVX512F__)

@@ -1,8 +1,10 @@
 // Executors of host memory: every index once, exceptions in order.
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -72,6 +74,18 @@ TEST(AnyHost, DoesWhatTheExecutorBehindItDoes) {
   together.for_each(1001, count);
   for (auto const& c : calls) ASSERT_EQ(c, 1);
   EXPECT_THROW(together.for_each(5, [](index_t) { throw std::runtime_error("no"); }), std::runtime_error);
+}
+
+TEST(Threads, WorkAtOnce) {
+  std::atomic<int> arrived = 0;
+  std::atomic<int> met = 0;
+  halfstep::threads(2).for_each(2, [&](index_t) {
+    ++arrived;
+    auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (arrived < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    met += arrived == 2 ? 1 : 0;
+  });
+  EXPECT_EQ(met, 2) << "one index waited for the other to end";
 }
 
 TEST(Threads, RunKernelsInsideKernels) {

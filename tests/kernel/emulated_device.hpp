@@ -11,6 +11,7 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/space.hpp>
 #include <halfstep/device/launch.cuh>
+#include <halfstep/exec/concept.hpp>
 
 /// Device kernels on the host: their memory is host memory, and a barrier is the end of a loop over the threads.
 ///
@@ -18,10 +19,13 @@
 struct emulated_device {
   using space = halfstep::device_space;
 
+  struct nothing {};
+
   int compute_capability = 90;
 
   void wait() const {}
   int capability() const { return compute_capability; }
+  nothing handle() const { return {}; }  // `launch` below asks for none
 
   template <class T>
   halfstep::host_buffer<T> allocate(halfstep::index_t count) const {
@@ -40,6 +44,8 @@ struct emulated_device {
     std::copy_n(from, count, to);
   }
 };
+
+static_assert(halfstep::check_device_executor<emulated_device>() && halfstep::device_executor<emulated_device>);
 
 /// Runs every block of `tile`; found by argument-dependent lookup in place of the launch on a stream.
 template <class Tile>

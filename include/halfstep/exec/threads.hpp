@@ -1,8 +1,13 @@
-// The executor of all cores, through OpenMP.
+// The executor of all cores: through OpenMP, or through threads of its own in a build without it.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -13,11 +18,10 @@
 
 namespace halfstep {
 
-/// Runs host kernels on `count` threads, by default as many as OpenMP offers; on the calling thread alone in a build without
-/// OpenMP.
+/// Runs host kernels on `count` threads, by default as many as OpenMP offers, or as the machine has where there is no OpenMP.
 ///
 /// Indices are started in ascending order, and every one is worked on by one thread from start to end, so results are those of
-/// `serial`, bit for bit.
+/// `serial`, bit for bit. Without OpenMP threads are started for each call: some 20 microseconds each, and none waits busily.
 class threads {
  public:
   using space = host_space;
@@ -47,21 +51,36 @@ class threads {
         }
       }
     };
-#if defined(_OPENMP)
-#pragma omp parallel for num_threads(count_) schedule(monotonic : dynamic, 1) if (count > 1 && count_ > 1)
-#endif
-    for (index_t i = 0; i < count; ++i) guarded(i);
+    share(count, guarded);
     if (failure) std::rethrow_exception(failure);
   }
 
  private:
-  static int available() {
 #if defined(_OPENMP)
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
+  static int available() { return omp_get_max_threads(); }
+
+  template <class F>
+  void share(index_t count, F const& f) const {
+#pragma omp parallel for num_threads(count_) schedule(monotonic : dynamic, 1) if (count > 1 && count_ > 1)
+    for (index_t i = 0; i < count; ++i) f(i);
   }
+#else
+  static int available() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+  template <class F>
+  void share(index_t count, F const& f) const {
+    std::atomic<index_t> next = 0;
+    auto const work = [&] {
+      for (index_t i = next++; i < count; i = next++) f(i);
+    };
+    std::vector<std::jthread> team;  // joins where this block ends
+    try {
+      for (index_t i = 1; i < std::min<index_t>(count, count_); ++i) team.emplace_back(work);
+    } catch (std::system_error const&) {  // the machine gives no more threads: those that there are do the work
+    }
+    work();
+  }
+#endif
 
   int count_;
 };
