@@ -5,6 +5,9 @@
 
 #include <halfstep/linalg/singular.hpp>
 
+template void halfstep::gemm(halfstep::any_host const& ex, halfstep::host_view<float const> a, halfstep::operand how_a,
+                             halfstep::host_view<float const> b, halfstep::operand how_b, halfstep::host_view<float> c);
+
 namespace convert_to_quant {
 
 halfstep::principal principal_of(halfstep::layer_matrices const& layer, halfstep::stage_context const& context) {

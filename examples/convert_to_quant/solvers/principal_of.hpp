@@ -1,8 +1,14 @@
 // The objective of learned rounding for one layer.
 #pragma once
 
+#include <halfstep/exec/any_host.hpp>
+#include <halfstep/linalg/gemm.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/recipe/stage_table.hpp>
+
+// The products that all of these solvers take; compiled in principal_of.cpp.
+extern template void halfstep::gemm(halfstep::any_host const& ex, halfstep::host_view<float const> a, halfstep::operand how_a,
+                                    halfstep::host_view<float const> b, halfstep::operand how_b, halfstep::host_view<float> c);
 
 namespace convert_to_quant {
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -52,8 +53,70 @@ inline std::optional<std::uint64_t> plain_unsigned(std::string_view digits) {
 
 namespace detail {
 
+/// Events behind one type, so that Boost's parser is compiled once in a unit. Borrows them.
+class any_events {
+ public:
+  template <class Events>
+  requires(!std::same_as<Events, any_events>) explicit any_events(Events& events)
+      : events_(&events),
+        happen_([](void* to, event what) { hand_on(*static_cast<Events*>(to), what); }),
+        tell_([](void* to, event what, std::string_view text) { hand_on(*static_cast<Events*>(to), what, text); }),
+        keeps_keys_([](void const* of) { return static_cast<bool>(static_cast<Events const*>(of)->keeps_keys()); }) {}
+
+  void begin_object() const { happen_(events_, event::begin_object); }
+  void end_object() const { happen_(events_, event::end_object); }
+  void begin_array() const { happen_(events_, event::begin_array); }
+  void end_array() const { happen_(events_, event::end_array); }
+  void null() const { happen_(events_, event::null); }
+  void key(std::string_view text) const { tell_(events_, event::key, text); }
+  void string(std::string_view text) const { tell_(events_, event::string, text); }
+  void number(std::string_view text) const { tell_(events_, event::number, text); }
+  void boolean(std::string_view text) const { tell_(events_, event::boolean, text); }
+  bool keeps_keys() const { return keeps_keys_(events_); }
+
+ private:
+  enum class event : std::uint8_t { begin_object, end_object, begin_array, end_array, null, key, string, number, boolean };
+
+  template <class Events>
+  static void hand_on(Events& to, event what) {
+    switch (what) {
+      case event::begin_object:
+        return to.begin_object();
+      case event::end_object:
+        return to.end_object();
+      case event::begin_array:
+        return to.begin_array();
+      case event::end_array:
+        return to.end_array();
+      default:
+        return to.null();
+    }
+  }
+
+  template <class Events>
+  static void hand_on(Events& to, event what, std::string_view text) {
+    switch (what) {
+      case event::key:
+        return to.key(text);
+      case event::string:
+        return to.string(text);
+      case event::number:
+        return to.number(text);
+      default:
+        if constexpr (requires { to.boolean(text); })
+          return to.boolean(text);
+        else
+          return to.boolean();
+    }
+  }
+
+  void* events_;
+  void (*happen_)(void* to, event what);
+  void (*tell_)(void* to, event what, std::string_view text);
+  bool (*keeps_keys_)(void const* of);
+};
+
 // Boost's handler: gathers strings, finds duplicate keys by sorting, hands on the rest.
-template <class Events>
 class json_handler {
  public:
   static constexpr std::size_t max_array_size = std::size_t(-1);
@@ -63,26 +126,26 @@ class json_handler {
   using code = boost::json::error_code;
   using view = boost::json::string_view;
 
-  json_handler(std::string_view text, allowance& memory, Events& events) : text_(text), memory_(&memory), events_(&events) {}
+  json_handler(std::string_view text, allowance& memory, any_events events) : text_(text), memory_(&memory), events_(events) {}
 
   bool on_document_begin(code&) { return true; }
   bool on_document_end(code&) { return true; }
   bool on_object_begin(code&) {
     first_keys_.push_back(keys_.size());
-    events_->begin_object();
+    events_.begin_object();
     return true;
   }
   bool on_object_end(std::size_t, code&) {
     require_unique_keys();
-    events_->end_object();
+    events_.end_object();
     return true;
   }
   bool on_array_begin(code&) {
-    events_->begin_array();
+    events_.begin_array();
     return true;
   }
   bool on_array_end(std::size_t, code&) {
-    events_->end_array();
+    events_.end_array();
     return true;
   }
   bool on_key_part(view part, std::size_t, code&) {
@@ -91,8 +154,8 @@ class json_handler {
   }
   bool on_key(view last, std::size_t, code&) {
     std::string_view const key = whole(last);
-    if (!events_->keeps_keys()) remember(key);
-    events_->key(key);
+    if (!events_.keeps_keys()) remember(key);
+    events_.key(key);
     parts_.clear();
     return true;
   }
@@ -101,7 +164,7 @@ class json_handler {
     return true;
   }
   bool on_string(view last, std::size_t, code&) {
-    events_->string(whole(last));
+    events_.string(whole(last));
     parts_.clear();
     return true;
   }
@@ -110,14 +173,11 @@ class json_handler {
   bool on_uint64(std::uint64_t, view text, code&) { return on_number(text); }
   bool on_double(double, view text, code&) { return on_number(text); }
   bool on_bool(bool value, code&) {
-    if constexpr (requires { events_->boolean(std::string_view()); })
-      events_->boolean(value ? std::string_view("true") : std::string_view("false"));
-    else
-      events_->boolean();
+    events_.boolean(value ? std::string_view("true") : std::string_view("false"));
     return true;
   }
   bool on_null(code&) {
-    events_->null();
+    events_.null();
     return true;
   }
   bool on_comment_part(view, code&) { return true; }
@@ -125,7 +185,7 @@ class json_handler {
 
  private:
   bool on_number(view text) {
-    events_->number(std::string_view(text.data(), text.size()));
+    events_.number(std::string_view(text.data(), text.size()));
     return true;
   }
 
@@ -164,12 +224,22 @@ class json_handler {
 
   std::string_view text_;
   allowance* memory_;
-  Events* events_;
+  any_events events_;
   std::string parts_;
   std::string copies_;
   std::deque<name_ref> keys_;
   std::vector<std::size_t> first_keys_;
 };
+
+inline void parse_json(std::string_view text, allowance& memory, any_events events) {
+  boost::json::parse_options options;
+  options.max_depth = 32;
+  boost::json::basic_parser<json_handler> parser(options, text, memory, events);
+  boost::json::error_code code;
+  std::size_t const end = parser.write_some(false, text.data(), text.size(), code);
+  if (code) throw format_error("its JSON is broken at byte " + std::to_string(end) + ": " + code.message());
+  if (end != text.size()) throw format_error("something follows its JSON at byte " + std::to_string(end));
+}
 
 }  // namespace detail
 
@@ -182,13 +252,7 @@ class json_handler {
 /// twice in one object. Memory comes out of `memory`. Precondition: text.size() < 2^31.
 template <class Events>
 void read_json(std::string_view text, allowance& memory, Events& events) {
-  boost::json::parse_options options;
-  options.max_depth = 32;
-  boost::json::basic_parser<detail::json_handler<Events>> parser(options, text, memory, events);
-  boost::json::error_code code;
-  std::size_t const end = parser.write_some(false, text.data(), text.size(), code);
-  if (code) throw format_error("its JSON is broken at byte " + std::to_string(end) + ": " + code.message());
-  if (end != text.size()) throw format_error("something follows its JSON at byte " + std::to_string(end));
+  detail::parse_json(text, memory, detail::any_events(events));
 }
 
 }  // namespace halfstep::safetensors
