@@ -17,6 +17,7 @@
 #include <halfstep/core/float8.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/message.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/core/scratch_pool.hpp>
 #include <halfstep/core/source.hpp>

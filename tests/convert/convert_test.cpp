@@ -94,6 +94,12 @@ TEST_F(FileConversion, RefusesLayersBelowTheQualityAskedFor) {
   options.fail_below_db = 200.0;
   EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {}); },
               ThrowsMessage<halfstep::quality_error>(HasSubstr("nothing was published")));
+  try {
+    halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+  } catch (halfstep::error const& e) {
+    EXPECT_EQ(e.id(), "layers.below_quality");
+    EXPECT_EQ(e.fact("layers"), "5");
+  }
   EXPECT_EQ(files(), 1u);
 }
 

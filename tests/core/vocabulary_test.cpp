@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -14,6 +15,7 @@
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -135,6 +137,18 @@ TEST(Magnitude, OrdersEveryNarrowNumber) {
   EXPECT_FALSE(halfstep::is_finite(1e300));
   EXPECT_FALSE(halfstep::is_finite(std::numeric_limits<float>::quiet_NaN()));
   EXPECT_TRUE(halfstep::is_finite(std::numeric_limits<float>::max()));
+}
+
+TEST(Error, TellsProgramsWhatIsTheMatterBesideItsSentence) {
+  using halfstep::error;
+  static_assert(std::is_nothrow_copy_constructible_v<halfstep::usage_error>);
+  halfstep::usage_error const told(halfstep::message{"layers.already_quantized", "2 layers are quantized", {{"layers", "2"}}});
+  error const& seen = told;
+  EXPECT_STREQ(seen.what(), "2 layers are quantized");
+  EXPECT_EQ(seen.id(), "layers.already_quantized");
+  EXPECT_EQ(seen.fact("layers"), "2");
+  EXPECT_EQ(seen.fact("file"), "");
+  EXPECT_EQ(halfstep::value_error("a text alone").id(), "");
 }
 
 }  // namespace

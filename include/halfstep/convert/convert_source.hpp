@@ -163,7 +163,7 @@ class file_conversion::state {
   void make_plan() {
     plan_ = plan_layers(input_.head(), known_, merge(), directions(), options_.biases, options_.layers);
     if (options_.layers.strict == strictness::refuse && !model_.warnings.empty())
-      throw usage_error("`strict`: " + joined(model_.warnings, "; "));
+      throw usage_error(message{"strict.warnings", "`strict`: " + joined(model_.warnings, "; ")});
     plan_.warnings.insert(plan_.warnings.begin(), model_.warnings.begin(), model_.warnings.end());
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     if (!plan_.shards.empty())

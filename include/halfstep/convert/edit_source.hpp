@@ -127,15 +127,20 @@ class file_edit::state {
 
   void choose_layers() {
     if (markers_.empty() && declared_.empty() && !options_.markers.set.empty())
-      throw usage_error("`edit set` changes markers, and '" + input_.path() +
-                        "' holds none; `legacy_conversion` gives a file of the " + "older form its markers");
+      throw usage_error(message{"edit.no_markers",
+                                "`edit set` changes markers, and '" + input_.path() +
+                                    "' holds none; `legacy_conversion` gives a file of the older form its markers",
+                                {{"file", input_.path()}}});
     std::optional<layer_pattern> layers;
     if (!options_.layers.empty()) layers.emplace("`edit layers`", options_.layers);
     for (auto const* list : {&markers_, &declared_})
       for (auto const& [layer, marker] : *list)
         if (!layers || layers->matches(layer + ".weight")) chosen_.insert(layer);
     if (layers && chosen_.empty())
-      throw usage_error(layers->source() + " matches none of the " + std::to_string(markers_.size()) + " layers with a marker");
+      throw usage_error(
+          message{"edit.no_layer_matches",
+                  layers->source() + " matches none of the " + std::to_string(markers_.size()) + " layers with a marker",
+                  {{"expression", layers->text()}, {"layers", std::to_string(markers_.size())}}});
   }
 
   /// Tells keys of markers from names of tensors; each must be there.
@@ -149,8 +154,10 @@ class file_edit::state {
         return holds(markers_, layer, name) || holds(declared_, layer, name);
       });
       if (!is_tensor && !is_key)
-        throw usage_error("`edit remove` got " + quoted(name) + ", which is neither a tensor nor a key of a marker: nearest is " +
-                          quoted(nearest(name)));
+        throw usage_error(message{"edit.unknown_name",
+                                  "`edit remove` got " + quoted(name) +
+                                      ", which is neither a tensor nor a key of a marker: nearest is " + quoted(nearest(name)),
+                                  {{"name", name}, {"nearest", nearest(name)}}});
       if (is_key) keys.push_back(name);
       if (!is_tensor) continue;
       removed_.insert(name);

@@ -72,14 +72,19 @@ class interrupted_run {
   static void require_same(std::string const& output, std::string const& record, fingerprint const& now) {
     std::string const what = "cannot resume " + quoted(output) + ": ";
     auto const before = parse_fingerprint(record);
-    if (!before) throw usage_error(what + "this version cannot read its journal; begin anew without `unfinished keep`");
+    if (!before)
+      throw usage_error(message{"resume.unreadable_journal",
+                                what + "this version cannot read its journal; begin anew without `unfinished keep`",
+                                {{"output", output}}});
     if (auto const changed = before->changed_inputs(now); !changed.empty())
       throw io_error(io_stage::input_changed,
                      what + "since it was begun, " + joined(changed, "; ") +
                          "; give the file that it was begun with, or begin anew without `unfinished keep`");
     if (auto const changed = before->changed_choices(now); !changed.empty())
-      throw usage_error(what + "since it was begun, " + joined(changed, "; ") +
-                        "; say what was said then, or begin anew without `unfinished keep`");
+      throw usage_error(message{"resume.other_choices",
+                                what + "since it was begun, " + joined(changed, "; ") +
+                                    "; say what was said then, or begin anew without `unfinished keep`",
+                                {{"output", output}, {"changed", joined(changed, "; ")}}});
   }
 
   std::map<std::string, finished_tensor, std::less<>> tensors_;

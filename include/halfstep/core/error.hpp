@@ -1,18 +1,34 @@
 // What the library throws. Nothing in it prints or exits.
 #pragma once
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <halfstep/core/message.hpp>
 
 namespace halfstep {
 
 /// The parent of everything the library throws on purpose.
 ///
-/// The text is one line: what, where, why, and what to do about it.
+/// The text is one line: what, where, why, and what to do about it. What a program may want to say otherwise has an id and facts.
 class error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  explicit error(message said) : error(std::make_shared<message const>(std::move(said))) {}
+
+  /// Returns what is the matter, such as "layers.already_quantized"; empty where the kind of error says enough.
+  std::string_view id() const noexcept { return said_ ? std::string_view(said_->id) : std::string_view(); }
+
+  /// Returns what the text tells under `name`; empty where it tells nothing.
+  std::string_view fact(std::string_view name) const noexcept { return said_ ? said_->fact(name) : std::string_view(); }
+
+ private:
+  explicit error(std::shared_ptr<message const> said) : runtime_error(said->text), said_(std::move(said)) {}
+
+  std::shared_ptr<message const> said_ = nullptr;  // shared: copies of exceptions must not throw
 };
 
 /// Shapes that do not go together, or that a layout cannot store.

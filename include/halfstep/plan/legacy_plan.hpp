@@ -75,13 +75,15 @@ class legacy_planner {
   legacy_plan make() {
     for (auto const& [name, layer] : stored_.layers) decide(name, layer);
     if (!refused_.empty())
-      throw usage_error("`legacy_conversion` cannot tell how " + layers_in_words(refused_.size()) +
-                        (refused_.size() == 1 ? " is" : " are") + " stored: " + some_of(refused_) +
-                        "; get the model in a newer form, or `requantize` it");
+      throw usage_error(message{"legacy.unclear_layers",
+                                "`legacy_conversion` cannot tell how " + layers_in_words(refused_.size()) +
+                                    (refused_.size() == 1 ? " is" : " are") + " stored: " + some_of(refused_) +
+                                    "; get the model in a newer form, or `requantize` it",
+                                {{"layers", std::to_string(refused_.size())}}});
     if (plan_.marked + plan_.repaired == 0)
-      throw usage_error(
-          "`legacy_conversion` finds nothing to do: no layer has a `scale_weight` or `scale_input`, and no marker lacks its "
-          "format");
+      throw usage_error(message{"legacy.nothing_to_do",
+                                "`legacy_conversion` finds nothing to do: no layer has a `scale_weight` or `scale_input`, and no "
+                                "marker lacks its format"});
     for (auto const& t : input_.tensors()) {
       if (replaced_.contains(t.name)) continue;
       if (is_scaled_fp8_flag(t.name)) continue;  // markers say it now, layer by layer

@@ -241,7 +241,7 @@ class planner {
     remarks_.require_possible();
     plan_.warnings = remarks_.warnings();
     if (options_.strict == strictness::refuse && !plan_.warnings.empty())
-      throw usage_error("`strict`: " + joined(plan_.warnings, "; "));
+      throw usage_error(message{"strict.warnings", "`strict`: " + joined(plan_.warnings, "; ")});
     plan_.notes = remarks_.notes();
     if (options_.requantize == requantization::allow && remarks_.requantized == 0)
       plan_.notes.push_back("`requantize` changes nothing: no layer that is chosen is quantized already");

@@ -43,14 +43,18 @@ struct plan_remarks {
   /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
   void require_possible() const {
     if (!undecodable.empty())
-      throw usage_error(layers_in_words(undecodable.size()) + " cannot be dequantized: " + some_of(undecodable) +
-                        "; convert the original model, or keep them as they are with `exclude`");
+      throw usage_error(message{"layers.undecodable",
+                                layers_in_words(undecodable.size()) + " cannot be dequantized: " + some_of(undecodable) +
+                                    "; convert the original model, or keep them as they are with `exclude`",
+                                {{"layers", std::to_string(undecodable.size())}}});
     if (!unasked.empty())
       throw usage_error(
-          layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
-          " already quantized: " + some_of(unasked) +
-          "; convert the original model, in F32, F16 or BF16, or decode them with `requantize`, which adds a second "
-          "error to the first");
+          message{"layers.already_quantized",
+                  layers_in_words(unasked.size()) + " of the input " + (unasked.size() == 1 ? "is" : "are") +
+                      " already quantized: " + some_of(unasked) +
+                      "; convert the original model, in F32, F16 or BF16, or decode them with `requantize`, which adds a second "
+                      "error to the first",
+                  {{"layers", std::to_string(unasked.size())}}});
     if (!undeclared.empty())
       throw usage_error("`metadata`: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
                         some_of(undeclared) + "; leave the flag out");
@@ -62,8 +66,8 @@ struct plan_remarks {
           joined(all, "; ") +
           "; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them");
     if (!idle.empty())
-      throw usage_error(joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
-                        " no weight that can be quantized; `analyze` shows the names");
+      throw usage_error(message{"layers.no_match", joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
+                                                       " no weight that can be quantized; `analyze` shows the names"});
   }
 
   /// Returns one sentence for each thing that is probably not what the user wanted.

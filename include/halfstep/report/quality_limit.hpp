@@ -21,9 +21,13 @@ class quality_error : public error {
 inline void require_quality(std::vector<layer_quality> const& layers, double least_db) {
   auto const s = summarize(layers, least_db);
   if (s.below.empty()) return;
-  throw quality_error(std::to_string(s.below.size()) + " layers are below `fail_below_db` " + detail::fixed(least_db, 2) +
-                      " dB, the worst '" + s.below.front()->layer + "' with " + detail::fixed(s.below.front()->sqnr(), 2) +
-                      " dB: nothing was published; keep them with `exclude`, or use another recipe");
+  auto const& worst = *s.below.front();
+  throw quality_error(message{
+      "layers.below_quality",
+      std::to_string(s.below.size()) + " layers are below `fail_below_db` " + detail::fixed(least_db, 2) + " dB, the worst '" +
+          worst.layer + "' with " + detail::fixed(worst.sqnr(), 2) +
+          " dB: nothing was published; keep them with `exclude`, or use another recipe",
+      {{"layers", std::to_string(s.below.size())}, {"worst", worst.layer}, {"worst_db", detail::fixed(worst.sqnr(), 2)}}});
 }
 
 }  // namespace halfstep
