@@ -7,7 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/resume_journal.hpp>
+#include <halfstep/convert/resume/resume_journal.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/layout/int8_axis.hpp>
@@ -48,7 +48,7 @@ void convert(threads const& team, scratch_model const& files, journaling how) {
   convert_settings const settings;
   observer const watcher;
   std::optional<resume_journal> journal;
-  if (how == journaling::on) journal.emplace(output, fingerprint{}, interrupted_run{}, std::vector<file::file_identity>{});
+  if (how == journaling::on) journal.emplace(output, file::journal_file(output.path(), {}), fingerprint{}, 0);
   conversion job(input, what, table, output, settings, watcher, {}, journal ? &*journal : nullptr);
   job.run(team);
   if (journal) journal->remove();

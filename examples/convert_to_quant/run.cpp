@@ -84,7 +84,7 @@ void print_plan(options const& o, plan const& p, messages& to) {
 }
 
 /// Returns a seed of ten digits: all take the same room in the metadata, so that a dry run knows the size of the file.
-std::uint64_t drawn_seed() {
+std::uint64_t any_seed() {
   std::random_device device;
   return std::uniform_int_distribution<std::uint64_t>(1'000'000'000, 9'999'999'999)(device);
 }
@@ -189,19 +189,16 @@ bool may_pass(std::exception_ptr const& error) {
 void convert(options const& o, any_host const& ex, int threads, messages& to, std::atomic<bool> const& stop) {
   std::optional<file::input_file> layers;
   std::string const layer_text = o.layer_config.empty() ? "" : text_of(layers.emplace(o.layer_config));
-  auto const options_with = [&](std::uint64_t seed) {
-    conversion_options made = conversion_options_of(o, seed, threads);
-    if (!layers) return made;
-    made.layers.layers = layer_config_of(o, layer_text);
-    made.other_inputs.push_back(layers->identity());
-    made.asked.emplace_back("the file of --layer-config", file_fact(layers->identity()));
-    return made;
-  };
-  std::uint64_t seed = o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : drawn_seed();
-  if (o.resume && o.manual_seed < 0) seed = seed_of_interrupted_run(options_with(seed)).value_or(seed);
-  conversion_options const wanted = options_with(seed);
+  conversion_options wanted =
+      conversion_options_of(o, o.manual_seed >= 0 ? static_cast<std::uint64_t>(o.manual_seed) : any_seed(), threads);
+  if (layers) {
+    wanted.layers.layers = layer_config_of(o, layer_text);
+    wanted.other_inputs.push_back(layers->identity());
+    wanted.asked.emplace_back("the file of --layer-config", to_string(stamp_of(layers->identity())));
+  }
   observer watcher{.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }};
   file_conversion job(wanted);
+  std::uint64_t const seed = job.seed();
   std::vector<std::string> merged;
   for (auto const& adapter : job.merged()) merged.push_back(described(adapter));
   to.say(described(o, seed));

@@ -16,6 +16,9 @@ using namespace halfstep;
 
 namespace {
 
+/// The key of the output's metadata that tells a seed that was drawn.
+constexpr std::string_view seed_key = "halfstep_seed";
+
 std::string scales_in_words(options const& o, recipe const& r) {
   switch (r.scales) {
     case scale_choice::absmax:
@@ -198,11 +201,14 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.layers.static_activations = o.input_scale ? activation_scales::store : activation_scales::omit;
   bool const is_random = c.layers.target.rounding == rounding_kind::stochastic ||
                          (c.layers.target.basis == storage_basis::incoherent && !o.quip_seed);
-  if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{"halfstep_seed", std::to_string(seed)}};
+  if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{std::string(seed_key), std::to_string(seed)}};
   c.chosen = o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags;
   c.search = o.simple ? code_search::simple : code_search::learned;
   c.settings = settings_of(o, seed, threads);
   c.solving = o.solve;
+  if (o.manual_seed < 0)
+    c.drawn = drawn_seed{.metadata_key = is_random ? std::string(seed_key) : "",
+                         .used_for = o.quip_seed ? drawn_seed::reach::rounding : drawn_seed::reach::rounding_and_signs};
   c.solving.quip_seed = o.quip_seed ? static_cast<std::uint64_t>(*o.quip_seed) : seed;
   c.calibration_data = o.calibration_data;
   c.calibration_lora = o.calibration_lora;

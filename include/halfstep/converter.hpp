@@ -8,9 +8,9 @@
 #include <halfstep/convert/convert.hpp>
 #include <halfstep/convert/edit.hpp>
 #include <halfstep/convert/fact_list.hpp>
-#include <halfstep/convert/file_fact.hpp>
 #include <halfstep/convert/legacy.hpp>
 #include <halfstep/convert/options.hpp>
+#include <halfstep/convert/resume/file_stamp.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/options.hpp>

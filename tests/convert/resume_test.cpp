@@ -16,7 +16,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/convert/convert.hpp>
-#include <halfstep/convert/finished_tensor.hpp>
+#include <halfstep/convert/resume/finished_record.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/file/journal_file.hpp>
@@ -253,7 +253,7 @@ TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
     record = serialize(*done);
   }
   {
-    halfstep::file::journal_file forged(options.output, 0, {});
+    halfstep::file::journal_file forged(options.output, {});
     for (auto const& record : records) ASSERT_TRUE(forged.append(record));
   }
   std::filesystem::resize_file(part(), 0);  // and the part is lost
@@ -292,6 +292,64 @@ TEST_F(Resume, RefusesAnotherRunByName) {
   write_model(options.input, small_model(), {{"another", "header"}});
   std::filesystem::last_write_time(options.input, written);
   expect_refused(options, "the input's digest was");
+}
+
+TEST_F(Resume, TakesOverASeedThatWasDrawn) {
+  options.layers.target = {.format = scheme::int8_block, .block_size = 32, .rounding = halfstep::rounding_kind::stochastic};
+  auto const draw = [&](std::uint64_t seed) {
+    options.settings.seed = seed;
+    options.layers.added_metadata = {{"seed", std::to_string(seed)}};
+    options.drawn = halfstep::drawn_seed{.metadata_key = "seed"};
+  };
+  draw(1234567890);
+  options.output = folder.file("whole");
+  run(halfstep::serial{});
+  for (std::uint64_t const shard_bytes : {0, 300'000}) {
+    options.layers.max_shard_bytes = shard_bytes;
+    options.output = folder.file("out");
+    draw(1234567890);
+    ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
+    draw(42);
+    EXPECT_EQ(file_conversion(options).seed(), 1234567890u);
+    run(halfstep::serial{});
+    EXPECT_GT(taken_over, 0u);
+    if (shard_bytes == 0) {
+      EXPECT_EQ(bytes_of(options.output), bytes_of(folder.file("whole")));
+    }
+  }
+  EXPECT_EQ(file_conversion(options).seed(), 42u) << "there is nothing to go on with";
+}
+
+TEST_F(Resume, KeepsTheSeedThatWasGiven) {
+  options.settings.seed = 3;
+  options.layers.target.rounding = halfstep::rounding_kind::stochastic;
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
+  options.settings.seed = 4;
+  EXPECT_THROW(run(halfstep::serial{}), halfstep::usage_error);
+}
+
+TEST_F(Resume, KeepsOthersOutFromThePlanOn) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  {
+    file_conversion const first(options);
+    EXPECT_THROW(file_conversion{options}, halfstep::io_error);
+    options.part = halfstep::file::unfinished::discard;
+    EXPECT_THROW(run(halfstep::serial{}), halfstep::io_error);
+    options.part = halfstep::file::unfinished::keep;
+  }
+  run(halfstep::serial{});
+  EXPECT_GT(taken_over, 0u);
+}
+
+TEST_F(Resume, RefusesAJournalOfAnotherVersionByName) {
+  ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
+  {
+    halfstep::file::journal_file older(options.output, {});
+    ASSERT_TRUE(older.append("{\"inputs\":[[\"the input\",\"5 bytes\"]],\"chosen\":[],\"asked\":[]}"));
+  }
+  auto const left = std::pair(bytes_of(part()), bytes_of(journal()));
+  EXPECT_THAT([&] { run(halfstep::serial{}); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("made by another version")));
+  EXPECT_EQ(std::pair(bytes_of(part()), bytes_of(journal())), left);
 }
 
 TEST_F(Resume, BeginsAnewWhereItIsNotAsked) {
@@ -350,7 +408,7 @@ TEST_F(Resume, ChecksWhatItTakesOver) {
   }
   ASSERT_TRUE(spoilt);
   {
-    halfstep::file::journal_file forged(options.output, 0, {});
+    halfstep::file::journal_file forged(options.output, {});
     for (auto const& record : records) ASSERT_TRUE(forged.append(record));
   }
   EXPECT_THROW(run(halfstep::threads(2)), halfstep::contract_error);

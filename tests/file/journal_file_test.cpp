@@ -31,14 +31,14 @@ class JournalFile : public testing::Test {
   JournalFile() { save(part_, "an unfinished output"); }
 
   void write(std::vector<std::string> const& records) {
-    halfstep::file::journal_file journal(out_, 0, {});
+    halfstep::file::journal_file journal(out_, {});
     for (auto const& record : records) ASSERT_TRUE(journal.append(record));
     ASSERT_TRUE(journal.flush());
   }
 
   void expect_refused(std::string const& reason, std::vector<halfstep::file::file_identity> const& inputs = {}) {
     try {
-      halfstep::file::journal_file const journal(out_, 0, inputs);
+      halfstep::file::journal_file const journal(out_, inputs);
       ADD_FAILURE() << "opened";
     } catch (io_error const& e) {
       EXPECT_EQ(e.stage(), io_stage::create_output);
@@ -113,12 +113,25 @@ TEST_F(JournalFile, GoesOnBehindWhatIsWhole) {
   write({"one", "two"});
   save(path_, load(path_) + "0123 torn");
   {
-    halfstep::file::journal_file journal(out_, halfstep::file::journal_file::read(out_).bytes, {});
-    ASSERT_TRUE(journal.append("three"));
+    auto journal = halfstep::file::journal_file::find(out_, {});
+    ASSERT_TRUE(journal);
+    EXPECT_THAT(journal->take_records(), ElementsAre("one", "two"));
+    EXPECT_THAT(load(path_), HasSubstr("torn")) << "nothing changes before something is added";
+    EXPECT_FALSE(journal->is_empty());
+    ASSERT_TRUE(journal->append("three"));
+    ASSERT_TRUE(journal->append("four"));
   }
-  EXPECT_THAT(halfstep::file::journal_file::read(out_).texts, ElementsAre("one", "two", "three"));
+  EXPECT_THAT(halfstep::file::journal_file::read(out_).texts, ElementsAre("one", "two", "three", "four"));
   write({"anew"});
   EXPECT_THAT(halfstep::file::journal_file::read(out_).texts, ElementsAre("anew"));
+}
+
+TEST_F(JournalFile, IsNotFoundWhereNoRecordIsWhole) {
+  EXPECT_FALSE(halfstep::file::journal_file::find(out_, {}));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  save(path_, "precious");
+  EXPECT_FALSE(halfstep::file::journal_file::find(out_, {}));
+  EXPECT_EQ(load(path_), "precious");
 }
 
 TEST_F(JournalFile, LiesBesideTheFileThatALinkLeadsTo) {
@@ -132,10 +145,10 @@ TEST_F(JournalFile, LiesBesideTheFileThatALinkLeadsTo) {
 }
 
 TEST_F(JournalFile, IsRemovedUnlessItIsAnothers) {
-  halfstep::file::journal_file journal(out_, 0, {});
+  halfstep::file::journal_file journal(out_, {});
   journal.remove();
   EXPECT_THAT(folder_.names(), ElementsAre("out.safetensors.part"));
-  halfstep::file::journal_file mine(out_, 0, {});
+  halfstep::file::journal_file mine(out_, {});
   std::filesystem::remove(path_);
   write({"another run's"});
   mine.remove();

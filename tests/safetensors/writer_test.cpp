@@ -383,7 +383,7 @@ TEST_F(Writer, ReportsAFileSizeLimit) {
 class KeptPart : public Writer {
  protected:
   st::writer open_kept() {
-    return st::writer(out_, layout(), halfstep::file::overwrite::refuse, {}, halfstep::file::found_part::go_on);
+    return st::writer(out_, layout(), halfstep::file::overwrite::refuse, {}, halfstep::file::locked_part::find(out_, {}));
   }
 
   // Leaves a part that holds `a`, and b as far as `b` goes.
@@ -455,27 +455,19 @@ TEST_F(KeptPart, IsGoneAfterARunThatKeepsNothing) {
   EXPECT_THAT(folder_.names(), IsEmpty());
 }
 
-TEST_F(Writer, RemembersWhatItWroteInShortRanges) {
-  constexpr std::uint64_t most = st::written_range::most_bytes;
-  std::string const data(2 * most + 5, 'x');
-  st::writer w(out_, st::arrange({{"a", dtype::u8, {data.size()}}, {"b", dtype::u8, {3}}}, {}), halfstep::file::overwrite::refuse,
-               {});
-  auto const a = w.at("a");
-  auto const b = w.at("b");
-  w.write(b, 0, bytes_of("abc"));  // before it was asked to remember
-  w.remember_ranges();
-  EXPECT_THAT(w.take_ranges(b), IsEmpty());
-  w.write(a, 3, bytes_of(std::string_view(data).substr(3)));
-  w.write(a, 0, bytes_of("abc"));
-  auto const ranges = w.take_ranges(a);
-  ASSERT_EQ(ranges.size(), 4u);
-  std::uint64_t const offsets[] = {3, 3 + most, 3 + 2 * most, 0}, sizes[] = {most, most, 2, 3};
-  for (std::size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(ranges[i].offset, offsets[i]);
-    EXPECT_EQ(ranges[i].bytes, sizes[i]);
-    EXPECT_EQ(ranges[i].digest, halfstep::digest(bytes_of(i == 3 ? std::string("abc") : data.substr(0, sizes[i]))));
-  }
-  EXPECT_THAT(w.take_ranges(a), IsEmpty()) << "told once";
+TEST_F(Writer, TellsItsWatcherWhatItWrote) {
+  auto w = open();
+  w.write(w.at("b"), 0, bytes_of("uvw"));  // before it was asked to
+  std::vector<std::string> told;
+  w.watch([&](st::slot const& to, std::uint64_t offset, std::span<std::byte const> bytes) {
+    told.push_back(to.entry().name + ' ' + std::to_string(offset) + ' ' +
+                   std::string(reinterpret_cast<char const*>(bytes.data()), bytes.size()));
+  });
+  w.write(w.at("b"), 3, bytes_of("xyz"));
+  EXPECT_THROW(w.write(w.at("a"), 1, bytes_of("ABCD")), halfstep::shape_error);
+  w.watch({});
+  w.write(w.at("a"), 0, bytes_of("ABCD"));
+  EXPECT_THAT(told, ElementsAre("b 3 xyz"));
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +40,9 @@ class file_conversion {
   /// Returns the path that will be published; of a model in shards that of its index.
   std::string output_path() const;
 
+  /// Returns the seed: that of the options, or of an interrupted run that is gone on with.
+  std::uint64_t seed() const;
+
   /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
   /// note for each. Throws `cancelled` when the observer says so.
   void keep_nonfinite(any_host const& ex, observer const& watcher);
@@ -69,10 +71,6 @@ class file_conversion {
   class state;
   std::unique_ptr<state> state_;
 };
-
-/// Returns the seed of the interrupted run that `wanted` would go on with; nothing where there is none. Throws what construction
-/// of a `file_conversion` throws.
-std::optional<std::uint64_t> seed_of_interrupted_run(conversion_options wanted);
 
 /// Converts a file as `options` say and publishes the result; returns what is known of it.
 ///

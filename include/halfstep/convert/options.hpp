@@ -26,6 +26,15 @@ enum class nonfinite_policy : std::uint8_t {
 /// What happens to biases of layers whose mean input is known.
 enum class bias_policy : std::uint8_t { correct, keep };
 
+/// A seed that was drawn, not given: a run that goes on with an interrupted one takes over its seed.
+struct drawn_seed {
+  /// Where it went beside the rounding.
+  enum class reach : std::uint8_t { rounding, rounding_and_signs };
+
+  std::string metadata_key = {};  ///< under which `layers.added_metadata` tells it; empty: nowhere
+  reach used_for = reach::rounding;
+};
+
 /// Everything that a conversion is told, apart from where it runs and who watches.
 struct conversion_options {
   std::string input;                            ///< a file, an index, a folder with either, or a shard: see `locate_model`
@@ -35,6 +44,7 @@ struct conversion_options {
   code_search search = code_search::learned;    ///< for the output's name
   convert_settings settings = {};
   solve_options solving = {};
+  std::optional<drawn_seed> drawn = std::nullopt;  ///< what `settings.seed` is where nobody gave it
   std::vector<std::string> calibration_data = {};  ///< files
   std::string calibration_lora = {};               ///< a file that informs layers without statistics, or empty
   bias_policy biases = bias_policy::correct;

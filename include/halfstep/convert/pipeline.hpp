@@ -16,13 +16,14 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/convert/finished_tensor.hpp>
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
 #include <halfstep/convert/layer_work.hpp>
 #include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
-#include <halfstep/convert/resume_journal.hpp>
+#include <halfstep/convert/resume/finished_tensor.hpp>
+#include <halfstep/convert/resume/holds_finished.hpp>
+#include <halfstep/convert/resume/resume_journal.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
@@ -90,7 +91,7 @@ class conversion {
   /// Takes over what is finished of the tensors in `before` and lies in the output as it was left; `run` does the rest. Returns
   /// how many tensors that are. Throws io_error (transfer), and `cancelled` when the observer says so.
   template <host_executor Executor>
-  std::size_t restore(Executor const& ex, std::map<std::string, finished_tensor, std::less<>> const& before) {
+  std::size_t restore(Executor const& ex, finished_tensors const& before) {
     std::atomic<std::size_t> restored{0};
     ex.for_each(static_cast<index_t>(units_.size()), [&](index_t i) {
       auto& next = units_[static_cast<std::size_t>(i)];

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,7 +63,7 @@ inline bool take_records(std::string_view bytes, std::size_t most, journal_recor
 }  // namespace detail
 
 /// A journal at `<output>.part.journal`: records of text without line breaks, each on a line with its own checksum, only ever
-/// added to. Whoever holds the output's part writes it; reading needs no lock.
+/// added to. Whoever holds the output's part opens it; `read`, which needs no lock, is for those who only look.
 class journal_file {
  public:
   static constexpr std::string_view ending = ".part.journal";
@@ -82,32 +83,52 @@ class journal_file {
     return read(output, file.get(), most);
   }
 
-  /// Opens the journal of an output to add to it, behind the first `bytes` of what is there; 0 begins a new one.
+  /// Opens the journal that an earlier run left, and reads it; nothing where there is none, or none with a whole record. It is as
+  /// it was until something is added.
+  ///
+  /// Throws io_error: create_output where it cannot be opened, is no regular file, has a second name, or is one of `inputs`,
+  /// transfer where it cannot be read.
+  static std::optional<journal_file> find(std::string const& output, std::span<file_identity const> inputs) {
+    output_place place(output);
+    auto file = open(place, O_RDWR | O_APPEND);
+    if (!file && errno == ENOENT) return std::nullopt;
+    journal_file found(std::move(place), std::move(file));
+    static_cast<void>(found.require_usable(output, inputs));
+    found.records_ = read(output, found.file_.get(), std::size_t(-1));
+    found.size_ = found.records_.bytes;
+    if (found.records_.texts.empty()) return std::nullopt;
+    return found;
+  }
+
+  /// Begins a journal anew, whatever is there.
   ///
   /// Throws io_error (create_output) where it cannot be opened, is no regular file, holds something else than records, has a
   /// second name, or is one of `inputs`.
-  journal_file(std::string const& output, std::uint64_t bytes, std::span<file_identity const> inputs)
-      : place_(output), file_(open(place_, O_RDWR | O_CREAT | O_APPEND)) {
-    struct ::stat const s = require_regular(output, file_.get());
-    if (s.st_nlink != 1) refuse(output, "it has a second name; remove it");
-    for (file_identity const& input : inputs)
-      if (input.same_file(detail::identity_of(s)))
-        refuse(output, "it is an input of this run; choose another name for the output");
+  journal_file(std::string const& output, std::span<file_identity const> inputs) : place_(output) {
+    file_ = open(place_, O_RDWR | O_CREAT | O_APPEND);
+    auto const s = require_usable(output, inputs);
     if (s.st_size != 0 && read(output, file_.get(), 1).texts.empty())
       refuse(output, "it is not a journal of this program; remove it");
-    size_ = bytes;
-    if (static_cast<std::uint64_t>(s.st_size) == bytes) return;
-    if (detail::retry([&] { return ::ftruncate(file_.get(), static_cast<off_t>(bytes)); }) != 0)
-      refuse(output, detail::errno_text(errno) + "; check the file system");
+    if (s.st_size != 0 && !cut()) refuse(output, detail::errno_text(errno) + "; check the file system");
+    is_cut_ = true;
   }
+  journal_file(journal_file&&) = default;
+  journal_file& operator=(journal_file&&) = default;
+
+  /// Returns the records that `find` found, once.
+  std::vector<std::string> take_records() { return std::exchange(records_.texts, {}); }
+
+  /// Returns whether there is no record.
+  bool is_empty() const { return size_ == 0; }
 
   /// Adds a record. Returns whether that went well; where it did not, nothing more is to be added. What was added before stays.
   [[nodiscard]] bool append(std::string_view text) {
     std::string const line = detail::journal_line(text);
+    if (!std::exchange(is_cut_, true) && !cut()) return false;
     for (std::size_t done = 0; done < line.size();) {
       auto const n = detail::retry([&] { return ::write(file_.get(), line.data() + done, line.size() - done); });
       if (n <= 0) {
-        static_cast<void>(::ftruncate(file_.get(), static_cast<off_t>(size_)));  // a torn record would be dropped all the same
+        static_cast<void>(cut());  // a torn record would be dropped all the same
         return false;
       }
       done += static_cast<std::size_t>(n);
@@ -160,6 +181,22 @@ class journal_file {
     return found;
   }
 
+  journal_file(output_place place, detail::descriptor file) : place_(std::move(place)), file_(std::move(file)) {}
+
+  // Cuts off what lies behind the records.
+  bool cut() {
+    return detail::retry([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size_)); }) == 0;
+  }
+
+  struct ::stat require_usable(std::string const& output, std::span<file_identity const> inputs) const {
+    struct ::stat const s = require_regular(output, file_.get());
+    if (s.st_nlink != 1) refuse(output, "it has a second name; remove it");
+    for (file_identity const& input : inputs)
+      if (input.same_file(detail::identity_of(s)))
+        refuse(output, "it is an input of this run; choose another name for the output");
+    return s;
+  }
+
   static struct ::stat require_regular(std::string const& output, int file) {
     struct ::stat s;
     if (file < 0 || ::fstat(file, &s) != 0) refuse(output, detail::errno_text(errno) + "; check its permissions, or remove it");
@@ -173,7 +210,9 @@ class journal_file {
 
   output_place place_;
   detail::descriptor file_;
-  std::uint64_t size_ = 0;
+  journal_records records_;
+  std::uint64_t size_ = 0;   ///< of the records
+  bool is_cut_ = false;      ///< behind them
   bool is_entered_ = false;  ///< in its directory, on the disk
 };
 

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/descriptor.hpp>
 #include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/locked_part.hpp>
 #include <halfstep/file/output_place.hpp>
 #include <halfstep/file/output_policy.hpp>
 
@@ -43,38 +43,33 @@ class output_file {
   /// A symlink to a regular file is followed. Throws io_error: create_output where `path` is not a regular file, is one of
   /// `inputs`, exists and `existing` says refuse, or its directory cannot be written to; busy where another run holds the part;
   /// transfer where the disk is full.
-  output_file(std::string path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs,
-              found_part found = found_part::empty)
-      : shown_(std::move(path)),
-        place_(shown_),
-        name_(place_.name()),
-        part_name_(place_.name(".part")),
-        bytes_(bytes),
-        existing_(existing),
-        windows_(bytes / window_bytes + 1) {
+  output_file(std::string const& path, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs)
+      : output_file(free_part(path, existing, inputs), bytes, existing) {
+    require_target(inputs);  // again: the run that held the lock may have published meanwhile
+    reserve();
+  }
+
+  /// Goes on with a part that an earlier run left, taken as it is where it has the right size; what it holds is for the caller to
+  /// check. Throws the same.
+  output_file(locked_part found, std::uint64_t bytes, overwrite existing, std::span<file_identity const> inputs)
+      : output_file(std::move(found), bytes, existing) {
+    leave_ = unfinished::keep;
     require_target(inputs);
-    open_part(inputs);
-    if (found == found_part::go_on && !created_ && identity_.size == bytes_) leave_ = unfinished::keep;
-    try {
-      require_target(inputs);  // again: the run that held the lock may have published meanwhile
-      reserve();
-    } catch (...) {
-      if (leave_ == unfinished::discard) remove();
-      throw;
-    }
+    if (part_.identity().size != bytes_) leave_ = unfinished::discard;
+    reserve();
   }
   output_file(output_file const&) = delete;
   output_file& operator=(output_file const&) = delete;
   ~output_file() {
-    if (!committed_ && leave_ == unfinished::discard) remove();
+    if (!committed_ && leave_ == unfinished::discard) part_.remove();
   }
 
-  std::string const& path() const { return shown_; }
+  std::string const& path() const { return part_.path(); }
 
   /// Writes `from` at `offset`. Several threads may write at once. Throws io_error (transfer), shape_error beyond the end.
   void write(std::uint64_t offset, std::span<std::byte const> from) {
     if (offset > bytes_ || from.size() > bytes_ - offset)
-      throw shape_error("cannot write " + quoted(shown_) + ": bytes beyond its " + std::to_string(bytes_));
+      throw shape_error("cannot write " + quoted(path()) + ": bytes beyond its " + std::to_string(bytes_));
     std::size_t done = 0;
     while (done < from.size()) {
       auto const n = detail::retry(
@@ -116,7 +111,7 @@ class output_file {
   void publish() {
     rename();
     committed_ = true;
-    flush(place_.directory());
+    flush(directory());
   }
 
   /// Closes the file, which unlocks it. Throws io_error (transfer).
@@ -133,80 +128,60 @@ class output_file {
   /// Returns whether a file lies where this one will.
   bool replaces_file() const {
     struct ::stat s;
-    return ::fstatat(place_.directory(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode);
+    return ::fstatat(directory(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode);
   }
 
   /// Removes what lies where this file will, before its time. Throws io_error: transfer, create_output where it must stay.
   void make_room() {
     require_target({});
-    if (::unlinkat(place_.directory(), name_.c_str(), 0) != 0 && errno != ENOENT) fail_transfer("cannot replace", errno);
-    flush(place_.directory());
+    if (::unlinkat(directory(), name_.c_str(), 0) != 0 && errno != ENOENT) fail_transfer("cannot replace", errno);
+    flush(directory());
   }
 
   /// Removes the file once more if it is published, and nobody has replaced it since.
   void withdraw() noexcept {
     struct ::stat named;
-    if (committed_ && ::fstatat(place_.directory(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        detail::identity_of(named).same_file(identity_))
-      ::unlinkat(place_.directory(), name_.c_str(), 0);
+    if (committed_ && ::fstatat(directory(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        detail::identity_of(named).same_file(part_.identity()))
+      ::unlinkat(directory(), name_.c_str(), 0);
   }
 
  private:
-  void require_target(std::span<file_identity const> inputs) const {
+  output_file(locked_part part, std::uint64_t bytes, overwrite existing)
+      : part_(std::move(part)),
+        name_(part_.place().name()),
+        bytes_(bytes),
+        existing_(existing),
+        windows_(bytes / window_bytes + 1) {}
+
+  // Looks at the target before there is a part of it.
+  static locked_part free_part(std::string const& path, overwrite existing, std::span<file_identity const> inputs) {
+    require_target(path, output_place(path), existing, inputs);
+    return locked_part(path, inputs);
+  }
+
+  void require_target(std::span<file_identity const> inputs) const { require_target(path(), part_.place(), existing_, inputs); }
+
+  static void require_target(std::string const& path, output_place const& place, overwrite existing,
+                             std::span<file_identity const> inputs) {
     struct ::stat s;
-    if (::fstatat(place_.directory(), name_.c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno != ENOENT) fail_create(detail::errno_text(errno) + "; choose another name");
+    if (::fstatat(place.directory(), place.name().c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno != ENOENT) fail_create(path, detail::errno_text(errno) + "; choose another name");
       return;
     }
-    if (S_ISDIR(s.st_mode)) fail_create("it is a directory; add a file name");
-    if (!S_ISREG(s.st_mode)) fail_create("it exists and is not a regular file; choose another name");
-    require_no_input(s, inputs);
-    if (existing_ == overwrite::refuse) fail_exists();
-  }
-
-  void require_no_input(struct ::stat const& s, std::span<file_identity const> inputs) const {
+    if (S_ISDIR(s.st_mode)) fail_create(path, "it is a directory; add a file name");
+    if (!S_ISREG(s.st_mode)) fail_create(path, "it exists and is not a regular file; choose another name");
     for (file_identity const& input : inputs)
-      if (input.same_file(detail::identity_of(s))) fail_create("it is an input of this run; choose another name");
+      if (input.same_file(detail::identity_of(s))) fail_create(path, "it is an input of this run; choose another name");
+    if (existing == overwrite::refuse) fail_exists(path);
   }
 
-  // Opens and locks the part: the file that bears the name once the lock is held, not one renamed or removed meanwhile.
-  void open_part(std::span<file_identity const> inputs) {
-    auto const open = [&](int flags) {
-      flags |= O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-      return detail::descriptor(detail::retry([&] { return ::openat(place_.directory(), part_name_.c_str(), flags, 0666); }));
-    };
-    for (int attempt = 0; attempt < 100; ++attempt) {
-      part_ = open(O_EXCL);
-      created_ = static_cast<bool>(part_);
-      if (!created_ && errno == EEXIST) part_ = open(0);
-      if (!part_ && (errno == ENOSPC || errno == EDQUOT)) fail_transfer("cannot create", errno);
-      if (!part_) fail_create(quoted(part_name_) + ": " + detail::errno_text(errno) + "; check the directory's permissions");
-      struct ::stat mine, named;
-      if (::fstat(part_.get(), &mine) != 0) give_up(detail::errno_text(errno) + "; check the file system");
-      if (!S_ISREG(mine.st_mode)) give_up(quoted(part_name_) + " beside it is not a regular file; remove it");
-      if (detail::retry([&] { return ::flock(part_.get(), LOCK_EX | LOCK_NB); }) != 0) {
-        if (errno == EWOULDBLOCK) {
-          part_ = {};
-          detail::fail(io_stage::busy, "cannot create", shown_, "another run is writing it; wait for it or choose another name");
-        }
-        give_up("it cannot be locked: " + detail::errno_text(errno) + "; choose a file system with locks");
-      }
-      if (::fstatat(place_.directory(), part_name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-          !detail::identity_of(named).same_file(detail::identity_of(mine)))
-        continue;
-      require_no_input(mine, inputs);
-      identity_ = detail::identity_of(mine);
-      if (!created_ && mine.st_nlink != 1) give_up(quoted(part_name_) + " beside it has a second name; remove it");
-      return;
-    }
-    part_ = {};
-    detail::fail(io_stage::busy, "cannot create", shown_, "other runs keep replacing its part; wait for them");
-  }
+  int directory() const { return part_.place().directory(); }
 
   void reserve() {
     if (leave_ == unfinished::keep)
       unseal();
-    else if (!created_ && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0)
+    else if (!part_.is_new() && detail::retry([&] { return ::ftruncate(part_.get(), 0); }) != 0)
       fail_transfer("cannot empty", errno);
     int code = 0;
     do code = ::posix_fallocate(part_.get(), 0, static_cast<off_t>(bytes_));
@@ -254,49 +229,32 @@ class output_file {
     require_target({});
 #if defined(__linux__)
     if (existing_ == overwrite::refuse) {
-      if (::renameat2(place_.directory(), part_name_.c_str(), place_.directory(), name_.c_str(), RENAME_NOREPLACE) == 0) return;
-      if (errno == EEXIST) fail_exists();
+      if (::renameat2(directory(), part_.name().c_str(), directory(), name_.c_str(), RENAME_NOREPLACE) == 0) return;
+      if (errno == EEXIST) fail_exists(path());
       if (errno != EINVAL && errno != ENOSYS) fail_transfer("cannot rename to", errno);
     }
 #endif
-    if (::renameat(place_.directory(), part_name_.c_str(), place_.directory(), name_.c_str()) != 0)
-      fail_transfer("cannot rename to", errno);
+    if (::renameat(directory(), part_.name().c_str(), directory(), name_.c_str()) != 0) fail_transfer("cannot rename to", errno);
   }
 
-  void remove() noexcept {
-    if (part_) ::unlinkat(place_.directory(), part_name_.c_str(), 0);
-    part_ = {};
+  [[noreturn]] static void fail_create(std::string const& path, std::string const& why) {
+    detail::fail(io_stage::create_output, "cannot create", path, why);
   }
-
-  // Leaves a part that was there before as it is.
-  [[noreturn]] void give_up(std::string const& why) {
-    if (created_) remove();
-    fail_create(why);
-  }
-
-  [[noreturn]] void fail_create(std::string const& why) const {
-    detail::fail(io_stage::create_output, "cannot create", shown_, why);
-  }
-  [[noreturn]] void fail_exists() const {
-    fail_create("it exists; choose another name or ask for it to be replaced (`overwrite`)");
+  [[noreturn]] static void fail_exists(std::string const& path) {
+    fail_create(path, "it exists; choose another name or ask for it to be replaced (`overwrite`)");
   }
   [[noreturn]] void fail_transfer(std::string const& what, int code) const {
-    detail::fail(io_stage::transfer, what, shown_, detail::errno_text(code) + "; free space or check the disk, then start again");
+    detail::fail(io_stage::transfer, what, path(), detail::errno_text(code) + "; free space or check the disk, then start again");
   }
 
   static constexpr std::uint64_t length_bytes = 8;  // of what makes it a file
 
-  std::string shown_;
-  output_place place_;
+  locked_part part_;
   std::string name_;
-  std::string part_name_;
   std::uint64_t bytes_;
   overwrite existing_;
   unfinished leave_ = unfinished::discard;
   std::vector<std::atomic<std::uint64_t>> windows_;
-  detail::descriptor part_;
-  file_identity identity_;  ///< as it was when it was created
-  bool created_ = false;
   bool committed_ = false;
 };
 

@@ -9,10 +9,4 @@ enum class overwrite { refuse, replace };
 /// What becomes of the part of an output that ends unfinished.
 enum class unfinished { discard, keep };
 
-/// What is done with a part that an earlier run left.
-enum class found_part {
-  empty,
-  go_on  ///< taken as it is where it has the right size; what it holds is for the caller to check
-};
-
 }  // namespace halfstep::file

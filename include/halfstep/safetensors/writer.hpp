@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include <halfstep/core/digest.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/file_identity.hpp>
+#include <halfstep/file/locked_part.hpp>
 #include <halfstep/file/output_file.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -29,41 +29,37 @@
 
 namespace halfstep::safetensors {
 
-/// A stretch of a tensor that was written.
-struct written_range {
-  static constexpr std::uint64_t most_bytes = std::uint64_t{8} << 20;
-
-  std::uint64_t offset;  ///< of its first byte in the tensor
-  std::uint64_t bytes;
-  std::uint64_t digest;  ///< of them
-};
-
 /// A new safetensors model: header first, tensors in any order, published by `commit` or not at all.
 ///
 /// Until then `<path>.part` holds it, with a length of zero in front: no reader takes it for a file. Shards lie in parts of their
 /// own and are published one after the other, their index last: without it they are no model.
 class writer {
  public:
-  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be. Parts that
-  /// are gone on with must come from a run with the same layout.
+  /// Reserves the whole size and writes the header's text; `inputs` are files that the output must not be. `found`
+  /// is the part of an interrupted run with the same layout, to be gone on with.
   ///
   /// Throws io_error (create_output, busy, transfer) and format_error where the header is too long.
   writer(std::string path, header layout, file::overwrite existing, std::span<file::file_identity const> inputs,
-         file::found_part found = file::found_part::empty)
+         std::optional<file::locked_part> found = std::nullopt)
       : path_(std::move(path)), header_(std::move(layout)) {
-    add(path_, header_, existing, inputs, found);
+    add(path_, header_, existing, inputs, std::move(found));
     place_tensors();
   }
 
-  /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index.
+  /// The same for a model in several files, which `shard_path` and `shard_index_path` name; `path()` is the index, and
+  /// `found` its part.
   writer(std::string const& path, shard_layout layout, file::overwrite existing, std::span<file::file_identity const> inputs,
-         file::found_part found = file::found_part::empty)
-      : path_(shard_index_path(path)),
-        header_(std::move(layout.whole)),
-        index_text_(serialize(index_of(layout.shards, path))),
-        index_(std::in_place, path_, index_text_.size(), existing, inputs, found) {
-    for (std::size_t i = 0; i < layout.shards.size(); ++i)
-      add(shard_path(path, i, layout.shards.size()), layout.shards[i], existing, inputs, found);
+         std::optional<file::locked_part> found = std::nullopt)
+      : path_(shard_index_path(path)), header_(std::move(layout.whole)), index_text_(serialize(index_of(layout.shards, path))) {
+    bool const goes_on = found.has_value();
+    if (goes_on)
+      index_.emplace(std::move(*found), index_text_.size(), existing, inputs);
+    else
+      index_.emplace(path_, index_text_.size(), existing, inputs);
+    for (std::size_t i = 0; i < layout.shards.size(); ++i) {
+      auto const shard = shard_path(path, i, layout.shards.size());
+      add(shard, layout.shards[i], existing, inputs, goes_on ? file::locked_part::find(shard, inputs) : std::nullopt);
+    }
     place_tensors();
   }
   writer(writer const&) = delete;
@@ -104,17 +100,14 @@ class writer {
       std::scoped_lock const lock(guard_);
       at.written.add(offset, offset + from.size());
     }
-    if (!ranges_.empty()) remember(to, offset, from);
+    if (watcher_) watcher_(to, offset, from);
   }
 
-  /// Says that what is written from now on is to be remembered.
-  void remember_ranges() { ranges_.resize(header_.tensors().size()); }
+  /// Is told of what is written, on the threads that write it.
+  using watcher = std::function<void(slot const& to, std::uint64_t offset, std::span<std::byte const> bytes)>;
 
-  /// Returns what was written of a tensor since `remember_ranges`, in no order, and forgets it.
-  std::vector<written_range> take_ranges(slot const& of) {
-    std::scoped_lock const lock(guard_);
-    return std::exchange(ranges_.at(of.index()), {});
-  }
+  /// Tells `told` of whatever is written from now on, once it is written. Not to be called while others write.
+  void watch(watcher told) { watcher_ = std::move(told); }
 
   /// Takes all bytes that a kept part holds of a tensor for written. Throws error for a slot of another output.
   void take_over(slot const& which) {
@@ -164,10 +157,17 @@ class writer {
  private:
   struct part {
     part(std::string const& path, header const& layout, std::string const& text, std::uint64_t first, file::overwrite existing,
-         std::span<file::file_identity const> inputs, file::found_part found)
+         std::span<file::file_identity const> inputs)
         : begin(first),
           data_begin(detail::length_bytes + text.size()),
-          file(path, data_begin + layout.data_bytes(), existing, inputs, found) {
+          file(path, data_begin + layout.data_bytes(), existing, inputs) {
+      file.write(detail::length_bytes, std::as_bytes(std::span(text)));
+    }
+    part(file::locked_part found, header const& layout, std::string const& text, std::uint64_t first, file::overwrite existing,
+         std::span<file::file_identity const> inputs)
+        : begin(first),
+          data_begin(detail::length_bytes + text.size()),
+          file(std::move(found), data_begin + layout.data_bytes(), existing, inputs) {
       file.write(detail::length_bytes, std::as_bytes(std::span(text)));
     }
 
@@ -197,8 +197,11 @@ class writer {
   }
 
   void add(std::string const& path, header const& layout, file::overwrite existing, std::span<file::file_identity const> inputs,
-           file::found_part found) {
-    parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs, found);
+           std::optional<file::locked_part> found) {
+    if (found)
+      parts_.emplace_back(std::move(*found), layout, serialize(layout), planned_, existing, inputs);
+    else
+      parts_.emplace_back(path, layout, serialize(layout), planned_, existing, inputs);
     planned_ += layout.data_bytes();
   }
 
@@ -232,26 +235,15 @@ class writer {
                 " on are missing; write every tensor before commit");
   }
 
-  void remember(slot const& to, std::uint64_t offset, std::span<std::byte const> from) {
-    std::vector<written_range> made;
-    for (std::size_t at = 0; at < from.size(); at += made.back().bytes) {
-      auto const bytes = from.subspan(at, std::min<std::size_t>(from.size() - at, written_range::most_bytes));
-      made.push_back({offset + at, bytes.size(), digest(bytes)});
-    }
-    std::scoped_lock const lock(guard_);
-    auto& all = ranges_.at(to.index());
-    all.insert(all.end(), made.begin(), made.end());
-  }
-
   std::string path_;
   header header_;
   std::string index_text_;                  // of shards
   std::optional<file::output_file> index_;  // of shards: the first that is locked and the last that is published
   std::deque<part> parts_;
-  std::uint64_t planned_ = 0;                       // bytes of data in `parts_`
-  mutable std::mutex guard_;                        // of what is known of the bytes written
-  std::vector<place> places_;                       // by tensor
-  std::vector<std::vector<written_range>> ranges_;  // by tensor; empty where nothing is remembered
+  std::uint64_t planned_ = 0;  // bytes of data in `parts_`
+  mutable std::mutex guard_;   // of what is known of the bytes written
+  std::vector<place> places_;  // by tensor
+  watcher watcher_;
 };
 
 }  // namespace halfstep::safetensors

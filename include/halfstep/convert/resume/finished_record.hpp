@@ -1,37 +1,27 @@
-// What a journal remembers of a tensor whose output is written.
+// A finished tensor as a record of a journal.
 #pragma once
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
-#include <halfstep/convert/fingerprint.hpp>
+#include <halfstep/convert/resume/finished_tensor.hpp>
+#include <halfstep/convert/resume/record.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/report/layer_quality.hpp>
-#include <halfstep/safetensors/writer.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
-
-/// An input tensor that is done: what was written for it, and what is known of it since.
-struct finished_tensor {
-  std::string name;
-  std::map<std::string, std::vector<safetensors::written_range>> ranges;  ///< by output tensor
-  std::optional<layer_quality> quality;  ///< of a quantized layer, without what the plan knows of it
-};
 
 namespace detail {
 

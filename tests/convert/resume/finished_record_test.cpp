@@ -1,4 +1,4 @@
-#include <halfstep/convert/finished_tensor.hpp>
+#include <halfstep/convert/resume/finished_record.hpp>
 
 #include <limits>
 #include <string>
@@ -27,7 +27,7 @@ halfstep::layer_quality known_layer() {
   return q;
 }
 
-TEST(FinishedTensor, ComesBackBitForBit) {
+TEST(FinishedRecord, ComesBackBitForBit) {
   finished_tensor const done{"a \"layer\"\n\xc3\xa4.weight",
                              {{"a.weight", {{0, 1u << 20, std::numeric_limits<std::uint64_t>::max()}, {1u << 20, 5, 6}}},
                               {"a.weight_scale\xe9", {{4, 8, 0}}}},
@@ -72,7 +72,7 @@ TEST(FinishedTensor, ComesBackBitForBit) {
   EXPECT_EQ(b.error_steps, q.error_steps);
 }
 
-TEST(FinishedTensor, LeavesOutWhatIsNotKnown) {
+TEST(FinishedRecord, LeavesOutWhatIsNotKnown) {
   auto const copy = halfstep::parse_finished_tensor(serialize(finished_tensor{"bias", {}, {}}));
   ASSERT_TRUE(copy);
   EXPECT_FALSE(copy->quality);
@@ -83,7 +83,7 @@ TEST(FinishedTensor, LeavesOutWhatIsNotKnown) {
   EXPECT_FALSE(plain->quality->output_error_8bit);
 }
 
-TEST(FinishedTensor, IsNothingElse) {
+TEST(FinishedRecord, IsNothingElse) {
   auto const record = serialize(finished_tensor{"w", {{"w", {{0, 1, 2}}}}, known_layer()});
   for (std::string const text :
        {"", "[]", "{}", "{\"tensor\": 1}", "{\"tensor\": \"w\"}", "{\"tensor\": \"w\", \"ranges\": {\"w\": [[0, 1]]}}",

@@ -1,0 +1,39 @@
+// What is known of a conversion after its work.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include <halfstep/convert/options.hpp>
+#include <halfstep/convert/pipeline.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/plan/planned.hpp>
+#include <halfstep/report/report.hpp>
+
+namespace halfstep {
+
+/// Returns what is known of the layers that `done` has worked on as `p` says, and of their formats.
+///
+/// Throws value_error where weights became infinite and the options refuse what looks like a mistake.
+inline run_report report_of(conversion const& done, plan const& p, conversion_options const& options) {
+  run_report r;
+  r.input = options.input;
+  r.warnings = p.warnings;
+  r.layers = done.quality();
+  if (std::any_of(r.layers.begin(), r.layers.end(), [](auto const& l) { return l.output_error.has_value(); }))
+    r.measured_on = "the rows in the calibration data, which the scales were chosen for: held-out inputs lose a little more";
+  for (auto const& t : p.tensors)
+    ++r.formats[t.what == action::quantize  ? "layers as " + to_string(t.how)
+                : t.what == action::keep    ? "tensors kept as they are"
+                : t.what == action::correct ? "biases corrected"
+                                            : "tensors left out"];
+  for (auto const& layer : r.layers) {
+    if (has_scales(layer.how.format) || layer.error.clipped == 0) continue;
+    r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
+                         "' exceed FP16 and became infinite: keep it with `exclude`");
+    if (options.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());
+  }
+  return r;
+}
+
+}  // namespace halfstep

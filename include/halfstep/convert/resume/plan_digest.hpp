@@ -1,0 +1,46 @@
+// A digest of a plan: the same for the same output.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <halfstep/core/digest.hpp>
+#include <halfstep/plan/planned.hpp>
+#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/report/quality_number.hpp>
+#include <halfstep/safetensors/header.hpp>
+
+namespace halfstep {
+
+namespace detail {
+
+/// Returns all that a recipe says, where `to_string` says what a person wants to know.
+inline std::string recipe_fact(recipe const& r) {
+  auto const& [format, block_size, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
+  std::string text(name_of(format));
+  for (auto const number : {block_size, rotation_group, static_cast<int>(rounding), static_cast<int>(matmul),
+                            static_cast<int>(scales), static_cast<int>(solver), static_cast<int>(basis)})
+    text += ' ' + std::to_string(number);
+  return smoothing ? text + ' ' + json_number(*smoothing) : text;
+}
+
+}  // namespace detail
+
+/// Returns a digest of what becomes of every tensor and where it lies.
+inline std::uint64_t plan_digest(plan const& p) {
+  std::string text = safetensors::serialize(p.output);
+  for (auto const& shard : p.shards) text += '\n' + safetensors::serialize(shard);
+  for (planned_tensor const& t : p.tensors) {
+    text += '\n' + t.input.name + ' ' + std::to_string(static_cast<int>(t.what));
+    if (t.what != action::quantize) continue;
+    text += ' ' + detail::recipe_fact(t.how) + ' ' + std::to_string(t.added.bias ? 1 + static_cast<int>(*t.added.bias) : 0) +
+            ' ' + std::to_string(static_cast<int>(t.added.input_scale));
+    if (t.coded)
+      text += ' ' + t.coded->scales + ' ' + std::to_string(t.coded->group.rows) + ' ' + std::to_string(t.coded->group.columns) +
+              ' ' + std::to_string(t.coded->rotation_group);
+  }
+  return digest(std::as_bytes(std::span(text)));
+}
+
+}  // namespace halfstep

@@ -1,0 +1,40 @@
+#include <halfstep/convert/output_path.hpp>
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using halfstep::conversion_options;
+
+std::string path_for(std::string const& input, std::string const& opened, halfstep::plan const& p = {}) {
+  return halfstep::output_path({.input = input, .chosen = halfstep::recipe_choice::standard}, opened, p);
+}
+
+TEST(OutputPath, IsWhatWasAsked) {
+  EXPECT_EQ(halfstep::output_path({.input = "m.safetensors", .output = "x/y"}, "m.safetensors", {}), "x/y");
+}
+
+TEST(OutputPath, LiesBesideTheFileThatIsRead) {
+  EXPECT_EQ(path_for("a/m.safetensors", "a/m.safetensors"), "a/m_comfyui_int8.safetensors");
+  EXPECT_EQ(path_for("a/m-00001-of-00002.safetensors", "a/m.safetensors.index.json"), "a/m_comfyui_int8.safetensors");
+}
+
+TEST(OutputPath, LiesBesideAFolderThatNamesTheModel) {
+  for (std::string const folder : {"a/model", "a/model/", "a/model//"})
+    EXPECT_EQ(path_for(folder, folder + (folder.ends_with('/') ? "" : "/") + "m.safetensors"), "a/model_comfyui_int8.safetensors")
+        << folder;
+  for (std::string const folder : {".", "..", "./", "a/.."})
+    EXPECT_EQ(path_for(folder, folder + (folder.ends_with('/') ? "" : "/") + "m.safetensors"),
+              folder + (folder.ends_with('/') ? "" : "/") + "m_comfyui_int8.safetensors")
+        << "it names nothing";
+}
+
+TEST(OutputPath, IsTheIndexOfShards) {
+  halfstep::plan in_shards;
+  in_shards.shards.resize(2);
+  EXPECT_EQ(path_for("m.safetensors", "m.safetensors", in_shards), "m_comfyui_int8.safetensors.index.json");
+}
+
+}  // namespace
