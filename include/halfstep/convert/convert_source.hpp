@@ -35,8 +35,8 @@
 #include <halfstep/plan/output_name.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/stored_layers.hpp>
-#include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 #include <halfstep/report/quality_limit.hpp>
 #include <halfstep/report/quality_number.hpp>
@@ -58,8 +58,9 @@ class file_conversion::state {
         model_(safetensors::open_model(options_.input)),
         input_(model_.file),
         known_(options_.calibration_data) {
-    options_.layers.stored = stored_layers(input_.head(), [this](safetensors::tensor const& t, std::uint64_t offset,
-                                                                 std::span<std::byte> into) { input_.read(t, offset, into); });
+    options_.layers.stored = stored_layers(
+        input_.head(), options_.layers.formats,
+        [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) { input_.read(t, offset, into); });
     if (!options_.loras.empty()) merge_.emplace(options_.loras, options_.merging, input_.head());
     if (!options_.calibration_lora.empty()) directions_.emplace(options_.calibration_lora, input_.head());
     make_plan();
@@ -92,10 +93,10 @@ class file_conversion::state {
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.
   ///
-  /// Uses the codecs and stages that the recipes name. What is done is written down beside the output on the way, and with
+  /// Uses the formats and stages that the recipes name. What is done is written down beside the output on the way, and with
   /// `unfinished::keep` an interrupted run is gone on with. Throws what the library throws, `cancelled` within one piece or one
   /// step of a solver after the observer said so; nothing is left then once this object is gone, unless parts are kept.
-  run_report run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+  run_report run(any_host const& ex, format_table const& formats, stage_table stages, observer const& watcher) {
     fingerprint const now = make_fingerprint();
     auto const inputs = input_identities();
     auto const found =
@@ -108,7 +109,7 @@ class file_conversion::state {
     auto const before = found == file::found_part::go_on ? interrupted_run(output_path(), now) : interrupted_run();
     open_journal(now, before, inputs);
     output_->leave(options_.part);
-    conversion job(input_, plan_, codecs, *output_, options_.settings, watcher,
+    conversion job(input_, plan_, formats, *output_, options_.settings, watcher,
                    {std::move(stages), options_.solving, &known_, merge(), directions()}, journal_ ? &*journal_ : nullptr);
     taken_over_ = job.restore(ex, before.tensors());
     changed_ = before.tensors().size() - taken_over_;
@@ -157,7 +158,7 @@ class file_conversion::state {
     std::string_view const last = input.substr(file::folder_of(input).size());
     bool const names_it = file::kind_of(options_.input) == file::path_kind::folder && last != "." && last != "..";
     return default_output_name(names_it ? input : std::string_view(input_.path()), plan_, options_.layers.target, options_.chosen,
-                               options_.search);
+                               options_.search, options_.layers.block_size);
   }
 
   void make_plan() {
@@ -256,7 +257,7 @@ class file_conversion::state {
                   : t.what == action::correct ? "biases corrected"
                                               : "tensors left out"];
     for (auto const& layer : r.layers) {
-      if (has_scales(layer.how.format) || layer.error.clipped == 0) continue;
+      if (layer.how.format.has_scales() || layer.error.clipped == 0) continue;
       r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
                            "' exceed FP16 and became infinite: keep it with `exclude`");
       if (options_.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());
@@ -297,8 +298,8 @@ std::string file_conversion::output_path() const { return state_->output_path();
 
 void file_conversion::keep_nonfinite(any_host const& ex, observer const& watcher) { state_->keep_nonfinite(ex, watcher); }
 
-run_report file_conversion::run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
-  return state_->run(ex, codecs, std::move(stages), watcher);
+run_report file_conversion::run(any_host const& ex, format_table const& formats, stage_table stages, observer const& watcher) {
+  return state_->run(ex, formats, std::move(stages), watcher);
 }
 
 void file_conversion::publish(observer const& watcher) { state_->publish(watcher); }
@@ -318,12 +319,14 @@ std::optional<std::uint64_t> seed_of_interrupted_run(conversion_options wanted) 
   return seed;
 }
 
-run_report convert(any_host const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
+run_report convert(any_host const& ex, conversion_options options, format_table const& formats, stage_table stages,
                    observer const& watcher) {
   auto const least = options.fail_below_db;
+  if (options.layers.formats.empty()) options.layers.formats = formats.formats();
+  if (options.layers.moment_solvers.empty()) options.layers.moment_solvers = stages.moment_solvers();
   file_conversion job(std::move(options));
   job.keep_nonfinite(ex, watcher);
-  run_report report = job.run(ex, codecs, std::move(stages), watcher);
+  run_report report = job.run(ex, formats, std::move(stages), watcher);
   if (least) require_quality(report.layers, *least);
   job.publish(watcher);
   report.seconds = job.seconds();

@@ -30,6 +30,7 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/report/quality_number.hpp>
+#include <halfstep/rounding/nearest.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -92,10 +93,9 @@ inline std::uint64_t digest_of(std::string_view text) { return digest(std::as_by
 
 /// Returns all that a recipe says, where `to_string` says what a person wants to know.
 inline std::string recipe_fact(recipe const& r) {
-  auto const& [format, block_size, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
-  std::string text(name_of(format));
-  for (auto const number : {block_size, rotation_group, static_cast<int>(rounding), static_cast<int>(matmul),
-                            static_cast<int>(scales), static_cast<int>(solver), static_cast<int>(basis)})
+  auto const& [format, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
+  std::string text = to_string(format) + ' ' + rounding + ' ' + scales + ' ' + solver;
+  for (auto const number : {rotation_group, static_cast<int>(matmul), static_cast<int>(basis)})
     text += ' ' + std::to_string(number);
   return smoothing ? text + ' ' + json_number(*smoothing) : text;
 }
@@ -173,8 +173,8 @@ inline fact_list chosen_facts(plan const& p, std::uint64_t seed, solve_options c
   bool solved = false, random = false;
   for (planned_tensor const& t : p.tensors) {
     if (t.what != action::quantize) continue;
-    solved = solved || t.how.solver != solver_kind::none || t.how.basis != storage_basis::plain;
-    random = random || t.how.rounding == rounding_kind::stochastic || t.how.solver != solver_kind::none;
+    solved = solved || t.how.solver != no_solver || t.how.basis != storage_basis::plain;
+    random = random || t.how.rounding != nearest::name || t.how.solver != no_solver;
   }
   if (random) all.emplace_back(seed_name, std::to_string(seed));
   if (solved) detail::add_solver_facts(options, all);
