@@ -42,9 +42,9 @@ class scratch_model {
 /// Converts from the first byte read to the last one written; nothing is flushed at the end, or published.
 void convert(threads const& team, scratch_model const& files, journaling how) {
   safetensors::reader const input(files.input());
-  auto const what = make_plan(input.head(), {.target = {.format = scheme::int8_axis}});
+  auto const what = make_plan(input.head(), {.target = {.format = format_of<int8_axis>}});
   safetensors::writer output(files.output(), what.output, file::overwrite::replace, {});
-  codec_table const table({make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
+  format_table const table(make_format<int8_axis, nearest>());
   convert_settings const settings;
   observer const watcher;
   std::optional<resume_journal> journal;

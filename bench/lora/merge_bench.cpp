@@ -70,8 +70,7 @@ void convert(recipe const& how, std::vector<lora_request> const& loras) {
   lora_merge const merge(loras, {}, input.head());
   auto const what = make_plan(input.head(), {.target = how});
   safetensors::writer output(scene().output_path(), what.output, file::overwrite::replace, {});
-  codec_table const table({make_codec<int8_block<128>, nearest>(scheme::int8_block, 128, rounding_kind::nearest, dtype::i8),
-                           make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
+  format_table const table(make_format<int8_block<128>, nearest>(), make_format<int8_axis, nearest>());
   convert_settings const settings;
   observer const watcher;
   conversion job(input, what, table, output, settings, watcher, {{}, {}, nullptr, &merge});
@@ -112,11 +111,9 @@ void merging(benchmark::State& state, recipe const& how) {
   }
 }
 
-BENCHMARK_CAPTURE(merging, block_128, recipe{.format = scheme::int8_block, .block_size = 128})
-    ->Iterations(1)
-    ->Unit(benchmark::kSecond);
-BENCHMARK_CAPTURE(merging, axis, recipe{.format = scheme::int8_axis})->Iterations(1)->Unit(benchmark::kSecond);
-BENCHMARK_CAPTURE(merging, axis_convrot_256, recipe{.format = scheme::int8_axis, .rotation_group = 256})
+BENCHMARK_CAPTURE(merging, block_128, recipe{.format = format_of<int8_block<128>>})->Iterations(1)->Unit(benchmark::kSecond);
+BENCHMARK_CAPTURE(merging, axis, recipe{.format = format_of<int8_axis>})->Iterations(1)->Unit(benchmark::kSecond);
+BENCHMARK_CAPTURE(merging, axis_convrot_256, recipe{.format = format_of<int8_axis>, .rotation_group = 256})
     ->Iterations(1)
     ->Unit(benchmark::kSecond);
 

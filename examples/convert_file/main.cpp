@@ -9,6 +9,7 @@
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/rounding/nearest.hpp>
 
 #include "program/run.hpp"
 
@@ -18,10 +19,10 @@ int main(int count, char** arguments) {
     if (count != 3) throw usage_error("two files are wanted: convert_file INPUT OUTPUT");
 
     conversion_options options{.input = arguments[1], .output = arguments[2]};
-    options.layers.target.format = scheme::int8_axis;  // a scale for each row, from its largest magnitude
+    options.layers.target.format = format_of<int8_axis>;  // a scale for each row, from its largest magnitude
     options.part = file::unfinished::keep;
 
-    codec_table const codecs({make_codec<int8_axis, nearest>(scheme::int8_axis, 0, rounding_kind::nearest, dtype::i8)});
+    format_table const formats(make_format<int8_axis, nearest>());
 
     std::atomic<std::uint64_t> done{0};
     observer watcher;
@@ -29,7 +30,7 @@ int main(int count, char** arguments) {
     watcher.taken_over = watcher.advanced;
     watcher.cancelled = [&] { return stop.load(); };
 
-    run_report const report = convert(threads(), options, codecs, {}, watcher);
+    run_report const report = convert(threads(), options, formats, {}, watcher);
     std::printf("%llu bytes read, %zu layers quantized, %llu bytes in %s\n", static_cast<unsigned long long>(done.load()),
                 report.layers.size(), static_cast<unsigned long long>(report.output_bytes), report.output.c_str());
   });

@@ -9,6 +9,7 @@
 
 #include "messages.hpp"
 #include "program/exit_code.hpp"
+#include "translate.hpp"
 
 namespace convert_to_quant {
 
@@ -26,7 +27,7 @@ std::string output_of(options const& o, std::string const& input) {
 void convert_legacy(options const& o, std::atomic<bool> const& stop) {
   messages to(o);
   try {
-    legacy_conversion job(o.input, o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);
+    legacy_conversion job(o.input, known_formats(), o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);
     auto const plan = job.summary();
     to.say("markers for " + layers_in_words(plan.marked) + ", a format for " + layers_in_words(plan.repaired) +
            "; codes are copied");

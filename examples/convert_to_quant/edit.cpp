@@ -13,13 +13,14 @@
 #include "messages.hpp"
 #include "pairs.hpp"
 #include "program/exit_code.hpp"
+#include "translate.hpp"
 
 namespace convert_to_quant {
 
 namespace {
 
 halfstep::edit_options edit_options_of(options const& o) {
-  halfstep::edit_options e{.input = o.input, .output = o.output};
+  halfstep::edit_options e{.input = o.input, .output = o.output, .formats = known_formats()};
   std::string name;
   for (char const c : o.remove_keys + ",") {
     if (c != ',') {

@@ -20,8 +20,8 @@
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 
-#include "codecs/codecs.hpp"
 #include "console.hpp"
+#include "formats/formats.hpp"
 #include "messages.hpp"
 #include "page/quality_html.hpp"
 #include "program/exit_code.hpp"
@@ -43,7 +43,7 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
   std::uint64_t largest = settings.piece_bytes;
   for (auto const& t : p.tensors) {
     if (t.what != action::quantize) continue;
-    auto const rows = static_cast<std::uint64_t>(has_blocks(t.how.format) ? t.how.block_size : residual_tile_rows);
+    auto const rows = static_cast<std::uint64_t>(t.how.format.side != 0 ? t.how.format.side : residual_tile_rows);
     largest = std::max(
         largest, std::min(rows, t.input.shape[0]) * t.input.shape[1] * static_cast<std::uint64_t>(bits_of(type_of_rows(t)) / 8));
   }
@@ -156,7 +156,7 @@ void finish(options const& o, file_conversion& job, any_host const& ex, run_fact
       progress& shown;
       ~cleared() { shown.finish(); }
     } const at_the_end{shown};
-    return job.run(ex, all_codecs(), all_stages(), watcher);
+    return job.run(ex, all_formats(), all_stages(), watcher);
   }();
   for (std::size_t i = job.planned().warnings.size(); i < report.warnings.size(); ++i) to.say("warning: " + report.warnings[i]);
   report.settings = described(o, about.seed);

@@ -8,7 +8,9 @@
 
 #include <halfstep/converter.hpp>
 
+#include "formats/formats.hpp"
 #include "settings_list.hpp"
+#include "solvers/solvers.hpp"
 
 namespace convert_to_quant {
 
@@ -20,16 +22,10 @@ namespace {
 constexpr std::string_view seed_key = "halfstep_seed";
 
 std::string scales_in_words(options const& o, recipe const& r) {
-  switch (r.scales) {
-    case scale_choice::absmax:
-      return "absmax scales";
-    case scale_choice::bounded:
-      return "scales searched within half a step";
-    case scale_choice::mse:
-      return "scales of least squared error";
-    case scale_choice::automatic:
-      break;
-  }
+  if (r.scales == absmax_scales) return "absmax scales";
+  if (r.scales == "bounded") return "scales searched within half a step";
+  if (r.scales == "mse") return "scales of least squared error";
+  if (r.scales != suitable) return "scales by " + r.scales;
   return o.calibration_data.empty() ? "scales searched within half a step"
                                     : "scales weighted by the inputs where they are known, else searched within half a step";
 }
@@ -56,37 +52,33 @@ std::string type_of(options const& o) { return o.fp16 ? "fp16" : o.fp8 ? "fp8" :
 /// How INT8 layers are scaled where no flag of theirs says it.
 std::string int8_mode(options const& o) { return o.scaling_mode.value_or(is_comfyui_fp16(o) ? "axis" : "block"); }
 
+/// Returns the format of this build that `words` mean.
+format const& format_of_words(format_words const& words) {
+  std::string_view const geometry = words.type == "fp16"                           ? ""
+                                    : words.mode == "axis" && words.type == "int8" ? "row"
+                                    : words.mode == "block"                        ? "block"
+                                                                                   : "tensor";
+  for (format const& f : known_formats())
+    if (f.files.words == words.type && f.geometry == geometry && (f.side == 0 || f.side == words.block_size)) return f;
+  throw unknown_option("this build has no " + words.type + " with " + words.mode + " scales");
+}
+
 recipe recipe_of(options const& o, format_words const& words) {
   recipe r;
   bool const fp16 = words.type == "fp16", fp8 = words.type == "fp8";
-  r.format = fp16                     ? scheme::fp16
-             : fp8                    ? (words.mode == "block" ? scheme::fp8_block : scheme::fp8_tensor)
-             : words.mode == "axis"   ? scheme::int8_axis
-             : words.mode == "tensor" ? scheme::int8_tensor
-                                      : scheme::int8_block;
-  r.block_size = words.block_size;
-  bool const rotates = r.format == scheme::int8_axis && (o.convrot || is_comfyui_fp16(o));
+  r.format = format_of_words(words);
+  bool const rotates = can_rotate(r.format) && (o.convrot || is_comfyui_fp16(o));
   r.rotation_group = rotates ? o.convrot_group_size.value_or(256) : 0;
-  r.rounding = o.rounding == "stochastic" ? rounding_kind::stochastic : rounding_kind::nearest;
+  r.rounding = o.rounding;
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
   if (o.smoothquant && words.type == "int8") r.smoothing = o.smoothquant_alpha.value_or(0.5);
   if (o.optimizer == "quip" && o.quip_store_transformed && words.type == "int8") r.basis = storage_basis::incoherent;
-  if (words.simple || fp16) {
-    r.scales = scale_choice::absmax;
-    return r;
-  }
+  if (words.simple || fp16) return r;
   // FP8's steps grow with the weights: a search wins hundredths of a dB.
   bool const by_default = fp8 && o.scale_optimization == "auto";
-  r.scales = o.scale_optimization == "absmax" || by_default ? scale_choice::absmax
-             : o.scale_optimization == "bounded"            ? scale_choice::bounded
-             : o.scale_optimization == "mse"                ? scale_choice::mse
-                                                            : scale_choice::automatic;
-  for (auto const solver : {solver_kind::coordinate, solver_kind::original, solver_kind::adamw, solver_kind::radam,
-                            solver_kind::prodigy, solver_kind::gptq, solver_kind::quip})
-    if (o.optimizer == name_of(solver)) r.solver = solver;
-  if (o.optimizer == "auto" && r.rounding == rounding_kind::nearest &&
-      !(o.calibration_data.empty() && o.calibration_lora.empty()))
-    r.solver = solver_kind::automatic;
+  if (!by_default) r.scales = o.scale_optimization;
+  bool const knows_inputs = !(o.calibration_data.empty() && o.calibration_lora.empty());
+  if (o.optimizer != suitable || (r.rounding == nearest::name && knows_inputs)) r.solver = o.optimizer;
   return r;
 }
 
@@ -108,6 +100,11 @@ lora_options lora_options_of(options const& o) {
 }
 
 }  // namespace
+
+std::vector<format> const& known_formats() {
+  static std::vector<format> const all = all_formats().formats();
+  return all;
+}
 
 recipe target_of(options const& o) {
   return recipe_of(o, {.type = type_of(o),
@@ -135,17 +132,22 @@ layer_config layer_config_of(options const& o, std::string_view text) {
     return recipe_of(o, {.type = type, .mode = int8_mode(o), .block_size = o.block_size.value_or(128), .simple = simple});
   };
   return parse_layer_config(text, o.layer_config,
-                            {.run = target_of(o),
+                            {.formats = known_formats(),
+                             .run = target_of(o),
                              .codes = base("int8", o.simple),
                              .searched = base("int8", false),
                              .fp8 = base("fp8", o.simple),
-                             .fp8_searched = base("fp8", false)},
+                             .fp8_searched = base("fp8", false),
+                             .block_size = o.block_size.value_or(128)},
                             o.fullmatch ? pattern_scope::whole_layer : pattern_scope::part_of_layer);
 }
 
 plan_options plan_options_of(options const& o) {
   plan_options p;
   p.target = target_of(o);
+  p.formats = known_formats();
+  p.moment_solvers = all_stages().moment_solvers();
+  p.block_size = o.block_size.value_or(128);
   p.markers = !o.comfy_quant ? marker_style::none : o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui;
   p.scalars = o.no_normalize_scales ? lone_scale::vector : lone_scale::scalar;
   if (o.preset == "none") {
@@ -159,7 +161,8 @@ plan_options plan_options_of(options const& o) {
   if (!o.exclude_layers.empty()) p.exclude = {o.exclude_layers};
   if (!o.include_layers.empty()) p.include = {o.include_layers};
   if (!o.custom_layers.empty())
-    p.custom = {{o.custom_layers, custom_of(o), o.custom_heur ? size_rule::heuristic : size_rule::storable}};
+    p.custom = {{o.custom_layers, custom_of(o), o.custom_heur ? size_rule::heuristic : size_rule::storable,
+                 o.custom_block_size.value_or(p.block_size)}};
   if (o.fallback) p.fallback = fallback_of(o);
   p.sizes = o.heur ? size_rule::heuristic : size_rule::storable;
   p.strict = o.strict ? strictness::refuse : strictness::warn;
@@ -173,17 +176,19 @@ std::string described(options const& o, std::uint64_t seed) {
   recipe const r = target_of(o);
   std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
-  if (r.rounding == rounding_kind::stochastic) text += ", rounded stochastically with seed " + std::to_string(seed);
+  if (r.rounding == stochastic::name) text += ", rounded stochastically with seed " + std::to_string(seed);
   if (!o.custom_layers.empty()) text += ", " + quoted(o.custom_layers) + " as " + to_string(custom_of(o));
   if (!o.layer_config.empty()) text += ", layers as " + quoted(o.layer_config) + " says";
   if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
-  if (!has_scales(r.format)) return text;
-  text += r.rounding == rounding_kind::nearest ? ", rounded to nearest on " : " on ";
+  if (!r.format.has_scales()) return text;
+  text += r.rounding == nearest::name ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);
-  if (stage_of(r.solver) == solver_kind::gptq)
-    text += ", then " + std::string(name_of(r.solver == solver_kind::quip ? r.solver : solver_kind::gptq)) +
-            " where the second moments of the inputs are known" + (o.calibration_lora.empty() ? "" : ", or a LoRA tells of them");
-  else if (r.solver != solver_kind::none)
+  auto const stages = all_stages();
+  auto const* const solver = stages.solver(r.solver, r.format.grid);
+  if (solver != nullptr && solver->takes_moments())
+    text += ", then " + std::string(solver->name) + " where the second moments of the inputs are known" +
+            (o.calibration_lora.empty() ? "" : ", or a LoRA tells of them");
+  else if (solver != nullptr)
     text += ", then " + o.optimizer + " within " + detail::fixed(o.solve.sqnr_budget_db, 2) + " dB of SQNR";
   return text;
 }
@@ -199,8 +204,8 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.output = o.output;
   c.layers = plan_options_of(o);
   c.layers.static_activations = o.input_scale ? activation_scales::store : activation_scales::omit;
-  bool const is_random = c.layers.target.rounding == rounding_kind::stochastic ||
-                         (c.layers.target.basis == storage_basis::incoherent && !o.quip_seed);
+  bool const is_random =
+      c.layers.target.rounding == stochastic::name || (c.layers.target.basis == storage_basis::incoherent && !o.quip_seed);
   if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{std::string(seed_key), std::to_string(seed)}};
   c.chosen = o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags;
   c.search = o.simple ? code_search::simple : code_search::learned;

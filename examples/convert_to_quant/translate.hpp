@@ -4,14 +4,19 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <halfstep/convert/options.hpp>
 #include <halfstep/plan/options.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 #include "options.hpp"
 
 namespace convert_to_quant {
+
+/// Returns the formats this program was built with.
+std::vector<halfstep::format> const& known_formats();
 
 /// Returns the recipe of the layers that no flag or rule treats otherwise.
 halfstep::recipe target_of(options const& o);

@@ -29,13 +29,15 @@
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
-#include <halfstep/recipe/codec_table.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract_error.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
+#include <halfstep/recipe/format_table.hpp>
+#include <halfstep/recipe/known_formats.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/marker_edit.hpp>
 #include <halfstep/recipe/recipe.hpp>
-#include <halfstep/recipe/scheme.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 #include <halfstep/recipe/stored_layer.hpp>

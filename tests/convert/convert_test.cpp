@@ -10,11 +10,12 @@
 
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/report/quality_limit.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
-#include <codecs/codecs.hpp>
+#include <formats/formats.hpp>
 
 #include "scene.hpp"
 
@@ -23,7 +24,7 @@ namespace {
 using namespace halfstep_test;
 using halfstep::conversion_options;
 using halfstep::file_conversion;
-using halfstep::scheme;
+using halfstep::format_of;
 using testing::HasSubstr;
 using testing::Throws;
 using testing::ThrowsMessage;
@@ -39,7 +40,8 @@ class FileConversion : public testing::Test {
   }
 
   scratch_folder folder;
-  conversion_options options{.input = folder.file("model.safetensors"), .layers = {.target = {.format = scheme::int8_axis}}};
+  conversion_options options{.input = folder.file("model.safetensors"),
+                             .layers = {.target = {.format = format_of<halfstep::int8_axis>}}};
 };
 
 TEST_F(FileConversion, IsOneCallThatSaysWhatItMade) {
@@ -51,7 +53,7 @@ TEST_F(FileConversion, IsOneCallThatSaysWhatItMade) {
                                          advanced[std::string(tensor)] += bytes;
                                        },
                                    .cancelled = {}};
-  auto const report = halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher);
+  auto const report = halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_formats(), {}, watcher);
   EXPECT_EQ(report.output, folder.file("model_learned_int8_bs128.safetensors"));
   halfstep::safetensors::reader const made(report.output);
   EXPECT_EQ(report.output_bytes, made.file_bytes());
@@ -67,7 +69,7 @@ TEST_F(FileConversion, LeavesNothingWhereItIsCancelled) {
   for (int const after : {0, 1, 3}) {
     calls = 0;
     halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= after; }};
-    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher),
+    EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_formats(), {}, watcher),
                  halfstep::cancelled);
     EXPECT_EQ(files(), 1u);
   }
@@ -79,23 +81,23 @@ TEST_F(FileConversion, PlansBeforeItWorksAndPublishesOnRequestAlone) {
     file_conversion job(options);
     EXPECT_EQ(job.planned().families.size(), 0u);
     EXPECT_EQ(files(), 1u) << "a plan writes nothing";
-    job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
+    job.run(halfstep::serial{}, convert_to_quant::all_formats(), {}, {});
     EXPECT_FALSE(std::filesystem::exists(folder.file("out")));
     EXPECT_EQ(files(), 3u) << "the part and its journal";
   }
   EXPECT_EQ(files(), 1u);
   file_conversion job(options);
-  job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
+  job.run(halfstep::serial{}, convert_to_quant::all_formats(), {}, {});
   job.publish({});
   EXPECT_TRUE(std::filesystem::exists(folder.file("out")));
 }
 
 TEST_F(FileConversion, RefusesLayersBelowTheQualityAskedFor) {
   options.fail_below_db = 200.0;
-  EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {}); },
+  EXPECT_THAT([&] { halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_formats(), {}); },
               ThrowsMessage<halfstep::quality_error>(HasSubstr("nothing was published")));
   try {
-    halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+    halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_formats(), {});
   } catch (halfstep::error const& e) {
     EXPECT_EQ(e.id(), "layers.below_quality");
     EXPECT_EQ(e.fact("layers"), "5");
@@ -105,7 +107,7 @@ TEST_F(FileConversion, RefusesLayersBelowTheQualityAskedFor) {
 
 TEST_F(FileConversion, RefusesAnInputThatChangesMeanwhile) {
   file_conversion job(options);
-  job.run(halfstep::serial{}, convert_to_quant::all_codecs(), {}, {});
+  job.run(halfstep::serial{}, convert_to_quant::all_formats(), {}, {});
   std::filesystem::last_write_time(options.input, std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_THAT([&] { job.publish({}); }, Throws<halfstep::io_error>());
   EXPECT_FALSE(std::filesystem::exists(job.output_path()));
@@ -123,10 +125,10 @@ TEST_F(FileConversion, ReadsAndWritesShards) {
     shards.commit();
   }
   options.output = folder.file("one");
-  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_formats(), {});
   options.input = folder.file("model");
   options.output = folder.file("joined");
-  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_codecs(), {});
+  halfstep::convert(halfstep::serial{}, options, convert_to_quant::all_formats(), {});
   EXPECT_EQ(bytes_of(folder.file("joined")), bytes_of(folder.file("one")));
 
   options.layers.max_shard_bytes = 200'000;
@@ -135,7 +137,7 @@ TEST_F(FileConversion, ReadsAndWritesShards) {
   options.output = folder.file("out/m.safetensors");
   file_conversion job(options);
   EXPECT_GT(job.planned().shards.size(), 2u);
-  auto const report = job.run(halfstep::threads(2), convert_to_quant::all_codecs(), {}, {});
+  auto const report = job.run(halfstep::threads(2), convert_to_quant::all_formats(), {}, {});
   job.publish({});
   EXPECT_EQ(report.output, folder.file("out/m.safetensors.index.json"));
   std::uint64_t bytes = 0;
@@ -159,13 +161,13 @@ TEST_F(FileConversion, LeavesNothingOfShardsWhereItIsCancelled) {
   options.layers.max_shard_bytes = 200'000;
   std::atomic<int> calls{0};
   halfstep::observer const watcher{.advanced = {}, .cancelled = [&] { return calls.fetch_add(1) >= 3; }};
-  EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_codecs(), {}, watcher),
+  EXPECT_THROW(halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_formats(), {}, watcher),
                halfstep::cancelled);
   EXPECT_EQ(files(), 1u);
 }
 
 TEST_F(FileConversion, RefusesWarningsWhereTheyAreErrors) {
-  options.layers.target.scales = halfstep::scale_choice::mse;
+  options.layers.target.scales = "mse";
   EXPECT_THAT(file_conversion(options).planned().warnings, testing::Contains(HasSubstr("without `calibration_data` clips")));
   options.layers.strict = halfstep::strictness::refuse;
   EXPECT_THAT([&] { file_conversion const job(options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`strict`: ")));

@@ -6,7 +6,7 @@
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/convert/verify.hpp>
 
-#include <codecs/codecs.hpp>
+#include <formats/formats.hpp>
 #include <solvers/solvers.hpp>
 
 namespace halfstep_test {
@@ -17,8 +17,8 @@ template <class Executor>
 std::vector<halfstep::layer_quality> run(Executor const& ex, halfstep::safetensors::reader const& from,
                                          halfstep::plan const& what, std::string const& to, conversion_case const& how) {
   halfstep::safetensors::writer output(to, what.output, halfstep::file::overwrite::replace, {});
-  auto const codecs = convert_to_quant::all_codecs();
-  halfstep::conversion job(from, what, codecs, output, how.settings, how.watcher,
+  auto const formats = convert_to_quant::all_formats();
+  halfstep::conversion job(from, what, formats, output, how.settings, how.watcher,
                            {how.stages ? *how.stages : convert_to_quant::all_stages(), how.solving, how.inputs, how.merge});
   job.run(ex);
   halfstep::verify_output(ex, job, what, from, output, how.settings, how.watcher);

@@ -13,6 +13,7 @@
 
 #include <halfstep/core/error.hpp>
 
+#include "../support/known_formats.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -84,7 +85,8 @@ struct FileEdit : testing::Test {
   }
 
   scratch_folder folder;
-  edit_options options{.input = folder.file("in.safetensors"), .output = folder.file("out.safetensors")};
+  edit_options options{
+      .input = folder.file("in.safetensors"), .output = folder.file("out.safetensors"), .formats = known_formats()};
   std::vector<std::string> changes, faults;
   halfstep::safetensors::metadata_list metadata;
 };

@@ -8,6 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <solvers/solvers.hpp>
 
 #include "converted.hpp"
@@ -17,11 +20,9 @@ namespace {
 
 using namespace halfstep_test;
 using halfstep::extents2;
+using halfstep::format_of;
 using halfstep::index_t;
 using halfstep::recipe;
-using halfstep::scale_choice;
-using halfstep::scheme;
-using halfstep::solver_kind;
 using testing::Each;
 using testing::HasSubstr;
 
@@ -75,14 +76,14 @@ class WholeLayers : public testing::Test {
 };
 
 std::vector<recipe> const recipes{
-    {.format = scheme::int8_block, .block_size = 64, .scales = scale_choice::automatic},
-    {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic},
-    {.format = scheme::int8_axis, .rounding = halfstep::rounding_kind::stochastic, .scales = scale_choice::automatic},
-    {.format = scheme::int8_tensor, .scales = scale_choice::mse},
-    {.format = scheme::int8_axis, .scales = scale_choice::automatic, .solver = solver_kind::coordinate},
-    {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic, .solver = solver_kind::automatic},
-    {.format = scheme::int8_tensor, .scales = scale_choice::automatic, .solver = solver_kind::gptq},
-    {.format = scheme::int8_tensor, .scales = scale_choice::absmax, .solver = solver_kind::coordinate}};
+    {.format = format_of<halfstep::int8_block<64>>, .scales = "auto"},
+    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto"},
+    {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic", .scales = "auto"},
+    {.format = format_of<halfstep::int8_tensor>, .scales = "mse"},
+    {.format = format_of<halfstep::int8_axis>, .scales = "auto", .solver = "coordinate"},
+    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto", .solver = "auto"},
+    {.format = format_of<halfstep::int8_tensor>, .scales = "auto", .solver = "gptq"},
+    {.format = format_of<halfstep::int8_tensor>, .scales = "absmax", .solver = "coordinate"}};
 
 TEST_F(WholeLayers, GetTheSameBytesOnEveryExecutorWithAndWithoutKnownInputs) {
   for (auto const& known : {std::vector<std::string>{}, std::vector<std::string>{calibration}})
@@ -98,7 +99,7 @@ TEST_F(WholeLayers, GetTheSameBytesOnEveryExecutorWithAndWithoutKnownInputs) {
 }
 
 TEST_F(WholeLayers, WithoutSearchAreWhatThePiecesMake) {
-  recipe const how{.format = scheme::int8_axis, .rotation_group = 64};
+  recipe const how{.format = format_of<halfstep::int8_axis>, .rotation_group = 64};
   convert(halfstep::threads(2), folder.file("pieces"), how);
   auto const expected = stored<std::int8_t>(folder.file("pieces"), "blocks.1.mlp.weight");
   convert(halfstep::threads(2), folder.file("whole"), how, {calibration});  // known inputs hold every layer in memory
@@ -106,9 +107,9 @@ TEST_F(WholeLayers, WithoutSearchAreWhatThePiecesMake) {
 }
 
 TEST_F(WholeLayers, AreBetterThanAbsmaxAndNeverMoreThanHalfAStepOff) {
-  recipe how{.format = scheme::int8_axis};
+  recipe how{.format = format_of<halfstep::int8_axis>};
   auto const plain = convert(halfstep::threads(2), folder.file("plain"), how);
-  how.scales = scale_choice::automatic;
+  how.scales = "auto";
   auto const searched = convert(halfstep::threads(2), folder.file("searched"), how);
   ASSERT_EQ(plain.size(), searched.size());
   for (std::size_t i = 0; i < plain.size(); ++i) {
@@ -123,9 +124,9 @@ TEST_F(WholeLayers, AreBetterThanAbsmaxAndNeverMoreThanHalfAStepOff) {
 }
 
 TEST_F(WholeLayers, AreRoundedWithTheSecondMomentsOfTheirInputsWhereTheseAreKnown) {
-  recipe how{.format = scheme::int8_axis, .scales = scale_choice::automatic};
+  recipe how{.format = format_of<halfstep::int8_axis>, .scales = "auto"};
   auto const nearest = convert(halfstep::threads(2), folder.file("out"), how, {calibration});
-  for (auto const solver : {solver_kind::automatic, solver_kind::gptq}) {
+  for (std::string const solver : {"auto", "gptq"}) {
     how.solver = solver;
     auto const fed_back = convert(halfstep::threads(2), folder.file("out"), how, {calibration});
     for (std::size_t i = 0; i < fed_back.size(); ++i) {
@@ -139,8 +140,7 @@ TEST_F(WholeLayers, AreRoundedWithTheSecondMomentsOfTheirInputsWhereTheseAreKnow
       } else {
         EXPECT_FALSE(fed_back[i].solved);
         EXPECT_EQ(fed_back[i].sqnr(), nearest[i].sqnr());
-        EXPECT_EQ(fed_back[i].method,
-                  solver == solver_kind::gptq ? "bounded scales, no gptq: its inputs are not known" : "bounded scales");
+        EXPECT_EQ(fed_back[i].method, solver == "gptq" ? "bounded scales, no gptq: its inputs are not known" : "bounded scales");
       }
     }
   }
@@ -150,7 +150,7 @@ TEST_F(WholeLayers, KeepTheMeanOfTheOutputsThroughTheBias) {
   auto const x = sampled_inputs();
   auto const w = noise<halfstep::bfloat16>({320, 256}, 1);
   auto const layers = convert(halfstep::threads(2), folder.file("out"),
-                              {.format = scheme::int8_axis, .scales = scale_choice::automatic}, {calibration});
+                              {.format = format_of<halfstep::int8_axis>, .scales = "auto"}, {calibration});
   auto const bias = noise({1, 320}, 9);
   auto const corrected = stored<float>(folder.file("out"), "blocks.0.attn.bias");
   auto const codes = stored<std::int8_t>(folder.file("out"), "blocks.0.attn.weight");
@@ -191,8 +191,7 @@ TEST_F(WholeLayers, LeaveTheBiasAloneWithoutKnownInputs) {
 }
 
 TEST_F(WholeLayers, StoreTheStaticScaleOfKnownInputs) {
-  convert(halfstep::threads(2), folder.file("out"), {.format = scheme::int8_axis, .scales = scale_choice::automatic},
-          {calibration});
+  convert(halfstep::threads(2), folder.file("out"), {.format = format_of<halfstep::int8_axis>, .scales = "auto"}, {calibration});
   auto const x = sampled_inputs();
   float most = 0.0f;
   for (float const v : x) most = std::max(most, std::fabs(v));
@@ -201,7 +200,7 @@ TEST_F(WholeLayers, StoreTheStaticScaleOfKnownInputs) {
 
 TEST_F(WholeLayers, ReportTheErrorOfTheirOutputs) {
   auto const layers = convert(halfstep::threads(2), folder.file("out"),
-                              {.format = scheme::int8_axis, .scales = scale_choice::automatic}, {calibration});
+                              {.format = format_of<halfstep::int8_axis>, .scales = "auto"}, {calibration});
   auto const layer = std::find_if(layers.begin(), layers.end(), [](auto const& l) { return l.layer == "blocks.0.attn"; });
   ASSERT_TRUE(layer->output_error && layer->output_error_8bit);
   auto const x = sampled_inputs();
@@ -280,7 +279,7 @@ TEST_F(WholeLayers, TellTheObserverOfEveryInputByteOnce) {
 TEST_F(WholeLayers, RefuseASolverThatTheTableLacks) {
   stages = halfstep::stage_table(convert_to_quant::stages_of_grids(), convert_to_quant::coordinate_solvers());
   EXPECT_THAT(message_of([&] {
-                convert(halfstep::serial{}, folder.file("out"), {.format = scheme::int8_axis, .solver = solver_kind::adamw});
+                convert(halfstep::serial{}, folder.file("out"), {.format = format_of<halfstep::int8_axis>, .solver = "adamw"});
               }),
               HasSubstr("no solver 'adamw': this build has coordinate"));
 }

@@ -6,6 +6,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 
 #include "converted.hpp"
 #include "scene.hpp"
@@ -15,12 +19,11 @@ namespace {
 using namespace halfstep_test;
 using halfstep::dtype;
 using halfstep::extents2;
+using halfstep::format_of;
 using halfstep::host_view;
 using halfstep::index_t;
 using halfstep::lora_merge;
 using halfstep::recipe;
-using halfstep::scale_choice;
-using halfstep::scheme;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -131,14 +134,14 @@ class LoraConversion : public testing::Test {
   std::string const calibration = folder.file("inputs.safetensors");
 };
 
-std::vector<recipe> const recipes{{.format = scheme::int8_block, .block_size = 64},
-                                  {.format = scheme::int8_axis},
-                                  {.format = scheme::int8_axis, .rotation_group = 64},
-                                  {.format = scheme::int8_axis, .rounding = halfstep::rounding_kind::stochastic},
-                                  {.format = scheme::int8_tensor},
-                                  {.format = scheme::fp16},
-                                  {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic},
-                                  {.format = scheme::int8_tensor, .scales = scale_choice::mse}};
+std::vector<recipe> const recipes{{.format = format_of<halfstep::int8_block<64>>},
+                                  {.format = format_of<halfstep::int8_axis>},
+                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64},
+                                  {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic"},
+                                  {.format = format_of<halfstep::int8_tensor>},
+                                  {.format = format_of<halfstep::fp16>},
+                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto"},
+                                  {.format = format_of<halfstep::int8_tensor>, .scales = "mse"}};
 
 TEST_F(LoraConversion, MakesTheCodesAndScalesOfAModelMergedBeforehand) {
   auto const merge = merged({{lora}, {lora, -0.5}});
@@ -205,7 +208,7 @@ TEST_F(LoraConversion, GivesTheSameBytesForAnyThreadsAndPieces) {
 
 TEST_F(LoraConversion, CorrectsABiasAfterItsDifferenceIsMerged) {
   auto const merge = merged({{lora}});
-  recipe const how{.format = scheme::int8_axis};
+  recipe const how{.format = format_of<halfstep::int8_axis>};
   convert(halfstep::threads(2), input, folder.file("out"), how, &merge, {calibration});
   convert(halfstep::threads(2), merged_beforehand(merge), folder.file("expected"), how, nullptr, {calibration});
   auto const bias = stored<float>(folder.file("out"), "blocks.0.attn.bias");

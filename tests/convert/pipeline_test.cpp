@@ -8,8 +8,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/fp16.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
 #include "converted.hpp"
@@ -19,9 +21,9 @@ namespace {
 
 using namespace halfstep_test;
 using halfstep::extents2;
+using halfstep::format_of;
 using halfstep::index_t;
 using halfstep::recipe;
-using halfstep::scheme;
 using testing::HasSubstr;
 
 halfstep::plan_options options_for(recipe const& how) { return {.target = how}; }
@@ -42,12 +44,12 @@ std::vector<halfstep::layer_quality> convert(team_size team, std::string const& 
   return convert(team, from, to, options_for(how), settings, watcher);
 }
 
-std::vector<recipe> const recipes{{.format = scheme::int8_block, .block_size = 64},
-                                  {.format = scheme::int8_axis},
-                                  {.format = scheme::int8_axis, .rotation_group = 64},
-                                  {.format = scheme::int8_axis, .rounding = halfstep::rounding_kind::stochastic},
-                                  {.format = scheme::int8_tensor},
-                                  {.format = scheme::fp16}};
+std::vector<recipe> const recipes{{.format = format_of<halfstep::int8_block<64>>},
+                                  {.format = format_of<halfstep::int8_axis>},
+                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64},
+                                  {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic"},
+                                  {.format = format_of<halfstep::int8_tensor>},
+                                  {.format = format_of<halfstep::fp16>}};
 
 class Conversion : public testing::Test {
  protected:
@@ -90,7 +92,7 @@ TEST_F(Conversion, StoresWhatTheQuantizerMakesOfTheWholeTensor) {
 TEST_F(Conversion, StoresAWeightThatIsOneBlockHighAsTheQuantizerDoes) {
   extents2 const e{64, 4096};
   write_model(folder.file("flat"), {weight<float>("blocks.0.flat.weight", e, 3)});
-  recipe const how{.format = scheme::int8_block, .block_size = 64};
+  recipe const how{.format = format_of<halfstep::int8_block<64>>};
   halfstep::plan_options const options{.target = how, .include = {"flat"}};
   convert(halfstep::threads(2), folder.file("flat"), folder.file("out"), options, {.piece_bytes = 1});
   halfstep::safetensors::reader const made(folder.file("out"));

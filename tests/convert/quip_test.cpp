@@ -8,6 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/tensor/incoherent.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
@@ -18,13 +21,11 @@ namespace {
 
 using namespace halfstep_test;
 using halfstep::extents2;
+using halfstep::format_of;
 using halfstep::host_view;
 using halfstep::index_t;
 using halfstep::int8_axis;
 using halfstep::recipe;
-using halfstep::scale_choice;
-using halfstep::scheme;
-using halfstep::solver_kind;
 using halfstep::storage_basis;
 using testing::Each;
 using testing::ElementsAre;
@@ -63,7 +64,7 @@ class QuipLayers : public testing::Test {
 
   halfstep::layer_quality convert(recipe how, std::vector<std::string> const& known = {}, int threads = 2,
                                   std::string const& to = "out", std::uint64_t seed = 0) {
-    if (how.solver == solver_kind::none) how.solver = solver_kind::quip;
+    if (how.solver == "none") how.solver = "quip";
     halfstep::safetensors::reader const from(input);
     halfstep::calibration_files const files(known);
     halfstep::plan_options options{.target = how, .markers = halfstep::marker_style::fork, .rules = halfstep::rule_source::none};
@@ -137,8 +138,8 @@ class QuipLayers : public testing::Test {
   std::function<void(halfstep::safetensors::writer&)> tamper;
 };
 
-recipe const plain{.format = scheme::int8_axis, .scales = scale_choice::automatic};
-recipe const transformed{.format = scheme::int8_axis, .scales = scale_choice::automatic, .basis = storage_basis::incoherent};
+recipe const plain{.format = format_of<halfstep::int8_axis>, .scales = "auto"};
+recipe const transformed{.format = format_of<halfstep::int8_axis>, .scales = "auto", .basis = storage_basis::incoherent};
 
 TEST_F(QuipLayers, InTheOriginalBasisAreScaleSearchedRoundingWithoutAHessian) {
   auto const found = convert(plain);
@@ -146,7 +147,7 @@ TEST_F(QuipLayers, InTheOriginalBasisAreScaleSearchedRoundingWithoutAHessian) {
   auto const codes = stored<std::int8_t>(".weight");
   auto const scales = stored<float>(".weight_scale");
   recipe searched = plain;
-  searched.solver = solver_kind::automatic;  // nothing is known: rounds to nearest
+  searched.solver = "auto";  // nothing is known: rounds to nearest
   convert(searched, {}, 2, "searched");
   EXPECT_EQ(codes, stored<std::int8_t>(".weight", "searched"));
   EXPECT_EQ(scales, stored<float>(".weight_scale", "searched"));
@@ -215,11 +216,10 @@ TEST_F(QuipLayers, AreTheSameBytesForAnyThreadsAndOthersForAnotherSeed) {
 
 TEST_F(QuipLayers, StoreTensorAndBlockScalesToo) {
   for (recipe how : {transformed, transformed}) {
-    how.format = scheme::int8_tensor;
+    how.format = format_of<halfstep::int8_tensor>;
     EXPECT_GT(convert(how).sqnr(), 30.0);
     EXPECT_EQ(stored<float>(".weight_scale").size(), 1u);
-    how.format = scheme::int8_block;
-    how.block_size = 64;
+    how.format = format_of<halfstep::int8_block<64>>;
     EXPECT_GT(convert(how, {calibration}).sqnr(), 30.0);
     EXPECT_EQ(stored<float>(".weight_scale").size(), 4u * 8u);
   }

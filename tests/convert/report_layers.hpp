@@ -4,12 +4,13 @@
 #include <string>
 #include <utility>
 
+#include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/report/report.hpp>
 
 inline halfstep::layer_quality quality_of(std::string name, double signal, double noise) {
   halfstep::layer_quality q;
   q.layer = std::move(name);
-  q.how = {.format = halfstep::scheme::int8_axis};
+  q.how = {.format = halfstep::format_of<halfstep::int8_axis>};
   q.shape = {4, 5};
   q.error.weight_square = signal;
   q.error.error_square = noise;

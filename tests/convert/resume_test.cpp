@@ -20,10 +20,13 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/file/journal_file.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/report/quality_json.hpp>
 #include <halfstep/report/quality_limit.hpp>
 
-#include <codecs/codecs.hpp>
+#include <formats/formats.hpp>
 #include <solvers/solvers.hpp>
 
 #include "scene.hpp"
@@ -33,10 +36,8 @@ namespace {
 using namespace halfstep_test;
 using halfstep::conversion_options;
 using halfstep::file_conversion;
+using halfstep::format_of;
 using halfstep::run_report;
-using halfstep::scale_choice;
-using halfstep::scheme;
-using halfstep::solver_kind;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::SizeIs;
@@ -64,7 +65,7 @@ class Resume : public testing::Test {
   template <class Executor>
   run_report run(Executor const& ex, halfstep::observer const& watcher = {}) {
     file_conversion job(options);
-    auto report = job.run(ex, convert_to_quant::all_codecs(), convert_to_quant::all_stages(), watcher);
+    auto report = job.run(ex, convert_to_quant::all_formats(), convert_to_quant::all_stages(), watcher);
     job.publish(watcher);
     taken_over = job.taken_over();
     return report;
@@ -120,7 +121,7 @@ class Resume : public testing::Test {
   scratch_folder folder;
   conversion_options options{.input = folder.file("model.safetensors"),
                              .output = folder.file("out"),
-                             .layers = {.target = {.format = scheme::int8_axis}},
+                             .layers = {.target = {.format = format_of<halfstep::int8_axis>}},
                              .part = halfstep::file::unfinished::keep};
   std::size_t taken_over = 0;
 };
@@ -132,18 +133,18 @@ TEST_F(Resume, GivesTheSameFileAndFigures) {
 
 TEST_F(Resume, GivesTheSameFileAndFiguresOnThreads) {
   options.settings.piece_bytes = 1 << 16;
-  options.layers.target = {.format = scheme::int8_tensor};  // its ranges span pieces
+  options.layers.target = {.format = format_of<halfstep::int8_tensor>};  // its ranges span pieces
   expect_same(halfstep::threads(2));
 }
 
 TEST_F(Resume, GivesTheSameFileAndFiguresOfRandomRounding) {
-  options.layers.target = {.format = scheme::int8_block, .block_size = 32, .rounding = halfstep::rounding_kind::stochastic};
+  options.layers.target = {.format = format_of<halfstep::int8_block<32>>, .rounding = "stochastic"};
   options.settings.seed = 5;
   expect_same(halfstep::threads(2));
 }
 
 TEST_F(Resume, GivesTheSameFileAndFiguresOfLayersHeldInMemory) {
-  options.layers.target = {.format = scheme::int8_axis, .scales = scale_choice::bounded, .solver = solver_kind::coordinate};
+  options.layers.target = {.format = format_of<halfstep::int8_axis>, .scales = "bounded", .solver = "coordinate"};
   options.solving.top_p = 0.05;
   options.solving.min_k = 4;
   expect_same(halfstep::threads(2));
@@ -153,7 +154,7 @@ TEST_F(Resume, GivesTheSameFileAndFiguresOfWhatInputsAreKnownFor) {
   auto inputs = weight<float>("blocks.0.attn.input", {64, 256}, 8);
   write_model(folder.file("inputs.safetensors"), {std::move(inputs)});
   options.calibration_data = {folder.file("inputs.safetensors")};
-  options.layers.target = {.format = scheme::int8_axis, .scales = scale_choice::automatic, .solver = solver_kind::gptq};
+  options.layers.target = {.format = format_of<halfstep::int8_axis>, .scales = "auto", .solver = "gptq"};
   options.output = folder.file("whole");
   auto const whole = run(halfstep::serial{});
   auto const layer = std::ranges::find(whole.layers, "blocks.0.attn", &halfstep::layer_quality::layer);
@@ -171,7 +172,7 @@ TEST_F(Resume, GivesTheSameFileAndFiguresOfLayersThatWereQuantized) {
   run(halfstep::serial{});
   options.input = options.output;
   options.layers.requantize = halfstep::requantization::allow;
-  options.layers.target.format = scheme::int8_tensor;
+  options.layers.target.format = format_of<halfstep::int8_tensor>;
   options.output = folder.file("whole");
   auto const whole = run(halfstep::serial{});
   ASSERT_TRUE(whole.layers.front().is_requantized);
@@ -264,7 +265,7 @@ TEST_F(Resume, BelievesNoJournalAboutBytesItDoesNotName) {
 
 TEST_F(Resume, RefusesAnotherRunByName) {
   options.settings.seed = 3;
-  options.layers.target.rounding = halfstep::rounding_kind::stochastic;
+  options.layers.target.rounding = "stochastic";
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
   auto const left = std::pair(bytes_of(part()), bytes_of(journal()));
   auto const expect_refused = [&](conversion_options other, std::string const& what) {
@@ -278,7 +279,7 @@ TEST_F(Resume, RefusesAnotherRunByName) {
   other.settings.seed = 4;
   expect_refused(other, "the seed was 3 and is 4");
   other = options;
-  other.layers.target.format = scheme::int8_tensor;
+  other.layers.target.format = format_of<halfstep::int8_tensor>;
   expect_refused(other, "the plan was");
   other.asked = {{"--scaling-mode", "tensor"}};
   expect_refused(other, "--scaling-mode tensor is new");
@@ -295,7 +296,7 @@ TEST_F(Resume, RefusesAnotherRunByName) {
 }
 
 TEST_F(Resume, TakesOverASeedThatWasDrawn) {
-  options.layers.target = {.format = scheme::int8_block, .block_size = 32, .rounding = halfstep::rounding_kind::stochastic};
+  options.layers.target = {.format = halfstep::format_of<halfstep::int8_block<32>>, .rounding = "stochastic"};
   auto const draw = [&](std::uint64_t seed) {
     options.settings.seed = seed;
     options.layers.added_metadata = {{"seed", std::to_string(seed)}};
@@ -322,7 +323,7 @@ TEST_F(Resume, TakesOverASeedThatWasDrawn) {
 
 TEST_F(Resume, KeepsTheSeedThatWasGiven) {
   options.settings.seed = 3;
-  options.layers.target.rounding = halfstep::rounding_kind::stochastic;
+  options.layers.target.rounding = "stochastic";
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 6));
   options.settings.seed = 4;
   EXPECT_THROW(run(halfstep::serial{}), halfstep::usage_error);
@@ -436,7 +437,7 @@ TEST_F(Resume, LeavesNothingWhereNothingIsFinished) {
 TEST_F(Resume, TakesAJournalWithoutAPartForNothing) {
   ASSERT_TRUE(interrupt_after(halfstep::serial{}, 5));
   std::filesystem::remove(part());
-  options.layers.target.format = scheme::int8_tensor;
+  options.layers.target.format = format_of<halfstep::int8_tensor>;
   EXPECT_THAT(file_conversion(options).planned().notes, testing::Contains(HasSubstr("nothing to go on with")));
   run(halfstep::serial{});
   EXPECT_EQ(taken_over, 0u);
@@ -446,7 +447,7 @@ TEST_F(Resume, TakesAJournalWithoutAPartForNothing) {
 TEST_F(Resume, PublishesWhatWasRefusedForItsQuality) {
   auto refused = options;
   refused.fail_below_db = 200.0;
-  EXPECT_THROW(halfstep::convert(halfstep::serial{}, refused, convert_to_quant::all_codecs(), {}), halfstep::quality_error);
+  EXPECT_THROW(halfstep::convert(halfstep::serial{}, refused, convert_to_quant::all_formats(), {}), halfstep::quality_error);
   run(halfstep::serial{});
   EXPECT_EQ(taken_over, 6u) << "five layers and a large copy";
 }

@@ -8,6 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/transform/smoothing.hpp>
 
 #include "converted.hpp"
@@ -17,11 +20,10 @@ namespace {
 
 using namespace halfstep_test;
 using halfstep::extents2;
+using halfstep::format_of;
 using halfstep::host_view;
 using halfstep::index_t;
 using halfstep::recipe;
-using halfstep::scale_choice;
-using halfstep::scheme;
 using testing::HasSubstr;
 
 constexpr index_t samples = 60;
@@ -81,10 +83,10 @@ class SmoothedLayers : public testing::Test {
 };
 
 std::vector<recipe> const recipes{
-    {.format = scheme::int8_block, .block_size = 64, .smoothing = 0.5},
-    {.format = scheme::int8_axis, .scales = scale_choice::automatic, .smoothing = 0.5},
-    {.format = scheme::int8_axis, .rotation_group = 64, .scales = scale_choice::automatic, .smoothing = 0.75},
-    {.format = scheme::int8_tensor, .scales = scale_choice::mse, .smoothing = 0.3}};
+    {.format = format_of<halfstep::int8_block<64>>, .smoothing = 0.5},
+    {.format = format_of<halfstep::int8_axis>, .scales = "auto", .smoothing = 0.5},
+    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto", .smoothing = 0.75},
+    {.format = format_of<halfstep::int8_tensor>, .scales = "mse", .smoothing = 0.3}};
 
 TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
   auto const w = noise<float>({256, 384}, 2);
@@ -108,7 +110,9 @@ TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
       for (index_t i = 0; i < 256; ++i) {
         double exact = 0.0, found = 0.0;
         for (index_t j = 0; j < 384; ++j) {
-          auto const group = how.format == scheme::int8_axis ? i : how.format == scheme::int8_block ? i / 64 * 6 + j / 64 : 0;
+          auto const group = how.format == format_of<halfstep::int8_axis>         ? i
+                             : how.format == format_of<halfstep::int8_block<128>> ? i / 64 * 6 + j / 64
+                                                                                  : 0;
           exact += static_cast<double>(x[n * 384 + j]) * static_cast<double>(w[i * 384 + j]);
           found += static_cast<double>(divided[static_cast<std::size_t>(j)]) *
                    static_cast<double>(codes[static_cast<std::size_t>(i * 384 + j)]) *
@@ -129,7 +133,7 @@ TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
 }
 
 TEST_F(SmoothedLayers, LoseLessByActivationsInEightBits) {
-  recipe how{.format = scheme::int8_axis};
+  recipe how{.format = format_of<halfstep::int8_axis>};
   auto const plain = convert(how);
   how.smoothing = 0.5;
   auto const smoothed = convert(how);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <halfstep/layout/fp16.hpp>
 
 #include "../convert/report_layers.hpp"
 
@@ -107,7 +108,7 @@ TEST(ReportHtml, KeepsTheListOfFailuresShort) {
 
 TEST(ReportHtml, DrawsOneMarkForEachLayerInTheColourOfItsRecipe) {
   auto r = plain_report();
-  r.layers[3].how = {.format = halfstep::scheme::fp16};
+  r.layers[3].how = {.format = halfstep::format_of<halfstep::fp16>};
   auto const page = convert_to_quant::page::quality_html(r, 25.0);
   for (int i = 1; i <= 4; ++i) EXPECT_EQ(count(page, "data-layer=\"" + std::to_string(i) + "\""), 1u);
   EXPECT_THAT(page, HasSubstr("<title>a: 30.00 dB, int8_axiswise</title>"));

@@ -1,3 +1,4 @@
+#include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/plan/analyze.hpp>
 
 #include <string>
@@ -12,9 +13,9 @@
 namespace {
 
 using halfstep::analyze;
-using halfstep::make_plan;
-using halfstep::scheme;
+using halfstep::format_of;
 using halfstep::size_in_words;
+using halfstep_test::plan_for;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
@@ -29,7 +30,8 @@ TEST(Analyze, WritesSizesWithThreeDigits) {
 }
 
 TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
-  auto const p = make_plan(halfstep_test::model("flux1_dev"), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const p =
+      plan_for(halfstep_test::model("flux1_dev"), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
   auto const text = analyze(p);
   EXPECT_THAT(text, HasSubstr("rules of flux1 (recognised from the tensor names)"));
   EXPECT_THAT(text, ContainsRegex("   38  single_blocks\\.\\*\\.linear1\\.weight +BF16 \\[21504, 3072\\] +quantize +"
@@ -39,7 +41,7 @@ TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
 }
 
 TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
-  auto const p = make_plan(halfstep_test::model("t5xxl_encoder"), {});
+  auto const p = plan_for(halfstep_test::model("t5xxl_encoder"), {});
   auto const text = analyze(p, {.bytes_in_flight = 512'000'000, .bytes_per_second = 100'000'000});
   EXPECT_THAT(text, HasSubstr("output: " + std::to_string(p.output_bytes) + " bytes"));
   EXPECT_THAT(text, HasSubstr("memory: about 512 MB in flight"));
@@ -49,23 +51,23 @@ TEST(Analyze, GivesTheExactSizeAndWhereTheFileLoads) {
 
 TEST(Analyze, TellsOfTheTimeThatSolversTakeBesides) {
   auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {256, 256}}});
-  EXPECT_THAT(analyze(make_plan(input, {})), HasSubstr(" a second in all\n"));
-  EXPECT_THAT(analyze(make_plan(input, {.target = {.solver = halfstep::solver_kind::adamw}})),
+  EXPECT_THAT(analyze(plan_for(input, {})), HasSubstr(" a second in all\n"));
+  EXPECT_THAT(analyze(plan_for(input, {.target = {.solver = "adamw"}})),
               HasSubstr(" a second in all, and more for what a solver does to 1 layer\n"));
 }
 
 TEST(Analyze, CountsShards) {
   halfstep::plan_options options;
   options.max_shard_bytes = std::uint64_t{4} << 30;
-  auto const p = make_plan(halfstep_test::model("flux1_dev"), options);
+  auto const p = plan_for(halfstep_test::model("flux1_dev"), options);
   EXPECT_EQ(p.shards.size(), 3u);
   EXPECT_THAT(analyze(p), HasSubstr(" GB) in 3 shards and their index, from 23.8 GB of tensors"));
 }
 
 TEST(Analyze, RepeatsWarningsAndNotes) {
   auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {300, 260}}});
-  auto const text =
-      analyze(make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 16}, .exclude = {"nowhere"}}));
+  auto const text = analyze(
+      plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 16}, .exclude = {"nowhere"}}));
   EXPECT_THAT(text, HasSubstr("warning: `exclude` 'nowhere' matches no tensor\n"));
   EXPECT_THAT(text, HasSubstr("note: no rotation group divides the columns of 1 layer, stored unrotated: 'a.0.x.weight'\n"));
 }

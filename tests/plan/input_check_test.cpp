@@ -1,3 +1,7 @@
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/input_check.hpp>
 
 #include <string>
@@ -10,10 +14,10 @@
 namespace {
 
 using halfstep::dtype;
+using halfstep::format_of;
 using halfstep::plan_options;
 using halfstep::require_consistent;
 using halfstep::require_unquantized;
-using halfstep::scheme;
 using halfstep::usage_error;
 using halfstep_test::header_of;
 using testing::AllOf;
@@ -71,14 +75,16 @@ void expect_refused(plan_options const& options, std::string const& text) {
 }
 
 TEST(InputCheck, RefusesOptionsThatContradictEachOther) {
-  for (auto const format : {scheme::int8_block, scheme::int8_tensor, scheme::fp16})
+  for (auto const format : {format_of<halfstep::int8_block<128>>, format_of<halfstep::int8_tensor>, format_of<halfstep::fp16>})
     expect_refused({.target = {.format = format, .rotation_group = 256}}, "`rotation` needs `scaling axis`");
   for (int const group : {128, 2, -16, 4096, 16384})
-    expect_refused({.target = {.format = scheme::int8_axis, .rotation_group = group}}, "power of four");
-  for (int const side : {0, 8, 96, 512, -128})
-    expect_refused({.target = {.block_size = side}}, "`block_size` takes a power of two");
-  expect_refused({.markers = halfstep::marker_style::none, .metadata = halfstep::quant_metadata::save}, "`metadata`");
-  EXPECT_NO_THROW(require_consistent({}));
+    expect_refused({.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = group}}, "power of four");
+  expect_refused({}, "a recipe names no format");
+  expect_refused({.target = {.format = format_of<halfstep::int8_axis>},
+                  .markers = halfstep::marker_style::none,
+                  .metadata = halfstep::quant_metadata::save},
+                 "`metadata`");
+  EXPECT_NO_THROW(require_consistent({.target = {.format = format_of<halfstep::int8_block<128>>}}));
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/plan.hpp>
 
 #include "models.hpp"
@@ -15,13 +17,13 @@ namespace {
 
 using halfstep::action;
 using halfstep::dtype;
-using halfstep::make_plan;
+using halfstep::format_of;
 using halfstep::plan;
 using halfstep::plan_options;
 using halfstep::planned_tensor;
 using halfstep::rule_source;
-using halfstep::scheme;
 using halfstep_test::header_of;
+using halfstep_test::plan_for;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using tensor_specs = std::vector<halfstep::safetensors::tensor_spec>;
@@ -65,7 +67,7 @@ void expect_companions_kept(plan const& p) {
 }
 
 TEST(ModelRules, ChangeOnlyTheDiffusionModelOfAnAllInOneFile) {
-  auto const p = make_plan(all_in_one(flux_block()), {.target = {.format = scheme::int8_axis}});
+  auto const p = plan_for(all_in_one(flux_block()), {.target = {.format = format_of<halfstep::int8_axis>}});
   EXPECT_EQ(p.rules,
             "rules of flux1 (recognised from the tensor names); only the diffusion model of this all-in-one file changes");
   expect_companions_kept(p);
@@ -76,8 +78,8 @@ TEST(ModelRules, ChangeOnlyTheDiffusionModelOfAnAllInOneFile) {
 }
 
 TEST(ModelRules, RecogniseNoTextEncoderBesideAnUnknownDiffusionModel) {
-  auto const p = make_plan(all_in_one({{"things.0.q.weight", dtype::bf16, {512, 512}}, {"head.weight", dtype::bf16, {512, 512}}}),
-                           {.target = {.format = scheme::int8_axis}});
+  auto const p = plan_for(all_in_one({{"things.0.q.weight", dtype::bf16, {512, 512}}, {"head.weight", dtype::bf16, {512, 512}}}),
+                          {.target = {.format = format_of<halfstep::int8_axis>}});
   EXPECT_EQ(p.rules, "no known model family: the general rule; only the diffusion model of this all-in-one file changes");
   expect_companions_kept(p);
   EXPECT_EQ(of(p, "model.diffusion_model.things.0.q.weight").what, action::quantize);
@@ -85,22 +87,23 @@ TEST(ModelRules, RecogniseNoTextEncoderBesideAnUnknownDiffusionModel) {
 }
 
 TEST(ModelRules, RemoveNothingOutsideTheDiffusionModel) {
-  auto const p = make_plan(all_in_one(flux_block()), {.rules = rule_source::named, .families = {"t5xxl", "flux1"}});
+  auto const p = plan_for(all_in_one(flux_block()), {.rules = rule_source::named, .families = {"t5xxl", "flux1"}});
   expect_companions_kept(p);
 }
 
 TEST(ModelRules, GiveNoFallbackToWhatLiesOutsideTheDiffusionModel) {
-  plan_options options{.target = {.format = scheme::int8_axis}};
-  options.fallback = halfstep::recipe{.format = scheme::int8_tensor};
-  auto const p = make_plan(all_in_one(flux_block()), options);
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
+  options.fallback = halfstep::recipe{.format = format_of<halfstep::int8_tensor>};
+  auto const p = plan_for(all_in_one(flux_block()), options);
   expect_companions_kept(p);
-  EXPECT_EQ(of(p, "model.diffusion_model.img_in.weight").how.format, scheme::int8_tensor);
+  EXPECT_EQ(of(p, "model.diffusion_model.img_in.weight").how.format, format_of<halfstep::int8_tensor>);
 }
 
 TEST(ModelRules, LetFlagsReachEverything) {
-  auto const p = make_plan(all_in_one(flux_block()), {.target = {.format = scheme::int8_axis}, .include = {"fc1"}});
+  auto const p = plan_for(all_in_one(flux_block()), {.target = {.format = format_of<halfstep::int8_axis>}, .include = {"fc1"}});
   EXPECT_EQ(of(p, companions[2].name).what, action::quantize);
-  auto const none = make_plan(all_in_one(flux_block()), {.target = {.format = scheme::int8_axis}, .rules = rule_source::none});
+  auto const none =
+      plan_for(all_in_one(flux_block()), {.target = {.format = format_of<halfstep::int8_axis>}, .rules = rule_source::none});
   EXPECT_EQ(of(none, companions[0].name).what, action::quantize);
   EXPECT_THAT(none.rules, HasSubstr("those outside the diffusion model of this file too"));
 }
@@ -109,10 +112,10 @@ TEST(ModelRules, TakeAFileOfOneModelOrALoraForNoAllInOne) {
   auto const part = flux_block();
   tensor_specs prefixed;
   for (auto const& t : part) prefixed.push_back({"model.diffusion_model." + t.name, t.type, t.shape});
-  EXPECT_EQ(make_plan(header_of(prefixed), {}).rules, "rules of flux1 (recognised from the tensor names)");
-  auto const lora = make_plan(header_of({{"model.diffusion_model.x.0.lora_A.weight", dtype::bf16, {512, 512}},
-                                         {"text_encoders.y.0.lora_A.weight", dtype::bf16, {512, 512}}}),
-                              {.target = {.format = scheme::int8_axis}});
+  EXPECT_EQ(plan_for(header_of(prefixed), {}).rules, "rules of flux1 (recognised from the tensor names)");
+  auto const lora = plan_for(header_of({{"model.diffusion_model.x.0.lora_A.weight", dtype::bf16, {512, 512}},
+                                        {"text_encoders.y.0.lora_A.weight", dtype::bf16, {512, 512}}}),
+                             {.target = {.format = format_of<halfstep::int8_axis>}});
   EXPECT_EQ(lora.rules, "rules of lora (recognised from the tensor names)");
   EXPECT_EQ(of(lora, "text_encoders.y.0.lora_A.weight").what, action::quantize);
 }
@@ -129,9 +132,10 @@ TEST(ModelRules, ReachEveryPartOfEveryFamilyWhateverThePrefix) {
       std::ranges::sort(specs, {}, &halfstep::safetensors::tensor_spec::name);
       auto const twice = std::ranges::unique(specs, {}, &halfstep::safetensors::tensor_spec::name);
       specs.erase(twice.begin(), twice.end());
-      plan_options const options{
-          .target = {.format = scheme::int8_axis}, .rules = rule_source::named, .families = {std::string(family.name)}};
-      auto const p = make_plan(header_of(specs), options);
+      plan_options const options{.target = {.format = format_of<halfstep::int8_axis>},
+                                 .rules = rule_source::named,
+                                 .families = {std::string(family.name)}};
+      auto const p = plan_for(header_of(specs), options);
       EXPECT_EQ(of(p, prefix + "zz.7.zz.weight").what, action::quantize) << family.name << prefix;
       for (auto const part : family.keep) {
         auto const& t = of(p, prefix + "zz" + std::string(part) + "zz.weight");
@@ -155,7 +159,7 @@ TEST(ModelRules, AreThoseOfTheFamilyWhoseSignsTheNamesShow) {
           specs.push_back(
               {prefix + (name.starts_with('.') ? "x" : "") + name + (name.ends_with(".weight") ? "" : "end"), dtype::bf16, {64}});
         }
-        auto const p = make_plan(header_of(specs), {.target = {.format = scheme::int8_axis}});
+        auto const p = plan_for(header_of(specs), {.target = {.format = format_of<halfstep::int8_axis>}});
         EXPECT_THAT(p.families, testing::ElementsAre(std::string(family.name))) << prefix;
         EXPECT_EQ(of(p, prefix + "zz.7.zz.weight").what, action::quantize) << family.name;
         EXPECT_FALSE(of(p, prefix + "zz.7.zz.weight").reason.empty());
@@ -166,7 +170,7 @@ TEST(ModelRules, AreThoseOfTheFamilyWhoseSignsTheNamesShow) {
 TEST(ModelRules, GiveEveryDecisionAReason) {
   for (auto const* name : {"flux1_dev", "t5xxl_encoder", "wan21_14b", "qwen_image", "z_image"})
     for (auto const source : {rule_source::detect, rule_source::none})
-      for (auto const& t : make_plan(halfstep_test::model(name), {.rules = source}).tensors)
+      for (auto const& t : plan_for(halfstep_test::model(name), {.rules = source}).tensors)
         EXPECT_FALSE(t.reason.empty()) << name << " " << t.input.name;
 }
 

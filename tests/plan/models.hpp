@@ -8,7 +8,13 @@
 
 #include <boost/json.hpp>
 
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/plan/options.hpp>
+#include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/safetensors/header.hpp>
+
+#include "../support/known_formats.hpp"
 
 namespace halfstep_test {
 
@@ -37,6 +43,12 @@ inline halfstep::safetensors::header model(std::string const& name, std::string 
 /// Returns the header of a file with these tensors.
 inline halfstep::safetensors::header header_of(std::vector<halfstep::safetensors::tensor_spec> specs) {
   return halfstep::safetensors::arrange(std::move(specs), {});
+}
+
+/// Returns the plan under `options`, in INT8 blocks of 128 where they name no format for the target.
+inline halfstep::plan plan_for(halfstep::safetensors::header const& input, halfstep::plan_options options) {
+  if (options.target.format.name.empty()) options.target.format = halfstep::format_of<halfstep::int8_block<128>>;
+  return halfstep::make_plan(input, options);
 }
 
 }  // namespace halfstep_test

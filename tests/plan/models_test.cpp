@@ -1,3 +1,7 @@
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/plan.hpp>
 
 #include <algorithm>
@@ -12,10 +16,10 @@ namespace {
 
 using halfstep::action;
 using halfstep::dtype;
-using halfstep::make_plan;
+using halfstep::format_of;
 using halfstep::plan;
 using halfstep::plan_options;
-using halfstep::scheme;
+using halfstep_test::plan_for;
 
 struct tally {
   std::size_t layers = 0;
@@ -50,7 +54,7 @@ std::vector<expectation> const known{{"flux1_dev", "flux1", 304, 11'834'228'736}
 TEST(RealModels, HaveExactlyTheirLinearLayersQuantized) {
   for (auto const& expected : known)
     for (std::string const prefix : {"", "model.diffusion_model.", "net."}) {
-      auto const p = make_plan(halfstep_test::model(expected.name, prefix), {});
+      auto const p = plan_for(halfstep_test::model(expected.name, prefix), {});
       ASSERT_EQ(p.families.size(), 1u) << expected.name;
       EXPECT_EQ(p.families[0], expected.family);
       EXPECT_EQ(quantized(p).layers, expected.layers) << expected.name;
@@ -62,13 +66,15 @@ TEST(RealModels, HaveExactlyTheirLinearLayersQuantized) {
 TEST(RealModels, ShrinkByWhatTheCodesSave) {
   for (auto const& expected : known) {
     auto const input = halfstep_test::model(expected.name);
-    auto const p = make_plan(input, {.target = {.format = scheme::int8_tensor}, .markers = halfstep::marker_style::none});
+    auto const p =
+        plan_for(input, {.target = {.format = format_of<halfstep::int8_tensor>}, .markers = halfstep::marker_style::none});
     EXPECT_EQ(p.output.data_bytes(), input.data_bytes() - expected.elements + 4 * expected.layers) << expected.name;
   }
 }
 
 TEST(RealModels, RotateEveryLayerOfFluxInGroupsOf256) {
-  auto const p = make_plan(halfstep_test::model("flux1_dev"), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const p =
+      plan_for(halfstep_test::model("flux1_dev"), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
   for (auto const& t : p.tensors)
     if (t.what == action::quantize) {
       EXPECT_EQ(t.how.rotation_group, 256) << t.input.name;
@@ -102,10 +108,11 @@ halfstep::safetensors::header sentence_encoder() {
 }
 
 TEST(RealModels, OfNoKnownFamilyHaveTheLinearsOfTheirBlocksQuantized) {
-  for (plan_options const& options :
-       {plan_options{.target = {.block_size = 64}}, plan_options{.target = {.block_size = 128}},
-        plan_options{.target = {.format = scheme::int8_axis}}, plan_options{.target = {.format = scheme::fp16}}}) {
-    auto const p = make_plan(sentence_encoder(), options);
+  for (plan_options const& options : {plan_options{.target = {.format = format_of<halfstep::int8_block<64>>}},
+                                      plan_options{.target = {.format = format_of<halfstep::int8_block<128>>}},
+                                      plan_options{.target = {.format = format_of<halfstep::int8_axis>}},
+                                      plan_options{.target = {.format = format_of<halfstep::fp16>}}}) {
+    auto const p = plan_for(sentence_encoder(), options);
     EXPECT_TRUE(p.families.empty());
     EXPECT_EQ(quantized(p).layers, 36u);
     for (auto const& t : p.tensors)
@@ -116,14 +123,14 @@ TEST(RealModels, OfNoKnownFamilyHaveTheLinearsOfTheirBlocksQuantized) {
 }
 
 TEST(RealModels, KeepWhatABlockOf256CannotStore) {
-  auto const p = make_plan(sentence_encoder(), {.target = {.block_size = 256}});
+  auto const p = plan_for(sentence_encoder(), {.target = {.format = format_of<halfstep::int8_block<256>>}});
   EXPECT_EQ(quantized(p).layers, 0u);
   ASSERT_EQ(p.warnings.size(), 2u);
   EXPECT_NE(p.warnings[0].find("36 layers cannot be stored as int8_blockwise 256"), std::string::npos);
 }
 
 TEST(RealModels, OfColumns384TakeRotationGroupsOf64) {
-  auto const p = make_plan(sentence_encoder(), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const p = plan_for(sentence_encoder(), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
   for (auto const& t : p.tensors)
     if (t.what == action::quantize) {
       EXPECT_EQ(t.how.rotation_group, t.input.shape[1] == 384 ? 64 : 256) << t.input.name;

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/plan.hpp>
 
 #include "models.hpp"
@@ -14,24 +18,27 @@ namespace {
 using halfstep::action;
 using halfstep::dtype;
 using halfstep::entry_bases;
+using halfstep::format_of;
 using halfstep::layer_config;
 using halfstep::layer_fate;
-using halfstep::make_plan;
 using halfstep::matmul_precision;
 using halfstep::parse_layer_config;
 using halfstep::pattern_scope;
 using halfstep::plan;
 using halfstep::planned_tensor;
 using halfstep::recipe;
-using halfstep::scale_choice;
-using halfstep::scheme;
-using halfstep::solver_kind;
 using halfstep::usage_error;
+using halfstep_test::known_formats;
+using halfstep_test::plan_for;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-entry_bases bases(recipe const& run) { return {run, run, run}; }
+entry_bases bases(recipe run) {
+  if (run.format.name.empty()) run.format = format_of<halfstep::int8_block<128>>;
+  return {
+      known_formats(), run, run, run, {.format = format_of<halfstep::fp8_tensor>}, {.format = format_of<halfstep::fp8_tensor>}};
+}
 
 layer_fate fate(std::string const& entry, entry_bases const& from = bases({})) {
   return parse_layer_config("{\"a\": " + entry + "}", "l.json", from).entries.at(0).fate;
@@ -51,45 +58,45 @@ std::string refused_entry(std::string const& entry, entry_bases const& from = ba
 }
 
 TEST(LayerConfig, NamesFormats) {
-  EXPECT_EQ(fate(R"({"format": "int8_blockwise"})").how.format, scheme::int8_block);
-  EXPECT_EQ(fate(R"({"format": "int8_axiswise"})").how.format, scheme::int8_axis);
-  EXPECT_EQ(fate(R"({"format": "int8_tensorwise"})").how.format, scheme::int8_tensor);
-  EXPECT_EQ(fate(R"({"format": "fp16"})").how.format, scheme::fp16);
+  EXPECT_EQ(fate(R"({"format": "int8_blockwise"})").how.format, format_of<halfstep::int8_block<128>>);
+  EXPECT_EQ(fate(R"({"format": "int8_axiswise"})").how.format, format_of<halfstep::int8_axis>);
+  EXPECT_EQ(fate(R"({"format": "int8_tensorwise"})").how.format, format_of<halfstep::int8_tensor>);
+  EXPECT_EQ(fate(R"({"format": "fp16"})").how.format, format_of<halfstep::fp16>);
   EXPECT_EQ(fate(R"({"format": "keep"})").what, action::keep);
   EXPECT_EQ(fate(R"({"format": "int8_axiswise", "skip": true})").what, action::keep);
   EXPECT_EQ(fate(R"({"skip": false})").what, action::quantize);
 }
 
 TEST(LayerConfig, TakesWhatAnEntryDoesNotSayFromTheRun) {
-  recipe const run{.format = scheme::int8_axis,
-                   .block_size = 32,
+  recipe const run{.format = format_of<halfstep::int8_axis>,
                    .rotation_group = 64,
                    .matmul = matmul_precision::full,
-                   .scales = scale_choice::mse,
-                   .solver = solver_kind::gptq};
+                   .scales = "mse",
+                   .solver = "gptq"};
   auto const same = fate("{}", bases(run));
   EXPECT_EQ(same.how, run);
   EXPECT_EQ(same.how.scales, run.scales);
   EXPECT_EQ(same.how.solver, run.solver);
-  auto const blocks = fate(R"({"scaling_mode": "block"})", bases(run)).how;
-  EXPECT_EQ(blocks.format, scheme::int8_block);
-  EXPECT_EQ(blocks.block_size, 32);
+  auto with_sides = bases(run);
+  with_sides.block_size = 32;
+  auto const blocks = fate(R"({"scaling_mode": "block"})", with_sides).how;
+  EXPECT_EQ(blocks.format, format_of<halfstep::int8_block<32>>);
   EXPECT_EQ(blocks.rotation_group, 0);
-  EXPECT_EQ(blocks.solver, solver_kind::gptq);
+  EXPECT_EQ(blocks.solver, "gptq");
   auto const half = fate(R"({"format": "fp16"})", bases(run)).how;
   EXPECT_EQ(half.rotation_group, 0);
-  EXPECT_EQ(half.solver, solver_kind::none);
+  EXPECT_EQ(half.solver, "none");
   EXPECT_EQ(half.matmul, matmul_precision::native);
 }
 
 TEST(LayerConfig, MeansBlockScalingByABlockSizeAlone) {
-  auto const how = fate(R"({"block_size": 64})", bases({.format = scheme::int8_axis, .rotation_group = 256})).how;
-  EXPECT_EQ(how, (recipe{.block_size = 64}));
+  auto const how = fate(R"({"block_size": 64})", bases({.format = format_of<halfstep::int8_axis>, .rotation_group = 256})).how;
+  EXPECT_EQ(how, (recipe{.format = format_of<halfstep::int8_block<64>>}));
 }
 
 TEST(LayerConfig, RotatesAsItSaysElseAsTheRun) {
-  auto const axis = bases({.format = scheme::int8_axis});
-  auto const rotated = bases({.format = scheme::int8_axis, .rotation_group = 64});
+  auto const axis = bases({.format = format_of<halfstep::int8_axis>});
+  auto const rotated = bases({.format = format_of<halfstep::int8_axis>, .rotation_group = 64});
   EXPECT_EQ(fate(R"({"convrot": true})", axis).how.rotation_group, 256);
   EXPECT_EQ(fate(R"({"convrot": true, "convrot_groupsize": 16})", axis).how.rotation_group, 16);
   EXPECT_EQ(fate(R"({"convrot_groupsize": 16})", rotated).how.rotation_group, 16);
@@ -99,19 +106,21 @@ TEST(LayerConfig, RotatesAsItSaysElseAsTheRun) {
 }
 
 TEST(LayerConfig, IsSimpleOrNotAsItSays) {
-  recipe const searched{.scales = scale_choice::mse, .solver = solver_kind::gptq};
-  entry_bases const from{.run = {}, .codes = {}, .searched = searched};
-  EXPECT_EQ(fate(R"({"simple": false})", from).how.scales, scale_choice::mse);
-  EXPECT_EQ(fate(R"({"simple": false})", from).how.solver, solver_kind::gptq);
-  EXPECT_EQ(fate(R"({"simple": true})", bases(searched)).how.scales, scale_choice::absmax);
-  EXPECT_EQ(fate(R"({"simple": true})", bases(searched)).how.solver, solver_kind::none);
+  recipe const searched{.scales = "mse", .solver = "gptq"};
+  auto from = bases({});
+  from.searched = searched;
+  EXPECT_EQ(fate(R"({"simple": false})", from).how.scales, "mse");
+  EXPECT_EQ(fate(R"({"simple": false})", from).how.solver, "gptq");
+  EXPECT_EQ(fate(R"({"simple": true})", bases(searched)).how.scales, "absmax");
+  EXPECT_EQ(fate(R"({"simple": true})", bases(searched)).how.solver, "none");
 }
 
 TEST(LayerConfig, StartsINT8EntriesOfAnFp16RunFromItsCodes) {
-  entry_bases const from{.run = {.format = scheme::fp16}, .codes = {.block_size = 32, .scales = scale_choice::automatic}};
-  EXPECT_EQ(fate("{}", from).how.format, scheme::fp16);
-  EXPECT_EQ(fate(R"({"scaling_mode": "row"})", from).how.format, scheme::int8_axis);
-  EXPECT_EQ(fate(R"({"format": "int8_tensorwise"})", from).how.scales, scale_choice::automatic);
+  auto from = bases({.format = format_of<halfstep::fp16>});
+  from.codes = {.format = format_of<halfstep::int8_block<32>>, .scales = "auto"};
+  EXPECT_EQ(fate("{}", from).how.format, format_of<halfstep::fp16>);
+  EXPECT_EQ(fate(R"({"scaling_mode": "row"})", from).how.format, format_of<halfstep::int8_axis>);
+  EXPECT_EQ(fate(R"({"format": "int8_tensorwise"})", from).how.scales, "auto");
 }
 
 TEST(LayerConfig, RefusesEntriesByFilePatternAndKey) {
@@ -164,13 +173,13 @@ struct configured {
   explicit configured(std::string const& text, pattern_scope scope = pattern_scope::part_of_layer,
                       halfstep::plan_options options = {.rules = halfstep::rule_source::none}) {
     options.layers = parse_layer_config(text, "l", bases(options.target), scope);
-    made = make_plan(halfstep_test::header_of({{"net.blocks.0.attn.weight", dtype::f32, {256, 256}},
-                                               {"net.blocks.1.attn.weight", dtype::f32, {256, 256}},
-                                               {"net.blocks.1.mlp.weight", dtype::f32, {256, 256}},
-                                               {"net.blocks.1.mlp.bias", dtype::f32, {256}},
-                                               {"net.odd.weight", dtype::f32, {100, 256}},
-                                               {"net.norm.weight", dtype::f32, {256}}}),
-                     options);
+    made = plan_for(halfstep_test::header_of({{"net.blocks.0.attn.weight", dtype::f32, {256, 256}},
+                                              {"net.blocks.1.attn.weight", dtype::f32, {256, 256}},
+                                              {"net.blocks.1.mlp.weight", dtype::f32, {256, 256}},
+                                              {"net.blocks.1.mlp.bias", dtype::f32, {256}},
+                                              {"net.odd.weight", dtype::f32, {100, 256}},
+                                              {"net.norm.weight", dtype::f32, {256}}}),
+                    options);
   }
 
   std::string of(std::string const& layer) const {
@@ -227,7 +236,7 @@ TEST(LayerConfig, GivesItsDefaultToWhatTheRulesQuantizeAndNoFlagNames) {
 
 TEST(LayerConfig, LetsFlagsAndTheFamilyKeepWhatItsDefaultWouldTake) {
   halfstep::plan_options options{.rules = halfstep::rule_source::none, .exclude = {"blocks.0"}, .include = {"odd"}};
-  options.target.format = scheme::int8_axis;
+  options.target.format = format_of<halfstep::int8_axis>;
   configured const c(R"({"_default": {"format": "int8_tensorwise"}})", pattern_scope::part_of_layer, options);
   EXPECT_EQ(c.of("blocks.0.attn.weight"), "keep");
   EXPECT_EQ(c.of("odd.weight"), "int8_axiswise");
@@ -236,7 +245,7 @@ TEST(LayerConfig, LetsFlagsAndTheFamilyKeepWhatItsDefaultWouldTake) {
 
 TEST(LayerConfig, SpeaksBeforeEveryOtherFlag) {
   halfstep::plan_options options{.rules = halfstep::rule_source::none, .exclude = {"attn"}, .include = {"attn"}};
-  options.custom = {{"attn", {.format = scheme::fp16}}};
+  options.custom = {{"attn", {.format = format_of<halfstep::fp16>}}};
   configured const c(R"({"attn": {"format": "int8_axiswise"}, "odd": {"skip": true}, "mlp": {"skip": true}})",
                      pattern_scope::part_of_layer, options);
   EXPECT_EQ(c.of("blocks.0.attn.weight"), "int8_axiswise");

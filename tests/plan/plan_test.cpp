@@ -9,6 +9,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
 #include <halfstep/plan/analyze.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
@@ -19,16 +23,16 @@ namespace {
 
 using halfstep::action;
 using halfstep::dtype;
-using halfstep::make_plan;
+using halfstep::format_of;
 using halfstep::marker_style;
 using halfstep::plan;
 using halfstep::plan_options;
 using halfstep::planned_tensor;
 using halfstep::rule_source;
-using halfstep::scheme;
 using halfstep::strictness;
 using halfstep::usage_error;
 using halfstep_test::header_of;
+using halfstep_test::plan_for;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -62,7 +66,7 @@ halfstep::safetensors::header t5_part() {
 }
 
 TEST(Plan, AppliesTheRulesOfTheFamilyItRecognises) {
-  auto const p = make_plan(flux_part(), {});
+  auto const p = plan_for(flux_part(), {});
   EXPECT_EQ(p.rules, "rules of flux1 (recognised from the tensor names)");
   EXPECT_THAT(p.families, ElementsAre("flux1"));
   EXPECT_EQ(quantized(p), 2u);
@@ -73,7 +77,7 @@ TEST(Plan, AppliesTheRulesOfTheFamilyItRecognises) {
 }
 
 TEST(Plan, LeavesOutWhatTheFamilyRemoves) {
-  auto const p = make_plan(t5_part(), {});
+  auto const p = plan_for(t5_part(), {});
   EXPECT_EQ(of(p, "decoder.block.0.layer.0.layer_norm.weight").what, action::remove);
   EXPECT_EQ(of(p, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::remove);
   EXPECT_EQ(p.output.find("decoder.block.0.layer.0.layer_norm.weight"), nullptr);
@@ -81,16 +85,16 @@ TEST(Plan, LeavesOutWhatTheFamilyRemoves) {
 }
 
 TEST(Plan, QuantizesEvery2DWeightWithoutRules) {
-  auto const p = make_plan(flux_part(), {.target = {.format = scheme::int8_axis}, .rules = rule_source::none});
+  auto const p = plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>}, .rules = rule_source::none});
   EXPECT_EQ(quantized(p), 3u);
   EXPECT_EQ(p.rules, "no rules: every 2-D weight");
 }
 
 TEST(Plan, CutsTheOutputIntoShardsThatHoldWholeLayers) {
-  plan_options options{.target = {.format = scheme::int8_axis}};
-  auto const whole = make_plan(halfstep_test::model("z_image"), options);
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
+  auto const whole = plan_for(halfstep_test::model("z_image"), options);
   options.max_shard_bytes = 1'000'000'000;
-  auto const p = make_plan(halfstep_test::model("z_image"), options);
+  auto const p = plan_for(halfstep_test::model("z_image"), options);
   ASSERT_GT(p.shards.size(), 5u);
   std::map<std::string, std::size_t> shard_of;
   std::uint64_t bytes = 0;
@@ -108,20 +112,20 @@ TEST(Plan, CutsTheOutputIntoShardsThatHoldWholeLayers) {
   EXPECT_EQ(p.output.data_bytes(), whole.output.data_bytes());
   EXPECT_THAT(p.warnings, IsEmpty());
   options.max_shard_bytes = std::uint64_t{1} << 40;
-  EXPECT_TRUE(make_plan(halfstep_test::model("z_image"), options).shards.empty()) << "one file is enough";
+  EXPECT_TRUE(plan_for(halfstep_test::model("z_image"), options).shards.empty()) << "one file is enough";
 }
 
 TEST(Plan, WarnsOfShardsThatAreLargerThanAsked) {
-  plan_options options{.target = {.format = scheme::int8_axis}};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
   options.max_shard_bytes = 30'000'000;
-  EXPECT_THAT(make_plan(flux_part(), options).warnings,
+  EXPECT_THAT(plan_for(flux_part(), options).warnings,
               ElementsAre("1 shard is larger than `max_shard_bytes`: the tensors of a layer stay together"));
   options.strict = strictness::refuse;
-  EXPECT_THAT([&] { make_plan(flux_part(), options); }, ThrowsMessage<usage_error>(HasSubstr("`max_shard_bytes`")));
+  EXPECT_THAT([&] { plan_for(flux_part(), options); }, ThrowsMessage<usage_error>(HasSubstr("`max_shard_bytes`")));
 }
 
 TEST(Plan, UnitesTheFamiliesThatAreNamed) {
-  auto const p = make_plan(flux_part(), {.rules = rule_source::named, .families = {"flux2", "radiance"}});
+  auto const p = plan_for(flux_part(), {.rules = rule_source::named, .families = {"flux2", "radiance"}});
   EXPECT_EQ(p.rules, "rules of flux2, radiance (as asked)");
   EXPECT_EQ(of(p, "img_in.weight").reason, "flux2 keeps 'img_in'");
   EXPECT_THAT(p.warnings, ElementsAre("the rules of 'radiance' match no tensor of this file"));
@@ -129,15 +133,15 @@ TEST(Plan, UnitesTheFamiliesThatAreNamed) {
 
 TEST(Plan, ListsTheFamiliesWhereANameIsUnknown) {
   EXPECT_THAT(
-      [] { make_plan(flux_part(), {.rules = rule_source::named, .families = {"flux9"}}); },
+      [] { plan_for(flux_part(), {.rules = rule_source::named, .families = {"flux9"}}); },
       ThrowsMessage<halfstep::unknown_option>(AllOf(HasSubstr("'flux9'"), HasSubstr("flux1"), HasSubstr("zimage_refiner"))));
 }
 
 TEST(Plan, LetsIncludeSpeakBeforeExcludeAndExcludeBeforeTheFamily) {
-  plan_options options{.target = {.format = scheme::int8_axis}};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
   options.exclude = {"img_attn", "img_in"};
   options.include = {"^img_in"};
-  auto const p = make_plan(flux_part(), options);
+  auto const p = plan_for(flux_part(), options);
   EXPECT_EQ(of(p, "img_in.weight").what, action::quantize);
   EXPECT_EQ(of(p, "img_in.weight").reason, "`include` '^img_in'");
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").what, action::keep);
@@ -148,18 +152,18 @@ TEST(Plan, LetsIncludeSpeakBeforeExcludeAndExcludeBeforeTheFamily) {
 TEST(Plan, BringsBackWhatTheFamilyRemovesWhereAFlagNamesIt) {
   plan_options options;
   options.include = {"^decoder"};
-  auto const included = make_plan(t5_part(), options);
+  auto const included = plan_for(t5_part(), options);
   EXPECT_EQ(of(included, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::quantize);
   EXPECT_EQ(of(included, "decoder.block.0.layer.0.layer_norm.weight").what, action::keep);
-  auto const excluded = make_plan(t5_part(), {.exclude = {"^decoder"}});
+  auto const excluded = plan_for(t5_part(), {.exclude = {"^decoder"}});
   EXPECT_EQ(of(excluded, "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::keep);
 }
 
 TEST(Plan, ForcesLayersOutsideTheGeneralRule) {
   auto const input = header_of({{"pooler.dense.weight", dtype::f32, {384, 384}}, {"layer.0.q.weight", dtype::f32, {384, 384}}});
-  EXPECT_EQ(of(make_plan(input, {}), "pooler.dense.weight").reason, "outside the indexed blocks");
-  EXPECT_EQ(of(make_plan(input, {.include = {"pooler"}}), "pooler.dense.weight").what, action::quantize);
-  EXPECT_EQ(of(make_plan(input, {.exclude = {"q$"}}), "layer.0.q.weight").what, action::keep);
+  EXPECT_EQ(of(plan_for(input, {}), "pooler.dense.weight").reason, "outside the indexed blocks");
+  EXPECT_EQ(of(plan_for(input, {.include = {"pooler"}}), "pooler.dense.weight").what, action::quantize);
+  EXPECT_EQ(of(plan_for(input, {.exclude = {"q$"}}), "layer.0.q.weight").what, action::keep);
 }
 
 TEST(Plan, KeepsWhatCannotBecomeCodesAndSaysWhy) {
@@ -170,7 +174,7 @@ TEST(Plan, KeepsWhatCannotBecomeCodesAndSaysWhy) {
                                 {"a.0.bad.weight", dtype::f32, {256, 256}},
                                 {"a.0.wide.weight", dtype::f64, {256, 256}},
                                 {"a.0.good.weight", dtype::bf16, {256, 256}}});
-  auto const p = make_plan(input, {.rules = rule_source::none, .nonfinite = {"a.0.bad.weight"}});
+  auto const p = plan_for(input, {.rules = rule_source::none, .nonfinite = {"a.0.bad.weight"}});
   EXPECT_EQ(of(p, "a.0.conv.weight").reason, "not a 2-D weight");
   EXPECT_EQ(of(p, "a.0.table").reason, "its name does not end in .weight");
   EXPECT_EQ(of(p, "a.0.none.weight").reason, "holds no elements");
@@ -188,7 +192,7 @@ TEST(Plan, KeepsWhatCannotBecomeCodesAndSaysWhy) {
 
 TEST(Plan, CopiesWhatIsFp16AlreadyWhenFp16IsWanted) {
   auto const input = header_of({{"a.0.x.weight", dtype::f16, {256, 256}}, {"a.0.y.weight", dtype::bf16, {256, 256}}});
-  auto const p = make_plan(input, {.target = {.format = scheme::fp16}});
+  auto const p = plan_for(input, {.target = {.format = format_of<halfstep::fp16>}});
   EXPECT_EQ(of(p, "a.0.x.weight").reason, "already FP16");
   EXPECT_EQ(of(p, "a.0.y.weight").what, action::quantize);
   EXPECT_EQ(p.output.find("a.0.y.weight")->type, dtype::f16);
@@ -201,19 +205,19 @@ halfstep::safetensors::header odd_shapes() {
 }
 
 TEST(Plan, KeepsLayersThatTheLayoutCannotStoreAndWarns) {
-  auto const p = make_plan(odd_shapes(), {});
+  auto const p = plan_for(odd_shapes(), {});
   EXPECT_EQ(quantized(p), 1u);
   EXPECT_EQ(of(p, "a.0.x.weight").reason, "cannot be stored: [300, 512] is not divisible by blocks of 128");
   EXPECT_THAT(p.warnings,
               ElementsAre(AllOf(HasSubstr("2 layers cannot be stored as int8_blockwise 128"), HasSubstr("'a.1.x.weight'"))));
-  EXPECT_EQ(quantized(make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}})), 3u);
+  EXPECT_EQ(quantized(plan_for(odd_shapes(), {.target = {.format = format_of<halfstep::int8_axis>}})), 3u);
 }
 
 TEST(Plan, RefusesAllLayersAtOnceThatAFlagNamesAndTheLayoutCannotStore) {
   auto const all =
       ThrowsMessage<usage_error>(AllOf(HasSubstr("'a.0.x.weight' [300, 512]"), HasSubstr("'a.1.x.weight' [512, 300]")));
-  EXPECT_THAT([] { make_plan(odd_shapes(), {.include = {"x"}}); }, all);
-  EXPECT_THAT([] { make_plan(odd_shapes(), {.strict = strictness::refuse}); }, all);
+  EXPECT_THAT([] { plan_for(odd_shapes(), {.include = {"x"}}); }, all);
+  EXPECT_THAT([] { plan_for(odd_shapes(), {.strict = strictness::refuse}); }, all);
 }
 
 TEST(Plan, LetsEveryLayerTakeTheLargestRotationGroupThatDividesIt) {
@@ -221,7 +225,7 @@ TEST(Plan, LetsEveryLayerTakeTheLargestRotationGroupThatDividesIt) {
                                 {"a.1.x.weight", dtype::f32, {256, 384}},
                                 {"a.2.x.weight", dtype::f32, {256, 272}},
                                 {"a.3.x.weight", dtype::f32, {256, 260}}});
-  auto const p = make_plan(input, {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const p = plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
   EXPECT_EQ(of(p, "a.0.x.weight").how.rotation_group, 256);
   EXPECT_EQ(of(p, "a.1.x.weight").how.rotation_group, 64);
   EXPECT_EQ(of(p, "a.2.x.weight").how.rotation_group, 16);
@@ -234,106 +238,112 @@ TEST(Plan, TellsOfInt8LayersWhoseSidesAreNoMultiplesOfFour) {
   auto const input = header_of({{"a.0.x.weight", dtype::f32, {256, 258}},
                                 {"a.1.x.weight", dtype::f32, {259, 256}},
                                 {"a.2.x.weight", dtype::f32, {260, 256}}});
-  EXPECT_THAT(make_plan(input, {.target = {.format = scheme::int8_axis}}).notes,
+  EXPECT_THAT(plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>}}).notes,
               ElementsAre("products of INT8 codes want sides that are multiples of 4, and 2 layers have others: 'a.0.x.weight', "
                           "'a.1.x.weight'; `exclude` keeps them"));
-  EXPECT_THAT(make_plan(input, {.target = {.format = scheme::fp8_tensor}}).notes, testing::IsEmpty());
+  EXPECT_THAT(plan_for(input, {.target = {.format = format_of<halfstep::fp8_tensor>}}).notes, testing::IsEmpty());
 }
 
 TEST(Plan, SkipsSmallAndUnevenLayersByTheHeuristicOnly) {
   auto const input = header_of(
       {{"a.weight", dtype::f32, {64, 512}}, {"b.weight", dtype::f32, {512, 300}}, {"c.weight", dtype::f32, {512, 512}}});
-  plan_options options{.target = {.format = scheme::int8_axis}, .rules = rule_source::none};
-  EXPECT_EQ(quantized(make_plan(input, options)), 3u);
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}, .rules = rule_source::none};
+  EXPECT_EQ(quantized(plan_for(input, options)), 3u);
   options.sizes = halfstep::size_rule::heuristic;
-  auto const p = make_plan(input, options);
+  auto const p = plan_for(input, options);
   EXPECT_EQ(quantized(p), 1u);
   EXPECT_EQ(of(p, "a.weight").reason, "`sizes`: smaller than or not divisible by 128");
 }
 
 TEST(Plan, WarnsOfExclusionsThatMatchNothingAndRefusesThemWhenStrict) {
   plan_options options{.exclude = {"nowhere"}};
-  EXPECT_THAT(make_plan(flux_part(), options).warnings, ElementsAre("`exclude` 'nowhere' matches no tensor"));
+  EXPECT_THAT(plan_for(flux_part(), options).warnings, ElementsAre("`exclude` 'nowhere' matches no tensor"));
   options.strict = strictness::refuse;
-  EXPECT_THAT([&] { make_plan(flux_part(), options); },
+  EXPECT_THAT([&] { plan_for(flux_part(), options); },
               ThrowsMessage<usage_error>(AllOf(HasSubstr("`strict`"), HasSubstr("'nowhere'"))));
 }
 
 TEST(Plan, RefusesChoicesThatMatchNothingAllAtOnce) {
   EXPECT_THAT(
-      [] { make_plan(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
+      [] { plan_for(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
       ThrowsMessage<usage_error>(HasSubstr("`custom` 'nowhere', `include` 'bias$' match no weight that can be quantized")));
-  EXPECT_NO_THROW(make_plan(flux_part(), {.include = {"img_mlp"}, .custom = {{"img_mlp", {.format = scheme::fp16}}}}));
+  EXPECT_NO_THROW(
+      plan_for(flux_part(), {.include = {"img_mlp"}, .custom = {{"img_mlp", {.format = format_of<halfstep::fp16>}}}}));
 }
 
 TEST(Plan, GivesCustomLayersTheirRecipeBeforeAnyOtherFlagSpeaks) {
-  plan_options options{.target = {.format = scheme::int8_axis, .rotation_group = 256}};
-  options.custom = {{"img_mlp|img_in", {.format = scheme::fp16}}, {"img_mlp|qkv", {.block_size = 64}}};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}};
+  options.custom = {{"img_mlp|img_in", {.format = format_of<halfstep::fp16>}},
+                    {"img_mlp|qkv", {.format = format_of<halfstep::int8_block<64>>}}};
   options.include = {"img_mlp"};
   options.exclude = {"img_in", "qkv"};
-  auto const p = make_plan(flux_part(), options);
-  EXPECT_EQ(of(p, "img_in.weight").how.format, scheme::fp16);
+  auto const p = plan_for(flux_part(), options);
+  EXPECT_EQ(of(p, "img_in.weight").how.format, format_of<halfstep::fp16>);
   EXPECT_EQ(of(p, "img_in.weight").reason, "`custom` 'img_mlp|img_in'");
-  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::fp16);
-  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").how, (halfstep::recipe{.block_size = 64}));
+  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, format_of<halfstep::fp16>);
+  EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").how, (halfstep::recipe{.format = format_of<halfstep::int8_block<64>>}));
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
 }
 
 TEST(Plan, RefusesCustomLayersThatTheirRecipeCannotStoreByFormat) {
-  plan_options const options{.include = {"a\\.0"}, .custom = {{"a\\.1", {.block_size = 64}}}};
-  EXPECT_THAT([&] { make_plan(odd_shapes(), options); },
+  plan_options const options{.include = {"a\\.0"}, .custom = {{"a\\.1", {.format = format_of<halfstep::int8_block<64>>}}}};
+  EXPECT_THAT([&] { plan_for(odd_shapes(), options); },
               ThrowsMessage<usage_error>(AllOf(
                   HasSubstr("1 layer cannot be stored as int8_blockwise 64: 'a.1.x.weight' [512, 300] is not divisible"),
                   HasSubstr("1 layer cannot be stored as int8_blockwise 128: 'a.0.x.weight' [300, 512] is not divisible"))));
-  auto const p = make_plan(odd_shapes(), {.custom = {{"a\\.1", {.block_size = 64}, halfstep::size_rule::heuristic}}});
+  auto const p = plan_for(
+      odd_shapes(), {.custom = {{"a\\.1", {.format = format_of<halfstep::int8_block<64>>}, halfstep::size_rule::heuristic}}});
   EXPECT_EQ(of(p, "a.1.x.weight").reason, "`custom sizes`: smaller than or not divisible by 64");
 }
 
 TEST(Plan, RefusesCustomRecipesThatMakeNoSense) {
   EXPECT_THAT(
       [] {
-        make_plan(flux_part(), {.custom = {{"qkv", {.block_size = 100}}}});
+        plan_for(flux_part(), {.custom = {{"qkv", {.format = format_of<halfstep::fp16>, .rotation_group = 64}}}});
       },
-      ThrowsMessage<usage_error>(AllOf(HasSubstr("`custom` 'qkv'"), HasSubstr("not 100"))));
-  EXPECT_THAT([] { make_plan(flux_part(), {.fallback = halfstep::recipe{.rotation_group = 64}}); },
-              ThrowsMessage<usage_error>(HasSubstr("the recipe of `fallback`")));
+      ThrowsMessage<usage_error>(AllOf(HasSubstr("`custom` 'qkv'"), HasSubstr("not fp16"))));
+  EXPECT_THAT(
+      [] { plan_for(flux_part(), {.fallback = halfstep::recipe{.format = format_of<halfstep::fp16>, .rotation_group = 64}}); },
+      ThrowsMessage<usage_error>(HasSubstr("the recipe of `fallback`")));
 }
 
 TEST(Plan, GivesTheFallbackRecipeToWhatAFlagOrTheFamilyKeeps) {
-  plan_options options{
-      .target = {.format = scheme::int8_axis}, .exclude = {"qkv"}, .fallback = halfstep::recipe{.block_size = 64}};
-  auto const p = make_plan(flux_part(), options);
-  EXPECT_EQ(of(p, "img_in.weight").how, (halfstep::recipe{.block_size = 64}));
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>},
+                       .exclude = {"qkv"},
+                       .fallback = halfstep::recipe{.format = format_of<halfstep::int8_block<64>>}};
+  auto const p = plan_for(flux_part(), options);
+  EXPECT_EQ(of(p, "img_in.weight").how, (halfstep::recipe{.format = format_of<halfstep::int8_block<64>>}));
   EXPECT_EQ(of(p, "img_in.weight").reason, "`fallback`: flux1 keeps 'img_in'");
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.weight").reason, "`fallback`: `exclude` 'qkv'");
   EXPECT_EQ(of(p, "double_blocks.0.img_attn.qkv.bias").what, action::keep);
-  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, scheme::int8_axis);
+  EXPECT_EQ(of(p, "double_blocks.0.img_mlp.0.weight").how.format, format_of<halfstep::int8_axis>);
 }
 
 TEST(Plan, GivesNoFallbackToWhatTheGeneralRuleKeepsAndSaysSo) {
   auto const input = header_of({{"pooler.weight", dtype::f32, {384, 384}}, {"layer.0.q.weight", dtype::f32, {384, 384}}});
-  auto const p = make_plan(input, {.fallback = halfstep::recipe{.format = scheme::fp16}});
+  auto const p = plan_for(input, {.fallback = halfstep::recipe{.format = format_of<halfstep::fp16>}});
   EXPECT_EQ(of(p, "pooler.weight").what, action::keep);
   EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("`fallback` changes nothing")));
 }
 
 TEST(Plan, KeepsAndListsWhatTheFallbackCannotStore) {
-  auto const p =
-      make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}, .exclude = {"a\\.[01]"}, .fallback = halfstep::recipe{}});
+  auto const p = plan_for(odd_shapes(), {.target = {.format = format_of<halfstep::int8_axis>},
+                                         .exclude = {"a\\.[01]"},
+                                         .fallback = halfstep::recipe{.format = format_of<halfstep::int8_block<128>>}});
   EXPECT_EQ(quantized(p), 1u);
   EXPECT_THAT(p.warnings, ElementsAre(HasSubstr("2 layers cannot be stored as int8_blockwise 128, copied unchanged")));
 }
 
 TEST(Plan, WarnsWhereNothingIsQuantized) {
-  EXPECT_THAT(make_plan(header_of({{"x.bias", dtype::f32, {4}}}), {}).warnings, ElementsAre("no layer is quantized"));
-  EXPECT_EQ(make_plan(header_of({}), {}).output_bytes, 16u);
+  EXPECT_THAT(plan_for(header_of({{"x.bias", dtype::f32, {4}}}), {}).warnings, ElementsAre("no layer is quantized"));
+  EXPECT_EQ(plan_for(header_of({}), {}).output_bytes, 16u);
 }
 
 TEST(Plan, KeepsAllMetadataAndRepeatsTheMarkersOnRequest) {
   auto const input =
       halfstep::safetensors::arrange({{"a.0.x.weight", dtype::f32, {256, 256}}}, {{"config", "{\"a\": 1}"}, {"b", ""}});
-  EXPECT_EQ(make_plan(input, {}).output.metadata(), input.metadata());
-  auto const saved = make_plan(input, {.metadata = halfstep::quant_metadata::save}).output.metadata();
+  EXPECT_EQ(plan_for(input, {}).output.metadata(), input.metadata());
+  auto const saved = plan_for(input, {.metadata = halfstep::quant_metadata::save}).output.metadata();
   ASSERT_EQ(saved.size(), 3u);
   EXPECT_EQ(saved[0].first, "_quantization_metadata");
   EXPECT_EQ(saved[0].second,
@@ -342,20 +352,21 @@ TEST(Plan, KeepsAllMetadataAndRepeatsTheMarkersOnRequest) {
 
 TEST(Plan, AddsMetadataInPlaceOfPairsWithTheSameKey) {
   auto const input = halfstep::safetensors::arrange({{"a.0.x.weight", dtype::f32, {256, 256}}}, {{"config", "1"}, {"seed", "7"}});
-  auto const p = make_plan(input, {.added_metadata = {{"seed", "9"}}});
+  auto const p = plan_for(input, {.added_metadata = {{"seed", "9"}}});
   EXPECT_THAT(p.output.metadata(), ElementsAre(testing::Pair("config", "1"), testing::Pair("seed", "9")));
   EXPECT_EQ(contract_of(p).metadata, p.output.metadata());
 }
 
 TEST(Plan, NamesTheLoaderThatTheMostParticularLayerNeeds) {
-  EXPECT_EQ(make_plan(flux_part(), {}).needs, halfstep::loader::fork);
-  EXPECT_EQ(make_plan(flux_part(), {.target = {.format = scheme::int8_axis}}).needs, halfstep::loader::stock_comfyui);
-  EXPECT_EQ(make_plan(flux_part(), {.markers = marker_style::none}).needs, halfstep::loader::engine);
-  EXPECT_EQ(make_plan(flux_part(), {.target = {.format = scheme::fp16}}).needs, halfstep::loader::any);
+  EXPECT_EQ(plan_for(flux_part(), {}).needs, halfstep::loader::fork);
+  EXPECT_EQ(plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>}}).needs, halfstep::loader::stock_comfyui);
+  EXPECT_EQ(plan_for(flux_part(), {.markers = marker_style::none}).needs, halfstep::loader::engine);
+  EXPECT_EQ(plan_for(flux_part(), {.target = {.format = format_of<halfstep::fp16>}}).needs, halfstep::loader::any);
 }
 
 TEST(Plan, PredictsTheOutputsSizeToTheByte) {
-  auto const p = make_plan(odd_shapes(), {.target = {.format = scheme::int8_axis}, .metadata = halfstep::quant_metadata::save});
+  auto const p =
+      plan_for(odd_shapes(), {.target = {.format = format_of<halfstep::int8_axis>}, .metadata = halfstep::quant_metadata::save});
   halfstep_test::temporary_folder const folder;
   std::string const path = folder.path("out.safetensors");
   halfstep::safetensors::writer out(path, p.output, halfstep::file::overwrite::replace, {});
@@ -365,11 +376,11 @@ TEST(Plan, PredictsTheOutputsSizeToTheByte) {
 }
 
 TEST(Plan, MakesAContractThatItsOwnFileFulfils) {
-  auto const p = make_plan(flux_part(), {.target = {.format = scheme::int8_axis, .rotation_group = 256}});
+  auto const p = plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
   auto const expected = contract_of(p);
   EXPECT_EQ(expected.layers.size(), 2u);
   EXPECT_EQ(expected.copied.size(), 3u);
-  auto const marker = marker_text({.format = scheme::int8_axis, .rotation_group = 256}, marker_style::comfyui);
+  auto const marker = marker_text({.format = format_of<halfstep::int8_axis>, .rotation_group = 256}, marker_style::comfyui);
   EXPECT_NO_THROW(check_contract(p.output, expected, [&](auto const& t, std::uint64_t, std::span<std::byte> into) {
     float const one = 1.0f;
     for (std::size_t i = 0; i < into.size(); ++i)
@@ -379,7 +390,7 @@ TEST(Plan, MakesAContractThatItsOwnFileFulfils) {
 }
 
 TEST(Plan, IsTheSameEveryTime) {
-  EXPECT_EQ(serialize(make_plan(flux_part(), {}).output), serialize(make_plan(flux_part(), {}).output));
+  EXPECT_EQ(serialize(plan_for(flux_part(), {}).output), serialize(plan_for(flux_part(), {}).output));
 }
 
 /// Two layers with biases before and behind their weights, and one without.
@@ -391,7 +402,7 @@ halfstep::safetensors::header biased() {
                     {"a.2.weight", dtype::f32, {512, 256}}});
 }
 
-plan_options rotated_options() { return {.target = {.format = scheme::int8_axis, .rotation_group = 256}}; }
+plan_options rotated_options() { return {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}}; }
 
 std::vector<std::string> names_written(planned_tensor const& t) {
   std::vector<std::string> names;
@@ -402,7 +413,7 @@ std::vector<std::string> names_written(planned_tensor const& t) {
 TEST(Plan, GivesABiasToItsLayerWhereTheMeanOfTheInputsIsKnown) {
   auto options = rotated_options();
   options.inputs = {{"a.0", {.mean = true}}, {"a.2", {.mean = true}}, {"elsewhere", {.mean = true}}};
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   EXPECT_EQ(of(p, "a.0.bias").what, action::correct);
   EXPECT_THAT(of(p, "a.0.bias").outputs, IsEmpty());
   EXPECT_THAT(names_written(of(p, "a.0.weight")), ElementsAre("a.0.weight", "a.0.weight_scale", "a.0.comfy_quant", "a.0.bias"));
@@ -421,9 +432,9 @@ TEST(Plan, GivesABiasToItsLayerWhereTheMeanOfTheInputsIsKnown) {
 
 TEST(Plan, WritesTheSameFileWhetherBiasesAreCorrectedOrNot) {
   auto options = rotated_options();
-  auto const without = make_plan(biased(), options);
+  auto const without = plan_for(biased(), options);
   options.inputs = {{"a.0", {.mean = true}}, {"a.1", {.mean = true}}};
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   EXPECT_EQ(p.output, without.output);
   EXPECT_EQ(p.output_bytes, without.output_bytes);
 }
@@ -433,17 +444,17 @@ TEST(Plan, LeavesABiasAloneThatAFlagKeepsOrThatIsNoRowOfNumbers) {
   options.inputs = {{"a.0", {.mean = true}}, {"a.1", {.mean = true}}};
   options.exclude = {"a.0.bias"};
   options.nonfinite = {"a.1.bias"};
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   EXPECT_EQ(of(p, "a.0.bias").what, action::keep);
   EXPECT_EQ(of(p, "a.1.bias").what, action::keep);
-  auto const odd = make_plan(header_of({{"a.0.weight", dtype::f32, {512, 256}},
-                                        {"a.0.bias", dtype::f32, {512, 1}},
-                                        {"a.1.weight", dtype::f32, {512, 256}},
-                                        {"a.1.bias", dtype::i32, {512}}}),
-                             {.target = {.format = scheme::int8_axis}, .inputs = options.inputs});
+  auto const odd = plan_for(header_of({{"a.0.weight", dtype::f32, {512, 256}},
+                                       {"a.0.bias", dtype::f32, {512, 1}},
+                                       {"a.1.weight", dtype::f32, {512, 256}},
+                                       {"a.1.bias", dtype::i32, {512}}}),
+                            {.target = {.format = format_of<halfstep::int8_axis>}, .inputs = options.inputs});
   EXPECT_EQ(of(odd, "a.0.bias").what, action::keep);
   EXPECT_EQ(of(odd, "a.1.bias").what, action::keep);
-  auto const half = make_plan(biased(), {.target = {.format = scheme::fp16}, .inputs = options.inputs});
+  auto const half = plan_for(biased(), {.target = {.format = format_of<halfstep::fp16>}, .inputs = options.inputs});
   EXPECT_EQ(of(half, "a.0.bias").what, action::keep);
 }
 
@@ -452,9 +463,9 @@ TEST(Plan, StoresScalesOfActivationsWhereTheRangeIsKnownInTheBasisOfTheWeight) {
   options.inputs = {{"a.0", {.range = halfstep::known_range::unrotated}},
                     {"a.1", {.range = halfstep::known_range::unrotated}},
                     {"a.2", {.range = halfstep::known_range::any}}};
-  EXPECT_EQ(make_plan(biased(), options).output.find("a.2.input_scale"), nullptr);
+  EXPECT_EQ(plan_for(biased(), options).output.find("a.2.input_scale"), nullptr);
   options.static_activations = halfstep::activation_scales::store;
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   EXPECT_EQ(p.output.find("a.0.input_scale"), nullptr);  // stored rotated
   EXPECT_NE(p.output.find("a.1.input_scale"), nullptr);  // no group divides 264 columns
   EXPECT_NE(p.output.find("a.2.input_scale"), nullptr);
@@ -462,9 +473,9 @@ TEST(Plan, StoresScalesOfActivationsWhereTheRangeIsKnownInTheBasisOfTheWeight) {
 }
 
 TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
-  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}, .markers = marker_style::fork};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}, .markers = marker_style::fork};
   options.inputs = {{"a.0", {.maxima = halfstep::channel_maxima::known}}};
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   auto const* const factors = p.output.find("a.0.smooth_factors");
   ASSERT_NE(factors, nullptr);
   EXPECT_EQ(factors->type, dtype::f32);
@@ -477,11 +488,10 @@ TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
 }
 
 TEST(Plan, PadsWhatQuipTransforms) {
-  plan_options options{.target = {.format = scheme::int8_axis,
-                                  .solver = halfstep::solver_kind::quip,
-                                  .basis = halfstep::storage_basis::incoherent},
-                       .markers = marker_style::fork};
-  auto const p = make_plan(biased(), options);
+  plan_options options{
+      .target = {.format = format_of<halfstep::int8_axis>, .solver = "quip", .basis = halfstep::storage_basis::incoherent},
+      .markers = marker_style::fork};
+  auto const p = plan_for(biased(), options);
   auto const shape_of = [&](std::string const& name) {
     auto const* const t = p.output.find(name);
     return t == nullptr ? std::vector<std::uint64_t>{404} : t->shape;
@@ -495,31 +505,31 @@ TEST(Plan, PadsWhatQuipTransforms) {
   EXPECT_EQ(p.needs, halfstep::loader::quip_engine);
   EXPECT_THAT(p.notes, testing::Contains(HasSubstr("QuIP's transform pads")));
   options.target.rotation_group = 256;
-  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out `rotation`")));
+  EXPECT_THAT([&] { plan_for(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out `rotation`")));
   options.target.rotation_group = 0;
   options.markers = marker_style::comfyui;
-  EXPECT_THAT([&] { make_plan(biased(), options); },
+  EXPECT_THAT([&] { plan_for(biased(), options); },
               ThrowsMessage<usage_error>(HasSubstr("stock ComfyUI takes the codes for the weight itself")));
 }
 
 TEST(Plan, RefusesSmoothingForStockComfyui) {
-  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}};
-  EXPECT_THAT([&] { make_plan(biased(), options); },
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}};
+  EXPECT_THAT([&] { plan_for(biased(), options); },
               ThrowsMessage<halfstep::usage_error>(HasSubstr("stock ComfyUI drops the smoothing factors")));
   options.markers = marker_style::none;
-  EXPECT_NO_THROW(make_plan(biased(), options));
+  EXPECT_NO_THROW(plan_for(biased(), options));
   options.target.smoothing = 1.5;
-  EXPECT_THAT([&] { make_plan(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`smoothing alpha`")));
+  EXPECT_THAT([&] { plan_for(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`smoothing alpha`")));
 }
 
 TEST(Plan, StoresNoStatedScaleOfActivationsForASmoothedLayer) {
-  plan_options options{.target = {.format = scheme::int8_axis, .smoothing = 0.5}, .markers = marker_style::fork};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}, .markers = marker_style::fork};
   auto const maxima = halfstep::channel_maxima::known;
   options.inputs = {{"a.0", {.range = halfstep::known_range::stated, .maxima = maxima}},
                     {"a.1", {.range = halfstep::known_range::unrotated, .maxima = maxima}},
                     {"a.2", {.range = halfstep::known_range::stated}}};
   options.static_activations = halfstep::activation_scales::store;
-  auto const p = make_plan(biased(), options);
+  auto const p = plan_for(biased(), options);
   EXPECT_EQ(p.output.find("a.0.input_scale"), nullptr);
   EXPECT_NE(p.output.find("a.1.input_scale"), nullptr);
   EXPECT_NE(p.output.find("a.2.input_scale"), nullptr);

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/plan/layer_template.hpp>
 #include <halfstep/plan/plan.hpp>
 
@@ -16,10 +17,11 @@ namespace {
 
 using halfstep::action;
 using halfstep::dtype;
+using halfstep::format_of;
 using halfstep::plan;
 using halfstep::plan_options;
-using halfstep::scheme;
 using halfstep::usage_error;
+using halfstep_test::plan_for;
 using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
@@ -42,12 +44,13 @@ halfstep::safetensors::header scaled_fp8(halfstep::safetensors::metadata_list me
 }
 
 plan planned(halfstep::safetensors::header const& input, plan_options options) {
-  options.stored = halfstep::stored_layers(input, [](auto const&, std::uint64_t, std::span<std::byte>) {});
-  return make_plan(input, options);
+  options.stored =
+      halfstep::stored_layers(input, halfstep_test::known_formats(), [](auto const&, std::uint64_t, std::span<std::byte>) {});
+  return plan_for(input, options);
 }
 
 plan_options allowed(plan_options options = {}) {
-  options.target = {.format = scheme::int8_axis};
+  options.target = {.format = format_of<halfstep::int8_axis>};
   options.requantize = halfstep::requantization::allow;
   return options;
 }
@@ -60,12 +63,12 @@ std::vector<std::string> names_in(plan const& p) {
 }
 
 TEST(Requantization, IsRefusedUnlessItIsAskedFor) {
-  EXPECT_THAT([] { planned(scaled_fp8(), {.target = {.format = scheme::int8_axis}}); },
+  EXPECT_THAT([] { planned(scaled_fp8(), {.target = {.format = format_of<halfstep::int8_axis>}}); },
               ThrowsMessage<usage_error>(AllOf(HasSubstr("2 layers of the input are already quantized: "
                                                          "'blocks.0.attn' is F8_E4M3 with "
                                                          "scales, 'blocks.1.attn'"),
                                                HasSubstr("`requantize`"))));
-  EXPECT_THAT([] { make_plan(scaled_fp8(), allowed()); }, ThrowsMessage<usage_error>(HasSubstr("already quantized")))
+  EXPECT_THAT([] { plan_for(scaled_fp8(), allowed()); }, ThrowsMessage<usage_error>(HasSubstr("already quantized")))
       << "nobody looked at the markers";
 }
 
@@ -89,7 +92,7 @@ TEST(Requantization, KeepsWhatBelongsToLayersThatStay) {
                           "blocks.1.attn.scale_weight", "blocks.1.attn.weight", "blocks.1.norm.weight", "scaled_fp8"));
   EXPECT_THAT(p.notes, Contains(HasSubstr("1 layer already quantized, kept with scales "
                                           "and markers as they are")));
-  auto const all = planned(scaled_fp8(), {.target = {.format = scheme::int8_axis}, .exclude = {"blocks"}});
+  auto const all = planned(scaled_fp8(), {.target = {.format = format_of<halfstep::int8_axis>}, .exclude = {"blocks"}});
   EXPECT_EQ(all.output.tensors().size(), scaled_fp8().tensors().size()) << "nothing to refuse: all stay";
 }
 
@@ -132,7 +135,7 @@ TEST(Requantization, RefusesWhatItCannotUndoAndWarnsOfWhatItCannotKnow) {
   auto const quip = halfstep_test::header_of({{"blocks.0.attn.weight", dtype::i8, {256, 512}},
                                               {"blocks.0.attn.weight_scale", dtype::f32, {256, 1}},
                                               {"blocks.0.attn.hadamard_quip", dtype::i8, {}}});
-  for (auto const& options : {allowed(), plan_options{.target = {.format = scheme::int8_axis}}})
+  for (auto const& options : {allowed(), plan_options{.target = {.format = format_of<halfstep::int8_axis>}}})
     EXPECT_THAT([&] { planned(quip, options); },
                 ThrowsMessage<usage_error>(AllOf(HasSubstr("cannot be dequantized: 'blocks.0.attn' is I8 with scales"),
                                                  HasSubstr("QuIP"), HasSubstr("`exclude`"))));

@@ -28,10 +28,11 @@ stored_model found_in(specs tensors, std::map<std::string, std::string> const& m
   halfstep::safetensors::metadata_list pairs;
   if (!metadata.empty()) pairs.emplace_back("_quantization_metadata", metadata);
   auto const file = halfstep::safetensors::arrange(std::move(tensors), pairs);
-  return halfstep::stored_layers(file, [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) {
-    auto const& text = markers.at(t.name.substr(0, t.name.size() - std::strlen(".comfy_quant")));
-    std::memcpy(into.data(), text.data() + offset, into.size());
-  });
+  return halfstep::stored_layers(file, halfstep_test::known_formats(),
+                                 [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) {
+                                   auto const& text = markers.at(t.name.substr(0, t.name.size() - std::strlen(".comfy_quant")));
+                                   std::memcpy(into.data(), text.data() + offset, into.size());
+                                 });
 }
 
 /// The layer `p` with codes [256, 512] of `type` and scales of the given shape.

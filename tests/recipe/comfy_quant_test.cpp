@@ -1,3 +1,9 @@
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 
 #include <string>
@@ -8,14 +14,15 @@
 
 namespace {
 
+using halfstep::format_of;
 using halfstep::loader;
 using halfstep::loader_of;
 using halfstep::marker_style;
 using halfstep::recipe;
-using halfstep::scheme;
 
 TEST(ComfyQuant, KnowsWhoLoadsWhat) {
-  recipe const block{}, axis{.format = scheme::int8_axis}, tensor{.format = scheme::int8_tensor}, half{.format = scheme::fp16};
+  recipe const block{.format = format_of<halfstep::int8_block<128>>}, axis{.format = format_of<halfstep::int8_axis>},
+      tensor{.format = format_of<halfstep::int8_tensor>}, half{.format = format_of<halfstep::fp16>};
   EXPECT_EQ(loader_of(axis, marker_style::comfyui), loader::stock_comfyui);
   EXPECT_EQ(loader_of(tensor, marker_style::comfyui), loader::stock_comfyui);
   EXPECT_EQ(loader_of(tensor, marker_style::fork), loader::stock_comfyui);
@@ -23,14 +30,15 @@ TEST(ComfyQuant, KnowsWhoLoadsWhat) {
   EXPECT_EQ(loader_of(axis, marker_style::fork), loader::fork);
   EXPECT_EQ(loader_of(axis, marker_style::none), loader::engine);
   EXPECT_EQ(loader_of(half, marker_style::none), loader::any);
-  EXPECT_EQ(loader_of({.format = scheme::fp8_tensor}, marker_style::comfyui), loader::stock_comfyui);
-  EXPECT_EQ(loader_of({.format = scheme::fp8_block}, marker_style::comfyui), loader::fp8_fork);
-  EXPECT_EQ(loader_of({.format = scheme::fp8_block}, marker_style::none), loader::engine);
+  EXPECT_EQ(loader_of({.format = format_of<halfstep::fp8_tensor>}, marker_style::comfyui), loader::stock_comfyui);
+  EXPECT_EQ(loader_of({.format = format_of<halfstep::fp8_block<128>>}, marker_style::comfyui), loader::fp8_fork);
+  EXPECT_EQ(loader_of({.format = format_of<halfstep::fp8_block<128>>}, marker_style::none), loader::engine);
 }
 
 TEST(ComfyQuant, GivesEveryLayerItsMarkersObjectInTheMetadata) {
-  std::vector<std::pair<std::string, recipe>> const layers{
-      {"a.0", {.format = scheme::int8_tensor}}, {"a.1", {.format = scheme::fp16}}, {"b\"c", recipe{}}};
+  std::vector<std::pair<std::string, recipe>> const layers{{"a.0", {.format = format_of<halfstep::int8_tensor>}},
+                                                           {"a.1", {.format = format_of<halfstep::fp16>}},
+                                                           {"b\"c", recipe{.format = format_of<halfstep::int8_block<128>>}}};
   EXPECT_EQ(quant_metadata_text(layers, marker_style::comfyui),
             R"({"format_version": "1.0", "layers": {"a.0": {"format": "int8_tensorwise"}, )"
             R"("b\"c": {"format": "int8_blockwise", "group_size": 128}}})");

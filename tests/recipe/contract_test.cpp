@@ -1,3 +1,9 @@
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/recipe/contract.hpp>
 
 #include <algorithm>
@@ -16,10 +22,10 @@
 namespace {
 
 using halfstep::dtype;
+using halfstep::format_of;
 using halfstep::marker_style;
 using halfstep::quant_metadata;
 using halfstep::recipe;
-using halfstep::scheme;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -32,6 +38,7 @@ struct sound_file {
     expected.layers = {{"p", {256, 512}, how}};
     expected.copied = {{"p.bias", dtype::bf16, {256}}};
     expected.metadata = {{"config", "{}"}};
+    expected.formats = halfstep_test::known_formats();
     expected.markers = style;
     bytes.metadata = expected.metadata;
     bytes.set("p.bias", dtype::bf16, {256});
@@ -48,13 +55,13 @@ struct sound_file {
   }
 };
 
-recipe const block{.format = scheme::int8_block, .block_size = 64};
-recipe const axis{.format = scheme::int8_axis};
-recipe const rotated{.format = scheme::int8_axis, .rotation_group = 256};
-recipe const tensor{.format = scheme::int8_tensor};
-recipe const half{.format = scheme::fp16};
-recipe const fp8{.format = scheme::fp8_tensor};
-recipe const fp8_block{.format = scheme::fp8_block, .block_size = 64};
+recipe const block{.format = format_of<halfstep::int8_block<64>>};
+recipe const axis{.format = format_of<halfstep::int8_axis>};
+recipe const rotated{.format = format_of<halfstep::int8_axis>, .rotation_group = 256};
+recipe const tensor{.format = format_of<halfstep::int8_tensor>};
+recipe const half{.format = format_of<halfstep::fp16>};
+recipe const fp8{.format = format_of<halfstep::fp8_tensor>};
+recipe const fp8_block{.format = format_of<halfstep::fp8_block<64>>};
 
 TEST(Contract, AcceptsWhatEveryRecipeWrites) {
   for (auto const& how : {block, axis, rotated, tensor, half, fp8, fp8_block})
@@ -283,7 +290,7 @@ TEST(Contract, RefusesAScaleOfActivationsThatIsMissingOrNoPositiveScalar) {
 }
 
 TEST(Contract, RefusesSmoothingFactorsThatAreMissingOrNoPositiveNumbers) {
-  recipe const smoothed{.format = scheme::int8_axis, .smoothing = 0.5};
+  recipe const smoothed{.format = format_of<halfstep::int8_axis>, .smoothing = 0.5};
   sound_file const sound(smoothed, marker_style::fork);
   EXPECT_NO_THROW(sound.bytes.check(sound.expected));
   sound_file lost = sound;
@@ -303,7 +310,7 @@ TEST(Contract, RefusesSmoothingFactorsThatAreMissingOrNoPositiveNumbers) {
 }
 
 TEST(Contract, RefusesTransformedCodesWithoutWhatUndoesThem) {
-  recipe const turned{.format = scheme::int8_axis, .basis = halfstep::storage_basis::incoherent};
+  recipe const turned{.format = format_of<halfstep::int8_axis>, .basis = halfstep::storage_basis::incoherent};
   for (auto const style : {marker_style::none, marker_style::comfyui, marker_style::fork}) {
     sound_file sound(turned, style);
     auto const number = [](auto value) { return std::string(reinterpret_cast<char const*>(&value), sizeof(value)); };

@@ -12,6 +12,8 @@
 #include <halfstep/recipe/loader_faults.hpp>
 #include <halfstep/safetensors/header.hpp>
 
+#include "../support/known_formats.hpp"
+
 namespace halfstep_test {
 
 struct file_in_memory {
@@ -52,7 +54,7 @@ struct file_in_memory {
   }
   std::vector<std::string> faults() const {
     return halfstep::loader_faults(
-        head(), [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { read(t, offset, into); });
+        head(), known_formats(), [&](auto const& t, std::uint64_t offset, std::span<std::byte> into) { read(t, offset, into); });
   }
 };
 

@@ -6,6 +6,9 @@
 
 #include <boost/json/parse.hpp>
 
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/recipe/marker.hpp>
 
 namespace {
@@ -30,8 +33,8 @@ TEST(MarkerJson, KeepsTheOrderOfKeysAndPutsNewOnesLast) {
 
 TEST(MarkerJson, WritesMarkersAsTheConverterDoes) {
   using namespace halfstep;
-  for (auto const& how : {recipe{.format = scheme::int8_axis, .rotation_group = 64}, recipe{.format = scheme::int8_tensor},
-                          recipe{.format = scheme::int8_block, .block_size = 32, .matmul = matmul_precision::full}})
+  for (auto const& how : {recipe{.format = format_of<int8_axis>, .rotation_group = 64}, recipe{.format = format_of<int8_tensor>},
+                          recipe{.format = format_of<int8_block<32>>, .matmul = matmul_precision::full}})
     for (auto const style : {marker_style::comfyui, marker_style::fork}) {
       auto const text = marker_text(how, style);
       EXPECT_EQ(edited(text, {}), text);

@@ -11,35 +11,22 @@
 
 namespace {
 
-using halfstep::name_of;
+using halfstep::format_of;
 using halfstep::recipe;
-using halfstep::scheme;
-
-TEST(Recipe, CallsASchemeAsItsLayoutCallsItself) {
-  EXPECT_EQ(name_of(scheme::int8_block), halfstep::int8_block<128>::name);
-  EXPECT_EQ(name_of(scheme::int8_axis), halfstep::int8_axis::name);
-  EXPECT_EQ(name_of(scheme::int8_tensor), halfstep::int8_tensor::name);
-  EXPECT_EQ(name_of(scheme::fp16), halfstep::fp16::name);
-  EXPECT_EQ(name_of(scheme::fp8_tensor), halfstep::fp8_tensor::name);
-  EXPECT_EQ(name_of(scheme::fp8_block), halfstep::fp8_block<64>::name);
-  for (std::size_t i = 0; i < halfstep::scheme_table.size(); ++i)
-    EXPECT_EQ(halfstep::scheme_table[i].format, static_cast<scheme>(i)) << halfstep::scheme_table[i].name;
-}
 
 TEST(Recipe, SaysInWordsWhatItDoes) {
-  EXPECT_EQ(to_string(recipe{}), "int8_blockwise 128");
-  EXPECT_EQ(to_string(recipe{.format = scheme::int8_axis, .rotation_group = 64}), "int8_axiswise + convrot 64");
-  EXPECT_EQ(to_string(recipe{.format = scheme::fp16, .rounding = halfstep::rounding_kind::stochastic}), "fp16, stochastic");
-  EXPECT_EQ(to_string(recipe{.format = scheme::int8_tensor, .matmul = halfstep::matmul_precision::full}),
+  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_block<128>>}), "int8_blockwise 128");
+  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 64}), "int8_axiswise + convrot 64");
+  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::fp16>, .rounding = "stochastic"}), "fp16, stochastic");
+  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_tensor>, .matmul = halfstep::matmul_precision::full}),
             "int8_tensorwise, full precision matmul");
 }
 
 TEST(Recipe, ComparesTheBlockSizeOfBlocksOnly) {
-  EXPECT_NE((recipe{.block_size = 64}), (recipe{.block_size = 128}));
-  EXPECT_NE((recipe{.format = scheme::fp8_block, .block_size = 64}), (recipe{.format = scheme::fp8_block}));
-  EXPECT_EQ((recipe{.format = scheme::fp8_tensor, .block_size = 64}), (recipe{.format = scheme::fp8_tensor}));
-  EXPECT_EQ((recipe{.format = scheme::int8_axis, .block_size = 64}), (recipe{.format = scheme::int8_axis, .block_size = 128}));
-  EXPECT_NE((recipe{.format = scheme::int8_axis, .rotation_group = 64}), (recipe{.format = scheme::int8_axis}));
+  EXPECT_NE((recipe{.format = format_of<halfstep::int8_block<64>>}), (recipe{.format = format_of<halfstep::int8_block<128>>}));
+  EXPECT_NE((recipe{.format = format_of<halfstep::fp8_block<64>>}), (recipe{.format = format_of<halfstep::fp8_block<128>>}));
+  EXPECT_NE((recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 64}),
+            (recipe{.format = format_of<halfstep::int8_axis>}));
 }
 
 TEST(Recipe, FallsBackThroughSmallerRotationGroups) {
@@ -58,14 +45,16 @@ TEST(Recipe, RotatesPowersOfFourOnly) {
 }
 
 TEST(Recipe, SaysWhyItCannotStoreAShape) {
-  EXPECT_EQ(obstacle(recipe{}, {3072, 3072}), "");
-  EXPECT_EQ(obstacle(recipe{.format = scheme::fp8_block}, {3072, 64}), "[3072, 64] is not divisible by blocks of 128");
-  EXPECT_EQ(obstacle(recipe{.format = scheme::fp8_tensor}, {3072, 65}), "");
-  EXPECT_EQ(obstacle(recipe{}, {3072, 64}), "[3072, 64] is not divisible by blocks of 128");
-  EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis}, {3, 5}), "");
-  EXPECT_EQ(obstacle(recipe{.format = scheme::int8_axis, .rotation_group = 16}, {3, 24}),
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_block<128>>}, {3072, 3072}), "");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::fp8_block<128>>}, {3072, 64}),
+            "[3072, 64] is not divisible by blocks of 128");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::fp8_tensor>}, {3072, 65}), "");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_block<128>>}, {3072, 64}),
+            "[3072, 64] is not divisible by blocks of 128");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_axis>}, {3, 5}), "");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 16}, {3, 24}),
             "[3, 24] is not divisible into rotation groups of 16 columns");
-  EXPECT_EQ(obstacle(recipe{.format = scheme::fp16}, {0, 5}), "[0, 5] holds no elements");
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::fp16>}, {0, 5}), "[0, 5] holds no elements");
 }
 
 }  // namespace

@@ -7,15 +7,17 @@
 
 namespace convert_to_quant {
 
-std::vector<halfstep::solver_stage> coordinate_solvers() {
+std::vector<halfstep::solver_row> coordinate_solvers() {
   using namespace halfstep;
-  std::vector<solver_stage> all;
-  for_each_grid([&]<class Grid>(grid_kind kind) {
-    all.push_back({solver_kind::coordinate, kind, [](layer_matrices const& layer, stage_context const& context) {
+  std::vector<solver_row> all;
+  for_each_grid([&]<class Grid>() {
+    all.push_back({"coordinate", Grid::name,
+                   [](layer_matrices const& layer, stage_context const& context) {
                      auto const objective = principal_of(layer, context);
                      return coordinate(context.options.sqnr_budget_db)
                          .refine(context.team, layer.weight, layer.coded<Grid>(), objective, context.watch);
-                   }});
+                   },
+                   nullptr, directions_in_words});
   });
   return all;
 }

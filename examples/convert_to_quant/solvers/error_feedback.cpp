@@ -6,11 +6,11 @@
 
 namespace convert_to_quant {
 
-std::vector<halfstep::solver_stage> feedback_solvers() {
+std::vector<halfstep::solver_row> feedback_solvers() {
   using namespace halfstep;
-  std::vector<solver_stage> all;
-  for_each_grid([&]<class Grid>(grid_kind kind) {
-    all.push_back({solver_kind::gptq, kind,
+  std::vector<solver_row> all;
+  for_each_grid([&]<class Grid>() {
+    solver_row row{"gptq", Grid::name,
                    [](layer_matrices const& layer, stage_context const& context) {
                      auto const codes = layer.coded<Grid>();
                      if (context.directions != nullptr) {  // known, not sampled: the least damping does
@@ -23,7 +23,10 @@ std::vector<halfstep::solver_stage> feedback_solvers() {
                    },
                    [](any_host const& team, hessian const& moments, factor_settings const& how) {
                      return hessian_factor<float>(team, moments, how);
-                   }});
+                   }};
+    all.push_back(row);
+    row.name = "quip";  // the same, in whatever basis is stored
+    all.push_back(row);
   });
   return all;
 }

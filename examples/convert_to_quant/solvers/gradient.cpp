@@ -51,13 +51,13 @@ solve_report refine(layer_matrices const& layer, stage_context const& context) {
 
 }  // namespace
 
-std::vector<solver_stage> gradient_solvers() {
-  std::vector<solver_stage> all;
-  for_each_grid([&]<class Grid>(grid_kind kind) {
-    all.push_back({solver_kind::original, kind, refine<Grid, gradient>});
-    all.push_back({solver_kind::adamw, kind, refine<Grid, adamw>});
-    all.push_back({solver_kind::radam, kind, refine<Grid, radam>});
-    all.push_back({solver_kind::prodigy, kind, refine<Grid, prodigy>});
+std::vector<solver_row> gradient_solvers() {
+  std::vector<solver_row> all;
+  for_each_grid([&]<class Grid>() {
+    all.push_back({"original", Grid::name, refine<Grid, gradient>, nullptr, directions_in_words});
+    all.push_back({"adamw", Grid::name, refine<Grid, adamw>, nullptr, directions_in_words});
+    all.push_back({"radam", Grid::name, refine<Grid, radam>, nullptr, directions_in_words});
+    all.push_back({"prodigy", Grid::name, refine<Grid, prodigy>, nullptr, directions_in_words});
   });
   return all;
 }

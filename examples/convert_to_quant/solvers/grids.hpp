@@ -3,15 +3,14 @@
 
 #include <halfstep/layout/e4m3_grid.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
-#include <halfstep/recipe/scheme.hpp>
 
 namespace convert_to_quant {
 
-/// Calls `f.operator()<Grid>(kind)` for every grid.
+/// Calls `f.operator()<Grid>()` for every grid.
 template <class F>
 void for_each_grid(F const& f) {
-  f.template operator()<halfstep::symmetric_grid<127>>(halfstep::grid_kind::int8);
-  f.template operator()<halfstep::e4m3_grid>(halfstep::grid_kind::e4m3);
+  f.template operator()<halfstep::symmetric_grid<127>>();
+  f.template operator()<halfstep::e4m3_grid>();
 }
 
 }  // namespace convert_to_quant

@@ -20,4 +20,8 @@ halfstep::principal principal_of(halfstep::layer_matrices const& layer, halfstep
   return {std::move(found.u), std::move(found.v), e.rows, e.columns, rank};
 }
 
+std::string directions_in_words(halfstep::solve_options const& options, halfstep::extents2 e) {
+  return "k = " + std::to_string(options.rank(e));
+}
+
 }  // namespace convert_to_quant

@@ -1,6 +1,9 @@
 // The objective of learned rounding for one layer.
 #pragma once
 
+#include <string>
+
+#include <halfstep/core/extents.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/linalg/gemm.hpp>
 #include <halfstep/objective/principal.hpp>
@@ -14,5 +17,8 @@ namespace convert_to_quant {
 
 /// Returns the leading directions of a layer's weight, as many as the options say or as the weight has.
 halfstep::principal principal_of(halfstep::layer_matrices const& layer, halfstep::stage_context const& context);
+
+/// Returns how many those are, for reports.
+std::string directions_in_words(halfstep::solve_options const& options, halfstep::extents2 e);
 
 }  // namespace convert_to_quant

@@ -1,12 +1,17 @@
 // Scale search, bias correction and mean-preserving flips on every grid.
+#include <halfstep/recipe/make_stages.hpp>
+
 #include "grids.hpp"
 #include "solvers.hpp"
 
 namespace convert_to_quant {
 
-std::vector<halfstep::grid_stages> stages_of_grids() {
-  std::vector<halfstep::grid_stages> all;
-  for_each_grid([&]<class Grid>(halfstep::grid_kind kind) { all.push_back(halfstep::make_grid_stages<Grid>(kind)); });
+halfstep::stage_table stages_of_grids() {
+  halfstep::stage_table all;
+  for_each_grid([&]<class Grid>() {
+    all.add(halfstep::make_grid<Grid>());
+    all.add(halfstep::make_scale_searches<Grid>());
+  });
   return all;
 }
 

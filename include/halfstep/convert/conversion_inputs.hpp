@@ -17,6 +17,7 @@
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -44,11 +45,12 @@ class conversion_inputs {
   /// Returns the adapters that are merged into the weights.
   std::vector<matched_adapter> merged() const { return merge_ ? merge_->adapters() : std::vector<matched_adapter>{}; }
 
-  /// Returns the layers of the model that are quantized already. Throws format_error and io_error.
-  stored_model stored() const {
-    return stored_layers(weights().head(), [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-      weights().read(t, offset, into);
-    });
+  /// Returns the layers of the model that are quantized already, in any of `formats`. Throws format_error and io_error.
+  stored_model stored(std::span<format const> formats) const {
+    return stored_layers(weights().head(), formats,
+                         [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+                           weights().read(t, offset, into);
+                         });
   }
 
   /// Returns what tells each file from every other: none of them may be the output.

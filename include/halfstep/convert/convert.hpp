@@ -12,7 +12,7 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/plan/planned.hpp>
-#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 #include <halfstep/report/report.hpp>
 
@@ -49,10 +49,10 @@ class file_conversion {
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.
   ///
-  /// Uses the codecs and stages that the recipes name. What is done is written down beside the output on the way, and with
+  /// Uses the formats and stages that the recipes name. What is done is written down beside the output on the way, and with
   /// `unfinished::keep` an interrupted run is gone on with. Throws what the library throws, `cancelled` within one piece or one
   /// step of a solver after the observer said so; nothing is left then once this object is gone, unless parts are kept.
-  run_report run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher);
+  run_report run(any_host const& ex, format_table const& formats, stage_table stages, observer const& watcher);
 
   /// Publishes what `run` wrote. Throws io_error: input_changed where an input was written to meanwhile, and what a commit
   /// throws; `cancelled` when the observer says so. Precondition: `run` returned.
@@ -76,7 +76,7 @@ class file_conversion {
 ///
 /// Prints nothing: the observer is told of progress and may cancel. Throws what `file_conversion` throws, and quality_error for
 /// a layer below `fail_below_db`; nothing is published then, and nothing is left unless it is to be gone on with.
-run_report convert(any_host const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
+run_report convert(any_host const& ex, conversion_options options, format_table const& formats, stage_table stages,
                    observer const& watcher = {});
 
 }  // namespace halfstep

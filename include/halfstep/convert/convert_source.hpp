@@ -30,8 +30,9 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/plan/set_metadata.hpp>
-#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 #include <halfstep/report/quality_limit.hpp>
 #include <halfstep/report/report.hpp>
@@ -46,7 +47,7 @@ class file_conversion::state {
  public:
   /// Opens the inputs and makes the plan. Throws io_error, format_error, usage_error and unknown_option.
   explicit state(conversion_options options) : options_(std::move(options)), inputs_(options_), resumption_(options_.part) {
-    options_.layers.stored = inputs_.stored();
+    options_.layers.stored = inputs_.stored(options_.layers.formats);
     make_plan();
     take_over_seed();
     note_interruption();
@@ -83,10 +84,10 @@ class file_conversion::state {
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.
   ///
-  /// Uses the codecs and stages that the recipes name. What is done is written down beside the output on the way, and with
+  /// Uses the formats and stages that the recipes name. What is done is written down beside the output on the way, and with
   /// `unfinished::keep` an interrupted run is gone on with. Throws what the library throws, `cancelled` within one piece or one
   /// step of a solver after the observer said so; nothing is left then once this object is gone, unless parts are kept.
-  run_report run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
+  run_report run(any_host const& ex, format_table const& formats, stage_table stages, observer const& watcher) {
     auto const& input = inputs_.weights();
     auto const inputs = inputs_.identities();
     resumption_.look(output_path(), inputs);
@@ -98,7 +99,7 @@ class file_conversion::state {
       output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs,
                       resumption_.take_part());
     resumption_.begin(*output_, now, inputs);
-    conversion job(input, plan_, codecs, *output_, options_.settings, watcher,
+    conversion job(input, plan_, formats, *output_, options_.settings, watcher,
                    {std::move(stages), options_.solving, &inputs_.known(), inputs_.merge(), inputs_.directions()},
                    resumption_.journal());
     resumption_.took_over(job.restore(ex, resumption_.before()));
@@ -216,8 +217,8 @@ std::uint64_t file_conversion::seed() const { return state_->seed(); }
 
 void file_conversion::keep_nonfinite(any_host const& ex, observer const& watcher) { state_->keep_nonfinite(ex, watcher); }
 
-run_report file_conversion::run(any_host const& ex, codec_table const& codecs, stage_table stages, observer const& watcher) {
-  return state_->run(ex, codecs, std::move(stages), watcher);
+run_report file_conversion::run(any_host const& ex, format_table const& formats, stage_table stages, observer const& watcher) {
+  return state_->run(ex, formats, std::move(stages), watcher);
 }
 
 void file_conversion::publish(observer const& watcher) { state_->publish(watcher); }
@@ -228,12 +229,14 @@ std::size_t file_conversion::taken_over() const { return state_->taken_over(); }
 
 double file_conversion::seconds() const { return state_->seconds(); }
 
-run_report convert(any_host const& ex, conversion_options options, codec_table const& codecs, stage_table stages,
+run_report convert(any_host const& ex, conversion_options options, format_table const& formats, stage_table stages,
                    observer const& watcher) {
   auto const least = options.fail_below_db;
+  if (options.layers.formats.empty()) options.layers.formats = formats.formats();
+  if (options.layers.moment_solvers.empty()) options.layers.moment_solvers = stages.moment_solvers();
   file_conversion job(std::move(options));
   job.keep_nonfinite(ex, watcher);
-  run_report report = job.run(ex, codecs, std::move(stages), watcher);
+  run_report report = job.run(ex, formats, std::move(stages), watcher);
   if (least) require_quality(report.layers, *least);
   job.publish(watcher);
   report.seconds = job.seconds();

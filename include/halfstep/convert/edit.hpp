@@ -9,6 +9,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/file/output_policy.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker_edit.hpp>
 
 namespace halfstep {
@@ -16,9 +17,10 @@ namespace halfstep {
 /// What to change in a file, and where the result goes.
 struct edit_options {
   std::string input;
-  std::string output = {};   ///< empty: beside the input, named after it
-  marker_edit markers = {};  ///< what it removes may also be tensors, by their full names
-  std::string layers = {};   ///< a Perl expression over names: whose markers are changed; all where it is empty
+  std::string output = {};           ///< empty: beside the input, named after it
+  marker_edit markers = {};          ///< what it removes may also be tensors, by their full names
+  std::vector<format> formats = {};  ///< that a loader may know
+  std::string layers = {};           ///< a Perl expression over names: whose markers are changed; all where it is empty
   quant_metadata metadata = quant_metadata::omit;
   file::overwrite existing = file::overwrite::refuse;
 };

@@ -27,6 +27,7 @@
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/loader_faults.hpp>
 #include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/safetensors/open_model.hpp>
@@ -52,11 +53,12 @@ class file_edit::state {
     if (changes_.empty())
       throw usage_error("nothing would change in '" + input_.path() + "': it is as the edit wants it already");
     layout_ = safetensors::arrange(specs(), metadata_);
-    faults_ = loader_faults(layout_, [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-      read(t, offset, into);
-    });
-    auto const before = loader_faults(input_.head(), [this](safetensors::tensor const& t, std::uint64_t offset,
-                                                            std::span<std::byte> into) { input_.read(t, offset, into); });
+    faults_ = loader_faults(
+        layout_, options_.formats,
+        [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) { read(t, offset, into); });
+    auto const before = loader_faults(
+        input_.head(), options_.formats,
+        [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) { input_.read(t, offset, into); });
     std::erase_if(faults_,
                   [&](std::string const& fault) { return std::find(before.begin(), before.end(), fault) != before.end(); });
   }

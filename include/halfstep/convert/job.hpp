@@ -17,7 +17,7 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
-#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/slot.hpp>
@@ -37,7 +37,7 @@ struct piece_result {
 /// and at once, except that a spanning group wants all ranges before the first code.
 class quantize_job {
  public:
-  quantize_job(planned_tensor const& tensor, codec const& how, safetensors::writer const& output,
+  quantize_job(planned_tensor const& tensor, format_row const& how, safetensors::writer const& output,
                convert_settings const& settings, lora_merge const* merge = nullptr)
       : tensor_(&tensor),
         merge_(merge),
@@ -53,7 +53,7 @@ class quantize_job {
       if (made.role == artifact_role::scales) scales_ = output.at(made.spec.name);
       if (made.role == artifact_role::smooth_factors) smooth_factors_ = output.at(made.spec.name);
     }
-    group_rows_ = spans() ? 1 : codec_->group_rows(extents_);
+    group_rows_ = spans() ? 1 : codec_->format.group_rows(extents_);
     index_t const granule = std::lcm(group_rows_, residual_tile_rows);
     auto const row_bytes = static_cast<index_t>(bits_of(type_of_rows(tensor)) / 8) * extents_.columns;
     index_t const rows = static_cast<index_t>(settings.piece_bytes) / std::max<index_t>(row_bytes, 1) / granule * granule;
@@ -62,7 +62,7 @@ class quantize_job {
     error_.resize(static_cast<std::size_t>((extents_.rows + residual_tile_rows - 1) / residual_tile_rows));
     if (tensor.how.basis == storage_basis::incoherent) digests_.resize(error_.size() + 1);
     if (spans()) {
-      ranges_ = std::vector<std::atomic<std::int32_t>>(static_cast<std::size_t>(codec_->groups(extents_).count()));
+      ranges_ = std::vector<std::atomic<std::int32_t>>(static_cast<std::size_t>(codec_->format.groups(extents_).count()));
       ranges_left_ = pieces();
     }
   }
@@ -74,7 +74,7 @@ class quantize_job {
   std::optional<safetensors::slot> const& scales() const { return scales_; }  ///< none where the layout stores none
   /// Returns where smoothing factors go; none where columns are not smoothed.
   std::optional<safetensors::slot> const& smooth_factors() const { return smooth_factors_; }
-  halfstep::codec const& codec() const { return *codec_; }
+  format_row const& codec() const { return *codec_; }
   extents2 extents() const { return extents_; }                ///< of the codes
   extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
   std::uint64_t key() const { return key_; }
@@ -92,11 +92,11 @@ class quantize_job {
   /// Returns where in the scales the groups of `row` begin, in bytes. Precondition: it is the first row of its groups.
   std::uint64_t group_offset(index_t row) const {
     if (row == 0 || spans() || !scales_) return 0;
-    return static_cast<std::uint64_t>(codec_->groups({row, extents_.columns}).count()) * codec_->group_bytes;
+    return static_cast<std::uint64_t>(codec_->format.groups({row, extents_.columns}).count()) * codec_->format.scale_bytes;
   }
 
   /// Returns whether every piece must be ranged before one is coded.
-  bool spans() const { return codec_->spans_rows(extents_); }
+  bool spans() const { return codec_->format.spans_rows(extents_); }
 
   /// Raises the spanning groups' ranges to those of a piece.
   void raise(value_range const* ranges) {
@@ -177,7 +177,7 @@ class quantize_job {
  private:
   planned_tensor const* tensor_;
   lora_merge const* merge_;
-  halfstep::codec const* codec_;
+  format_row const* codec_;
   std::optional<safetensors::slot> codes_;
   std::optional<safetensors::slot> scales_;
   std::optional<safetensors::slot> smooth_factors_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,10 +42,10 @@ inline void refuse_warnings(plan_options const& wanted, plan const& p) {
 inline plan plan_with_inputs(safetensors::header const& input, calibration_files const& known, bias_policy biases,
                              plan_options& wanted) {
   plan p = make_plan(input, known.any() ? without_inputs(wanted) : wanted);
-  if (wanted.target.scales == scale_choice::mse && !known.any())
+  if (wanted.target.scales == "mse" && !known.any())
     p.warnings.push_back("`scales mse` without `calibration_data` clips weights that may meet large inputs");
   bool const has_codes = std::any_of(p.tensors.begin(), p.tensors.end(),
-                                     [](auto const& t) { return t.what == action::quantize && has_scales(t.how.format); });
+                                     [](auto const& t) { return t.what == action::quantize && t.how.format.has_scales(); });
   if (!known.any() || !has_codes) return p;
   std::vector<std::string> layers;
   for (auto const& t : p.tensors) {
@@ -65,10 +66,12 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
 namespace detail {
 
 /// Says in the plan which layers a LoRA informs, and what of it is for no layer.
-inline void describe_directions(calibration_files const& known, lora_directions const& lora, plan& p) {
+inline void describe_directions(calibration_files const& known, lora_directions const& lora,
+                                std::span<std::string const> moment_solvers, plan& p) {
   std::size_t informed = 0;
   for (auto const& t : p.tensors) {
-    if (t.what != action::quantize || !has_scales(t.how.format) || stage_of(t.how.solver) != solver_kind::gptq) continue;
+    if (t.what != action::quantize || !t.how.format.has_scales()) continue;
+    if (std::find(moment_solvers.begin(), moment_solvers.end(), t.how.solver) == moment_solvers.end()) continue;
     auto const layer = layer_of(t.input.name);
     informed += lora.has(layer) && !known.hessian_owner(layer) ? 1 : 0;
   }
@@ -100,7 +103,7 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
                           "layer with `requantize`, or convert the original model");
     if (!removed.empty()) p.warnings.push_back("LoRAs change tensors that are left out of the output: " + some_of(removed));
   }
-  if (directions != nullptr) detail::describe_directions(known, *directions, p);
+  if (directions != nullptr) detail::describe_directions(known, *directions, wanted.moment_solvers, p);
   detail::refuse_warnings(wanted, p);
   return p;
 }

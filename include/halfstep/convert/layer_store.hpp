@@ -36,7 +36,7 @@ class layer_store {
                   two_sided_hadamard const* basis) {
     std::span<std::byte const> const codes(memory.codes.data(), static_cast<std::size_t>(job_.codes().entry().bytes()));
     std::span<float const> const scales(memory.scales.data(),
-                                        static_cast<std::size_t>(job_.codec().groups(job_.extents()).count()));
+                                        static_cast<std::size_t>(job_.codec().format.groups(job_.extents()).count()));
     output_.write(job_.codes(), 0, codes);
     output_.write(*job_.scales(), 0, std::as_bytes(scales));
     auto const [low, high] = std::minmax_element(scales.begin(), scales.end());
@@ -68,8 +68,8 @@ class layer_store {
   void store_input_scale(artifact const& part, std::optional<float> scale) {
     if (!scale) throw value_error("no static activation scale is known for '" + job_.found().layer + "'");
     // The scale that is known puts the largest magnitude on INT8's last code.
-    bool const is_fp8 = facts_of(job_.tensor().how.format).grid == grid_kind::e4m3;
-    store_value(part, is_fp8 ? static_cast<float>(static_cast<double>(*scale) * 127.0 / 448.0) : *scale);
+    auto const last = static_cast<double>(job_.tensor().how.format.last);
+    store_value(part, last > 0.0 ? static_cast<float>(static_cast<double>(*scale) * 127.0 / last) : *scale);
   }
 
   void store_bias(artifact const& part, std::vector<double> const& shift) {

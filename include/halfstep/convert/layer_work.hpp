@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -38,6 +39,7 @@
 #include <halfstep/kernel/column_max.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
+#include <halfstep/rounding/nearest.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 #include <halfstep/transform/smoothing.hpp>
@@ -55,7 +57,7 @@ class layer_work {
   layer_work(any_host const& team, quantize_job& job, refinement const& how, safetensors::reader const& input,
              safetensors::writer& output, observer const& watcher, workspace_pool& pool, layer_memory& memory)
       : team_(team), job_(job), how_(how), input_(input), output_(output), watcher_(watcher), pool_(pool), memory_(memory) {
-    memory_.grow(job.extents().count(), bits_of(job.codec().code_type) / 8, groups().count());
+    memory_.grow(job.extents().count(), bits_of(job.codec().format.codes) / 8, groups().count());
   }
 
   /// Does all of it. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
@@ -81,11 +83,11 @@ class layer_work {
 
  private:
   recipe const& recipe_of_job() const { return job_.tensor().how; }
-  grid_kind grid() const { return facts_of(recipe_of_job().format).grid; }
-  extents2 groups() const { return job_.codec().groups(job_.extents()); }
+  std::string_view grid() const { return recipe_of_job().format.grid; }
+  extents2 groups() const { return job_.codec().format.groups(job_.extents()); }
   host_view<float const> weight() const { return {memory_.weight.data(), job_.extents()}; }
   layer_matrices matrices() const {
-    return {weight(), memory_.codes.data(), {memory_.scales.data(), groups()}, job_.codec().geometry(job_.extents())};
+    return {weight(), memory_.codes.data(), {memory_.scales.data(), groups()}, job_.codec().format.lie(job_.extents())};
   }
 
   /// Calls `f(first row, rows)` for tiles of rows that share no group, or that are measured together.
@@ -111,7 +113,7 @@ class layer_work {
   std::byte* groups_at(index_t row) const { return reinterpret_cast<std::byte*>(memory_.scales.data()) + job_.group_offset(row); }
 
   std::byte* codes_at(index_t row) const {
-    return memory_.codes.data() + row * job_.extents().columns * (bits_of(job_.codec().code_type) / 8);
+    return memory_.codes.data() + row * job_.extents().columns * (bits_of(job_.codec().format.codes) / 8);
   }
 
   /// Reads the weight, widened, merged with adapters, and rotated unless it is smoothed before.
@@ -171,14 +173,14 @@ class layer_work {
     if (!job_.spans()) {
       for_each_tile([&](index_t first, index_t rows) {
         auto const part = rows_of(first, rows);
-        std::vector<value_range> ranges(static_cast<std::size_t>(codec.groups(part.extents).count()));
+        std::vector<value_range> ranges(static_cast<std::size_t>(codec.format.groups(part.extents).count()));
         codec.from_f32.range(part, ranges.data());
         codec.fit(ranges.data(), static_cast<index_t>(ranges.size()), groups_at(first));
       });
       return;
     }
     for_each_tile([&](index_t first, index_t rows) {
-      std::vector<value_range> ranges(static_cast<std::size_t>(codec.groups(job_.extents()).count()));
+      std::vector<value_range> ranges(static_cast<std::size_t>(codec.format.groups(job_.extents()).count()));
       codec.from_f32.range(rows_of(first, rows), ranges.data());
       job_.raise(ranges.data());
     });
@@ -187,15 +189,16 @@ class layer_work {
   }
 
   void search_scales() {
-    auto const choice = recipe_of_job().scales;
-    if (choice == scale_choice::absmax) return;
     bool const known = basis_ ? turned_.has_value() : inputs_ && !inputs_->channel_sq.empty();
-    bool const mse = choice == scale_choice::mse || (choice == scale_choice::automatic && known);
-    std::vector<float> const weights = mse && known ? input_weights()
-                                       : mse        ? std::vector<float>(static_cast<std::size_t>(job_.extents().columns), 1.0f)
-                                                    : column_energy(team_, weight());
-    how_.stages.grid(grid()).search_scales(team_, matrices(), weights, mse ? scale_criterion::mse : scale_criterion::bounded);
-    add_method(mse && known ? "scales weighted by the inputs" : mse ? "scales of least squares" : "bounded scales");
+    auto const* const search =
+        how_.stages.scale_search(recipe_of_job().scales, grid(), known ? column_weight::inputs : column_weight::energy);
+    if (search == nullptr) return;
+    bool const by_inputs = search->by == column_weight::inputs;
+    std::vector<float> const weights = by_inputs && known ? input_weights()
+                                       : by_inputs ? std::vector<float>(static_cast<std::size_t>(job_.extents().columns), 1.0f)
+                                                   : column_energy(team_, weight());
+    search->search(team_, matrices(), weights);
+    add_method(std::string(by_inputs && known ? search->words_by_inputs : search->words));
   }
 
   /// Returns the mean input where the bias takes what rounding does to it, so that errors count about it; else nothing.
@@ -223,26 +226,26 @@ class layer_work {
   }
 
   void solve() {
-    auto const wanted = recipe_of_job().solver;
-    if (wanted == solver_kind::none || (wanted == solver_kind::automatic && !how_.stages.has(solver_kind::gptq, grid()))) return;
+    auto const* const solver = how_.stages.solver(recipe_of_job().solver, grid());
+    if (solver == nullptr) return;
     stage_context context{team_, how_.options, philox(job_.key()), [this](int, double) {
                             require_going(watcher_);
                             return true;
                           }};
-    if (stage_of(wanted) != solver_kind::gptq) {
-      job_.found().solved = how_.stages.at(wanted, grid()).refine(matrices(), context);
-      add_method(std::string(name_of(wanted)) + ", k = " + std::to_string(how_.options.rank(job_.extents())));
+    if (!solver->takes_moments()) {
+      job_.found().solved = solver->refine(matrices(), context);
+      add_method(std::string(solver->name));
+      if (solver->remark != nullptr) add_method(solver->remark(how_.options, job_.extents()));
       return;
     }
-    auto const& feedback = how_.stages.at(solver_kind::gptq, grid());
     std::optional<hessian_factor<float>> turned_factor;
     if (turned_) {
       context.moments = &*turned_;
-      context.factor = &turned_factor.emplace(feedback.factorize(team_, *turned_, how_.options.feedback));
+      context.factor = &turned_factor.emplace(solver->factorize(team_, *turned_, how_.options.feedback));
     } else if (how_.inputs != nullptr && !basis_) {
       auto const* const known =
           memory_.shared.find(team_, *how_.inputs, job_.found().layer, job_.extents().columns, recipe_of_job().rotation_group,
-                              center(), feedback, how_.options.feedback, job_.smoothing().factors());
+                              center(), *solver, how_.options.feedback, job_.smoothing().factors());
       if (known != nullptr) {
         context.moments = &known->moments;
         context.factor = &known->factor;
@@ -254,13 +257,12 @@ class layer_work {
                                             basis_ ? &*basis_ : nullptr);
     if (directions) context.directions = &*directions;
     if (context.factor == nullptr && !directions) {
-      if (wanted != solver_kind::automatic) add_method("no " + std::string(name_of(wanted)) + ": its inputs are not known");
+      if (recipe_of_job().solver != suitable) add_method("no " + std::string(solver->name) + ": its inputs are not known");
       return;
     }
-    job_.found().solved = feedback.refine(matrices(), context);
+    job_.found().solved = solver->refine(matrices(), context);
     is_fed_back_ = context.factor != nullptr;
-    add_method(std::string(name_of(wanted == solver_kind::quip ? wanted : solver_kind::gptq)) +
-               (directions ? " on a LoRA's directions" : ""));
+    add_method(std::string(solver->name) + (directions ? " on a LoRA's directions" : ""));
     if (is_fed_back_ && context.factor->damping() > how_.options.feedback.damping)
       add_method("damped by " + std::to_string(context.factor->damping()) + " of its mean diagonal");
   }
@@ -272,8 +274,8 @@ class layer_work {
     if (tensor.added.bias) {
       shift_ = how_.stages.grid(grid()).residual_mean(team_, matrices(), inputs_->channel_mean);
       job_.found().bias = bias_state::corrected;
-    } else if (job_.found().bias == bias_state::none && recipe_of_job().scales != scale_choice::absmax &&
-               recipe_of_job().rounding == rounding_kind::nearest && !is_fed_back_) {
+    } else if (job_.found().bias == bias_state::none && recipe_of_job().scales != absmax_scales &&
+               recipe_of_job().rounding == nearest::name && !is_fed_back_ && how_.stages.has_grid(grid())) {
       if (how_.stages.grid(grid()).flip_means(team_, matrices(), inputs_->channel_mean).moved > 0)
         add_method("mean kept by flips");
     }
@@ -303,7 +305,8 @@ class layer_work {
     std::vector<float> const shift(shift_.begin(), shift_.end());
     auto const errors = output_error(team_, weight(), decoded.view(e), shift, *inputs_->rows);
     job_.found().output_error = errors.weights;
-    if (grid() == grid_kind::int8) job_.found().output_error_8bit = errors.activations;  // loaders run others in FP8
+    if (recipe_of_job().format.codes == dtype::i8)
+      job_.found().output_error_8bit = errors.activations;  // loaders run others in FP8
   }
 
   /// Measures a transformed layer in its own basis; W' in memory becomes W again. Corrects the bias on the way.

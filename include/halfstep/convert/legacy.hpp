@@ -3,13 +3,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/file/output_policy.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
-#include <halfstep/recipe/marker.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
 
 namespace halfstep {
 
@@ -27,8 +29,8 @@ struct legacy_summary {
 /// demand, and gives the file its name. Destroyed before that, it leaves nothing behind. Prints nothing.
 class legacy_conversion {
  public:
-  /// Throws io_error, format_error and usage_error.
-  legacy_conversion(std::string const& path, marker_style markers);
+  /// `formats` are those that layers can be stored in. Throws io_error, format_error and usage_error.
+  legacy_conversion(std::string const& path, std::span<format const> formats, marker_style markers);
   legacy_conversion(legacy_conversion const&) = delete;
   legacy_conversion& operator=(legacy_conversion const&) = delete;
   ~legacy_conversion();

@@ -20,6 +20,7 @@
 #include <halfstep/plan/legacy_plan.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
@@ -30,8 +31,8 @@ namespace halfstep {
 class legacy_conversion::state {
  public:
   /// Throws io_error, format_error and usage_error.
-  state(std::string const& path, marker_style markers)
-      : model_(safetensors::open_model(path)), input_(model_.file), plan_(planned_for(input_, markers)) {
+  state(std::string const& path, std::span<format const> formats, marker_style markers)
+      : model_(safetensors::open_model(path)), input_(model_.file), plan_(planned_for(input_, formats, markers)) {
     plan_.notes.insert(plan_.notes.begin(), model_.notes.begin(), model_.notes.end());
     plan_.notes.insert(plan_.notes.begin(), model_.warnings.begin(), model_.warnings.end());
   }
@@ -67,11 +68,11 @@ class legacy_conversion::state {
   }
 
  private:
-  static legacy_plan planned_for(safetensors::reader const& input, marker_style markers) {
+  static legacy_plan planned_for(safetensors::reader const& input, std::span<format const> formats, marker_style markers) {
     auto const read = [&](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
       input.read(t, offset, into);
     };
-    return plan_legacy(input.head(), stored_layers(input.head(), read), markers, read);
+    return plan_legacy(input.head(), stored_layers(input.head(), formats, read), formats, markers, read);
   }
 
   void write_scales(safetensors::tensor const& from, safetensors::slot const& to, safetensors::writer& output) {
@@ -92,8 +93,8 @@ class legacy_conversion::state {
   legacy_plan plan_;
 };
 
-legacy_conversion::legacy_conversion(std::string const& path, marker_style markers)
-    : state_(std::make_unique<state>(path, markers)) {}
+legacy_conversion::legacy_conversion(std::string const& path, std::span<format const> formats, marker_style markers)
+    : state_(std::make_unique<state>(path, formats, markers)) {}
 
 legacy_conversion::~legacy_conversion() = default;
 

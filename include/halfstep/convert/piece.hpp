@@ -45,11 +45,11 @@ class piece_worker {
   }
 
   /// Returns the kernels for what `for_each_tile` hands out.
-  codec_kernels const& kernels() const { return job_.codec().kernels(type_of_rows()); }
+  source_kernels const& kernels() const { return job_.codec().kernels(type_of_rows()); }
 
   /// Raises the job's spanning ranges to those of this piece. Throws value_error at NaN or infinity.
   void range(quantize_job& job) const {
-    index_t const count = job_.codec().groups(job_.extents()).count();
+    index_t const count = job_.codec().format.groups(job_.extents()).count();
     for_each_tile([&](index_t, erased_rows stored, erased_rows rows) {
       auto const ranges = memory_.ranges(count);
       kernels().range(rows, ranges.data());
@@ -66,7 +66,7 @@ class piece_worker {
       if (!job_.scales()) {
         require_finite({}, stored);
       } else if (!job_.spans()) {
-        auto const ranges = memory_.ranges(job_.codec().groups(rows.extents).count());
+        auto const ranges = memory_.ranges(job_.codec().format.groups(rows.extents).count());
         kernels().range(rows, ranges.data());
         require_finite(ranges, stored);
         job_.codec().fit(ranges.data(), static_cast<index_t>(ranges.size()), mine);
@@ -104,11 +104,12 @@ class piece_worker {
   }
 
   /// Returns the bytes of one row of codes.
-  index_t code_row_bytes() const { return static_cast<index_t>(bits_of(job_.codec().code_type) / 8) * job_.extents().columns; }
+  index_t code_row_bytes() const { return static_cast<index_t>(bits_of(job_.codec().format.codes) / 8) * job_.extents().columns; }
 
   /// Returns the bytes of groups that belong to the piece.
   index_t group_bytes() const {
-    return job_.codec().groups({rows_, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
+    return job_.codec().format.groups({rows_, job_.extents().columns}).count() *
+           static_cast<index_t>(job_.codec().format.scale_bytes);
   }
 
  private:
@@ -116,7 +117,7 @@ class piece_worker {
 
   /// Whether the codec reads the rows as they are in the file.
   bool as_stored() const {
-    return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && !is_smoothed() && codec::reads(job_.row_type());
+    return job_.tensor().how.rotation_group == 0 && delta_ == nullptr && !is_smoothed() && format_row::reads(job_.row_type());
   }
 
   dtype type_of_rows() const { return as_stored() ? job_.row_type() : dtype::f32; }
@@ -137,7 +138,8 @@ class piece_worker {
 
   index_t group_offset(index_t first) const {
     if (first == 0 || job_.spans() || !job_.scales()) return 0;
-    return job_.codec().groups({first, job_.extents().columns}).count() * static_cast<index_t>(job_.codec().group_bytes);
+    return job_.codec().format.groups({first, job_.extents().columns}).count() *
+           static_cast<index_t>(job_.codec().format.scale_bytes);
   }
 
   /// Throws value_error where `ranges` of a tile, or without groups the tile itself, hold NaN or infinity.

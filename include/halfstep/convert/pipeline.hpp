@@ -30,7 +30,7 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/plan/plan.hpp>
-#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/reader.hpp>
@@ -47,8 +47,8 @@ namespace halfstep {
 class conversion {
  public:
   /// Cuts `what` into pieces. Everything given is borrowed for the conversion's life but for `settings` and `better`. Throws
-  /// unknown_option for a recipe that `codecs` or the stages of `better` lack. What is finished is remembered in `journal`.
-  conversion(safetensors::reader const& input, plan const& what, codec_table const& codecs, safetensors::writer& output,
+  /// unknown_option for a recipe that `formats` or the stages of `better` lack. What is finished is remembered in `journal`.
+  conversion(safetensors::reader const& input, plan const& what, format_table const& formats, safetensors::writer& output,
              convert_settings const& settings, observer const& watcher, refinement const& better = {},
              resume_journal* journal = nullptr)
       : input_(input), output_(output), settings_(settings), watcher_(watcher), better_(better), journal_(journal) {
@@ -58,7 +58,7 @@ class conversion {
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
       if (tensor.what != action::quantize) continue;
-      auto& job = jobs_.emplace_back(tensor, codecs.at(tensor.how), output, settings, better.merge);
+      auto& job = jobs_.emplace_back(tensor, formats.at(tensor.how), output, settings, better.merge);
       if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
       write_later(job, what);
       if (is_whole(tensor))
@@ -156,12 +156,11 @@ class conversion {
 
   /// Whether a layer is held in memory as a whole.
   bool is_whole(planned_tensor const& t) const {
-    if (!has_scales(t.how.format)) return false;
-    bool const is_solved = t.how.solver != solver_kind::none && t.how.solver != solver_kind::automatic;
-    if (is_solved) static_cast<void>(better_.stages.at(stage_of(t.how.solver), facts_of(t.how.format).grid));
-    return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != scale_choice::absmax ||
-           (better_.inputs != nullptr && better_.inputs->any()) ||
-           (better_.directions != nullptr && t.how.solver == solver_kind::automatic);
+    if (!t.how.format.has_scales()) return false;
+    auto const* const solver = better_.stages.solver(t.how.solver, t.how.format.grid);
+    bool const is_solved = solver != nullptr && t.how.solver != suitable;
+    return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != absmax_scales ||
+           (better_.inputs != nullptr && better_.inputs->any()) || (better_.directions != nullptr && solver != nullptr);
   }
 
   void write_later(quantize_job const& job, plan const& what) {

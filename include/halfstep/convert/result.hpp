@@ -28,7 +28,7 @@ inline run_report report_of(conversion const& done, plan const& p, conversion_op
                 : t.what == action::correct ? "biases corrected"
                                             : "tensors left out"];
   for (auto const& layer : r.layers) {
-    if (has_scales(layer.how.format) || layer.error.clipped == 0) continue;
+    if (layer.how.format.has_scales() || layer.error.clipped == 0) continue;
     r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
                          "' exceed FP16 and became infinite: keep it with `exclude`");
     if (options.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());

@@ -31,7 +31,7 @@ class shared_hessian {
   /// has one; valid until the next call. `solver` factors it; it and `how` are the same in every call. Throws what
   /// `calibration_files::find_hessian` and `hessian_factor` throw.
   factored_hessian const* find(any_host const& team, calibration_files const& files, std::string_view layer, index_t columns,
-                               int rotation_group, std::span<float const> center, solver_stage const& solver,
+                               int rotation_group, std::span<float const> center, solver_row const& solver,
                                factor_settings const& how, std::span<float const> smoothing = {}) {
     auto key = files.hessian_owner(layer);
     if (!key) return nullptr;

@@ -12,7 +12,7 @@
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/lora/delta.hpp>
-#include <halfstep/recipe/codec_table.hpp>
+#include <halfstep/recipe/format_table.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/transform/smoothing.hpp>
 

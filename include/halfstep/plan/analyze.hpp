@@ -93,7 +93,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
       sum->bytes_after += bytes;
     }
     largest = std::max(largest, t.input.bytes());
-    solved += t.what == action::quantize && t.how.solver != solver_kind::none ? 1 : 0;
+    solved += t.what == action::quantize && t.how.solver != no_solver ? 1 : 0;
   }
   std::string text = p.rules + "\n\n" + detail::table_text(rows) + "\n";
   for (action const what : {action::quantize, action::correct, action::keep, action::remove}) {

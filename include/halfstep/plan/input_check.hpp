@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,23 +22,22 @@ namespace halfstep {
 
 /// Throws usage_error where `r` makes no sense, or not with these markers.
 inline void require_consistent(recipe const& r, marker_style markers) {
-  if (r.block_size < 16 || r.block_size > 256 || !std::has_single_bit(static_cast<unsigned>(r.block_size)))
-    throw usage_error("`block_size` takes a power of two from 16 to 256, not " + std::to_string(r.block_size));
-  if (r.rotation_group != 0 && r.format != scheme::int8_axis)
-    throw usage_error("`rotation` needs `scaling axis`, not " + std::string(name_of(r.format)));
+  if (r.format.name.empty()) throw usage_error("a recipe names no format");
+  if (r.rotation_group != 0 && !can_rotate(r.format))
+    throw usage_error("`rotation` needs `scaling axis`, not " + std::string(r.format.name));
   if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
     throw usage_error("`rotation group` takes a power of four from 4 to 1024, such as 256, not " +
                       std::to_string(r.rotation_group));
-  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || facts_of(r.format).grid != grid_kind::int8))
+  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format.codes != dtype::i8))
     throw usage_error("`incoherent` stores INT8 codes with a rotation of its own: leave out " +
-                      (r.rotation_group != 0 ? "`rotation`" : "`format " + std::string(facts_of(r.format).words) + "`"));
+                      (r.rotation_group != 0 ? "`rotation`" : "`format " + std::string(r.format.files.words) + "`"));
   if (r.basis == storage_basis::incoherent && markers == marker_style::comfyui)
     throw usage_error(
         "`incoherent`: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
         "`markers fork`, or write no markers with `markers none`");
-  if (r.smoothing && facts_of(r.format).grid != grid_kind::int8)
+  if (r.smoothing && r.format.codes != dtype::i8)
     throw usage_error("`smoothing` stores factors beside INT8 codes alone: leave out `format " +
-                      std::string(facts_of(r.format).words) + "`");
+                      std::string(r.format.files.words) + "`");
   if (r.smoothing && markers == marker_style::comfyui)
     throw usage_error(
         "`smoothing`: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose `markers "

@@ -35,6 +35,7 @@ struct layer_choice {
   recipe how = {};  ///< with action::quantize; `rotation_group` is where it starts
   naming by = naming::rule;
   size_rule sizes = size_rule::storable;
+  int block_size = 128;  ///< what size_rule::heuristic counts in, where the format has no blocks
 };
 
 namespace detail {
@@ -151,16 +152,20 @@ class layer_chooser {
     if (configured != nullptr)
       return {configured->fate.what, configured->pattern.expression.source(), configured->fate.how, naming::flag};
     if (custom != nobody)
-      return {action::quantize, custom_[custom].expression.source(), options_.custom[custom].how, naming::flag,
-              options_.custom[custom].sizes};
+      return {action::quantize, custom_[custom].expression.source(), options_.custom[custom].how,
+              naming::flag,     options_.custom[custom].sizes,       options_.custom[custom].block_size};
     if (included != nobody) return {action::quantize, include_[included].expression.source(), options_.target, naming::flag};
     if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit);
     ruling rule = rules_(t, fit);
     if (rule.what == action::quantize && options_.layers && options_.layers->otherwise)
-      return {options_.layers->otherwise->what, "`layers` '_default'", options_.layers->otherwise->how, naming::rule,
-              options_.sizes};
+      return {options_.layers->otherwise->what,
+              "`layers` '_default'",
+              options_.layers->otherwise->how,
+              naming::rule,
+              options_.sizes,
+              options_.block_size};
     if (rule.what == action::quantize)
-      return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes};
+      return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes, options_.block_size};
     if (rule.what == action::keep && !rules_.families.empty() && rules_.cover(t.name))
       return kept_by_choice(std::move(rule.reason), fit);
     return {rule.what, std::move(rule.reason)};
@@ -169,7 +174,7 @@ class layer_chooser {
   layer_choice kept_by_choice(std::string reason, fitness const fit) {
     if (!options_.fallback || fit == fitness::unfit) return {action::keep, std::move(reason)};
     ++fallbacks_;
-    return {action::quantize, "`fallback`: " + reason, *options_.fallback, naming::rule, options_.sizes};
+    return {action::quantize, "`fallback`: " + reason, *options_.fallback, naming::rule, options_.sizes, options_.block_size};
   }
 
   plan_options const& options_;

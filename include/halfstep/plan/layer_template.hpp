@@ -19,6 +19,7 @@
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/rounding/nearest.hpp>
 
 namespace halfstep {
 
@@ -29,14 +30,14 @@ enum class matmul_mention : std::uint8_t { where_full, always };
 
 /// Returns the entry of a layer configuration that stores a layer as `r`, whatever the run's format and scaling are.
 inline std::string entry_text(recipe const& r, matmul_mention mention) {
-  std::string text = "{\"format\": \"" + std::string(name_of(r.format)) + "\"";
-  if (r.format == scheme::fp16) return text + "}";
-  if (has_blocks(r.format)) text += ", \"block_size\": " + std::to_string(r.block_size);
+  std::string text = "{\"format\": \"" + std::string(r.format.name) + "\"";
+  if (!r.format.has_scales()) return text + "}";
+  if (r.format.side != 0) text += ", \"block_size\": " + std::to_string(r.format.side);
   if (r.rotation_group != 0)
     text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
-  else if (r.format == scheme::int8_axis)
+  else if (can_rotate(r.format))
     text += ", \"convrot\": false";
-  if (r.scales == scale_choice::absmax && r.solver == solver_kind::none) text += ", \"simple\": true";
+  if (r.scales == absmax_scales && r.solver == no_solver) text += ", \"simple\": true";
   if (r.matmul == matmul_precision::full)
     text += ", \"full_precision_matrix_mult\": true";
   else if (mention == matmul_mention::always)
@@ -126,8 +127,15 @@ class template_writer {
     if (plan_.markers == marker_style::fork) flags += " `markers fork`";
     if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; })) flags += " `solver quip` `incoherent`";
     if (any([](recipe const& r) { return r.smoothing.has_value(); })) flags += " `smoothing`";
-    if (any([](recipe const& r) { return r.rounding == rounding_kind::stochastic; })) flags += " `rounding stochastic`";
+    if (auto const rounding = other_rounding(); !rounding.empty()) flags += " `rounding " + rounding + "`";
     return flags.empty() ? std::string() : ", beside" + flags;
+  }
+
+  /// Returns the rounding of the first layer that is not rounded to nearest; empty where all are.
+  std::string other_rounding() const {
+    for (planned_tensor const& t : plan_.tensors)
+      if (t.what == action::quantize && t.how.rounding != nearest::name) return t.how.rounding;
+    return {};
   }
 
   plan const& plan_;

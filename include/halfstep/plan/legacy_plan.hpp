@@ -22,11 +22,14 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/layout/geometry/per_row.hpp>
+#include <halfstep/layout/geometry/per_tensor.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -67,8 +70,9 @@ namespace detail {
 template <class Read>
 class legacy_planner {
  public:
-  legacy_planner(safetensors::header const& input, stored_model const& stored, marker_style markers, Read& read)
-      : input_(input), stored_(stored), read_(read) {
+  legacy_planner(safetensors::header const& input, stored_model const& stored, std::span<format const> formats,
+                 marker_style markers, Read& read)
+      : input_(input), stored_(stored), formats_(formats), read_(read) {
     plan_.expected.markers = markers;
   }
 
@@ -118,7 +122,10 @@ class legacy_planner {
     auto const& codes = *input_.find(name + ".weight");
     if (layer.codes.scales.empty()) return refuse(name, "it has no scale");
     auto how = recipe_of(codes, layer.codes, name);
-    if (!how && codes.type != dtype::f8_e5m2) return refuse(name, "no marker says FP8 with a scale a row");
+    if (!how && codes.type != dtype::f8_e5m2)
+      return refuse(name, layer.codes.group.rows > 1
+                              ? "no format is known here with blocks of " + std::to_string(layer.codes.group.rows)
+                              : "no marker says FP8 with a scale a row");
     if (codes.type == dtype::f8_e5m2 && layer.codes.group != shape_of(codes))
       return refuse(name, "no marker says F8_E5M2 with more than one scale");
     if (auto const why = contradiction(codes, layer, how); !why.empty()) return refuse(name, why);
@@ -153,22 +160,22 @@ class legacy_planner {
     if (auto const* per_row = said.if_contains("per_row"); per_row != nullptr && *per_row != boost::json::value(rows))
       return "its marker says per_row " + boost::json::serialize(*per_row) + ", and its scales have the shape " + shape;
     auto const* const side = said.if_contains("group_size");
-    if (how && has_blocks(how->format) && side != nullptr && *side != boost::json::value(how->block_size))
+    if (how && how->format.side != 0 && side != nullptr && *side != boost::json::value(how->format.side))
       return "its marker says group_size " + boost::json::serialize(*side) + ", and its scales are those of blocks of " +
-             std::to_string(how->block_size);
+             std::to_string(how->format.side);
     return {};
   }
 
   /// Returns how the layer would be stored by a recipe; nothing where none stores it so.
   std::optional<recipe> recipe_of(safetensors::tensor const& codes, code_source const& source, std::string const& name) const {
     extents2 const e = shape_of(codes);
-    scaling const shared = source.group == e                        ? scaling::tensor
-                           : source.group == extents2{1, e.columns} ? scaling::row
-                                                                    : scaling::block;
-    for (auto const& row : scheme_table) {
-      if (row.codes != codes.type || row.scales != shared) continue;
-      recipe how{.format = row.format, .rotation_group = source.rotation_group};
-      if (shared == scaling::block) how.block_size = static_cast<int>(source.group.rows);
+    std::string_view const shared = source.group == e                        ? per_tensor::name
+                                    : source.group == extents2{1, e.columns} ? per_row::name
+                                                                             : "block";
+    for (format const& known : formats_) {
+      if (known.codes != codes.type || known.geometry != shared) continue;
+      if (known.side != 0 && known.side != source.group.rows) continue;
+      recipe how{.format = known, .rotation_group = source.rotation_group};
       if (wants_full_precision(name)) how.matmul = matmul_precision::full;
       return how;
     }
@@ -191,8 +198,8 @@ class legacy_planner {
   void add(std::string const& name, safetensors::tensor const& codes, stored_layer const& layer, std::optional<recipe> how) {
     std::size_t const first = plan_.tensors.size();
     bool const says_more = add_marker(name, layer, how);
-    auto const scales =
-        how ? scale_shape(*how, shape_of(codes), plan_.expected.markers, lone_scale::scalar) : std::vector<std::uint64_t>{};
+    auto const scales = how ? scale_shape(how->format, shape_of(codes), plan_.expected.markers, lone_scale::scalar)
+                            : std::vector<std::uint64_t>{};
     take_scales(layer.codes.scales, {name + ".weight_scale", dtype::f32, scales});
     layer_additions added;
     if (auto const* scale = input_.find(name + ".scale_input"); scale != nullptr) {
@@ -245,6 +252,7 @@ class legacy_planner {
 
   safetensors::header const& input_;
   stored_model const& stored_;
+  std::span<format const> formats_;
   Read& read_;
   std::set<std::string, std::less<>> replaced_;   ///< tensors of the input that are not in the output under their name
   std::set<std::string, std::less<>> of_layers_;  ///< tensors that the contract knows as a layer's
@@ -262,8 +270,9 @@ class legacy_planner {
 /// `read(tensor, offset, bytes)` fetches scales of activations; codes are not touched. Throws usage_error where a layer's form
 /// cannot be told, naming all such layers, and where there is nothing to do.
 template <class Read>
-legacy_plan plan_legacy(safetensors::header const& input, stored_model const& stored, marker_style markers, Read&& read) {
-  return detail::legacy_planner<std::remove_reference_t<Read>>(input, stored, markers, read).make();
+legacy_plan plan_legacy(safetensors::header const& input, stored_model const& stored, std::span<format const> formats,
+                        marker_style markers, Read&& read) {
+  return detail::legacy_planner<std::remove_reference_t<Read>>(input, stored, formats, markers, read).make();
 }
 
 }  // namespace halfstep

@@ -13,6 +13,7 @@
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -40,6 +41,7 @@ struct custom_recipe {
   std::string layers;  ///< a Perl expression
   recipe how = {};     ///< `rotation_group` is where it starts
   size_rule sizes = size_rule::storable;
+  int block_size = 128;  ///< what size_rule::heuristic counts in, where the format has no blocks
 };
 
 /// Whether layers that are quantized already may be decoded and quantized again.
@@ -47,7 +49,9 @@ enum class requantization : std::uint8_t { refuse, allow };
 
 /// What `make_plan` is told.
 struct plan_options {
-  recipe target = {};  ///< for every layer that is quantized; `rotation_group` is where it starts
+  recipe target = {};                            ///< for every layer that is quantized; `rotation_group` is where it starts
+  std::vector<format> formats = {};              ///< that are known by name where layers are stored in them already
+  std::vector<std::string> moment_solvers = {};  ///< names of those that work from second moments: who reads what a LoRA tells
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   rule_source rules = rule_source::detect;
@@ -58,6 +62,7 @@ struct plan_options {
   std::vector<custom_recipe> custom = {};  ///< layers with recipes of their own; the first whose expression finds a name counts
   std::optional<recipe> fallback = std::nullopt;  ///< for the layers that `exclude` or a family keeps
   size_rule sizes = size_rule::storable;
+  int block_size = 128;  ///< what size_rule::heuristic counts in and the output's name tells, where the format has no blocks
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
   std::map<std::string, known_inputs, std::less<>> inputs = {};    ///< by layer

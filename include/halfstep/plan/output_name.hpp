@@ -19,16 +19,17 @@ inline bool is_mixed(plan const& p) {
   return std::any_of(p.tensors.begin(), p.tensors.end(), [&](planned_tensor const& t) {
     if (t.what != action::quantize) return false;
     if (first == nullptr) first = &t;
-    return t.how.format != first->how.format || (has_blocks(t.how.format) && t.how.block_size != first->how.block_size);
+    return !(t.how.format == first->how.format);
   });
 }
 
 /// Returns where the output goes: beside `input`, named after it.
 ///
 /// `<stem>_comfyui_int8.safetensors` for the standard recipe, else `<stem>_<simple or learned>_<int8, fp16 or
-/// fp8><mixed>_bs<block>` as the reference system names it; `block` is the block size asked for, whatever the scheme.
+/// fp8><mixed>_bs<block>` as the reference system names it; `block` is the side of the blocks, or `block_size` where the
+/// format has none.
 inline std::string default_output_name(std::string_view input, plan const& p, recipe const& target, recipe_choice choice,
-                                       code_search search) {
+                                       code_search search, int block_size) {
   while (input.size() > 1 && input.ends_with('/')) input.remove_suffix(1);
   if (auto const variant = input.rfind(".safetensors.index."); input.ends_with(".json") && variant != std::string_view::npos)
     input = input.substr(0, variant);
@@ -36,8 +37,9 @@ inline std::string default_output_name(std::string_view input, plan const& p, re
     if (input.size() > ending.size() && input.ends_with(ending)) input.remove_suffix(ending.size());
   std::string const stem(input);
   if (choice == recipe_choice::standard) return stem + "_comfyui_int8.safetensors";
-  return stem + (search == code_search::simple ? "_simple_" : "_learned_") + std::string(facts_of(target.format).words) +
-         (is_mixed(p) ? "mixed" : "") + "_bs" + std::to_string(target.block_size) + ".safetensors";
+  return stem + (search == code_search::simple ? "_simple_" : "_learned_") + std::string(target.format.files.words) +
+         (is_mixed(p) ? "mixed" : "") + "_bs" + std::to_string(target.format.side != 0 ? target.format.side : block_size) +
+         ".safetensors";
 }
 
 }  // namespace halfstep

@@ -3,21 +3,26 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
+#include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/parse_layer_config.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/json.hpp>
 
@@ -59,25 +64,26 @@ class entry_reader {
 
   layer_fate read() const {
     auto const word = text("format");
-    auto const format = word ? format_of(*word) : std::nullopt;
+    auto const* const named = word ? format_named(*word) : nullptr;
     if (flag("skip").value_or(false)) return {action::keep, {}};
-    if (word && !format) {
+    if (word && named == nullptr) {
       for (auto const key : entry_keys)
         if (key != "format" && key != "skip" && fields_->contains(key))
           fail("keeps its layers, so it can have no " + std::string(key));
       return {action::keep, {}};
     }
-    recipe how = scaled(format);
+    recipe how = scaled(named);
     if (auto const simple = flag("simple")) {
-      if (how.format == scheme::fp16 && *simple) fail("is simple, but FP16 has no scales to search");
-      if (how.format != scheme::fp16) {
-        recipe const& searched = facts_of(how.format).grid == grid_kind::e4m3 ? bases_.fp8_searched : bases_.searched;
-        how.scales = *simple ? scale_choice::absmax : searched.scales;
-        how.solver = *simple ? solver_kind::none : searched.solver;
+      if (!how.format.has_scales() && *simple) fail("is simple, but " + title_of(how.format) + " has no scales to search");
+      if (how.format.has_scales()) {
+        recipe const& searched = is_fp8(how.format) ? bases_.fp8_searched : bases_.searched;
+        how.scales = *simple ? std::string(absmax_scales) : searched.scales;
+        how.solver = *simple ? std::string(no_solver) : searched.solver;
       }
     }
     if (auto const full = flag("full_precision_matrix_mult")) {
-      if (how.format == scheme::fp16 && *full) fail("asks for full_precision_matrix_mult, but FP16 has no marker to say so");
+      if (!how.format.has_scales() && *full)
+        fail("asks for full_precision_matrix_mult, but " + title_of(how.format) + " has no marker to say so");
       how.matmul = *full ? matmul_precision::full : matmul_precision::native;
     }
     rotate(how);
@@ -115,61 +121,84 @@ class entry_reader {
     return value->get_int64();
   }
 
-  std::optional<scheme> format_of(std::string_view word) const {
-    if (word == keep_word) return std::nullopt;
-    auto const found = std::ranges::find(scheme_table, word, &scheme_facts::name);
-    if (found != scheme_table.end()) return found->format;
-    std::array<std::string_view, scheme_table.size() + 1> known{};
-    std::ranges::transform(scheme_table, known.begin(), &scheme_facts::name);
-    known.back() = keep_word;
+  /// Returns a format of that name, whatever its blocks; null for the word that keeps.
+  format const* format_named(std::string_view word) const {
+    if (word == keep_word) return nullptr;
+    std::vector<std::string_view> known;
+    for (format const& f : bases_.formats) {
+      if (f.name == word) return &f;
+      if (std::ranges::find(known, f.name) == known.end()) known.push_back(f.name);
+    }
+    known.push_back(keep_word);
     fail("has the unknown format " + quoted(word) + "; known: " + listed(known));
   }
 
-  /// Returns the format of `words`, such as "int8", whose scales `shared` names.
-  scheme scheme_with(std::string_view words, scaling shared) const {
-    for (auto const& row : scheme_table)
-      if (row.words == words && row.scales == shared) return row.format;
-    fail("has scaling_mode axis, which " + std::string(words) + " has not");
+  /// Returns a format of `words`, such as "int8", whose scales `geometry` shares.
+  format const* format_with(std::string_view words, std::string_view geometry) const {
+    for (format const& f : bases_.formats)
+      if (f.files.words == words && f.geometry == geometry) return &f;
+    fail("has scaling_mode " + std::string(geometry == "row" ? "axis" : geometry) + ", which " + std::string(words) + " has not");
   }
 
-  std::optional<scheme> scheme_of_mode(std::string_view words) const {
+  format const* format_of_mode(std::string_view words) const {
     auto const mode = text("scaling_mode");
-    if (!mode) return std::nullopt;
-    if (*mode == "block") return scheme_with(words, scaling::block);
-    if (*mode == "axis" || *mode == "row") return scheme_with(words, scaling::row);
-    if (*mode == "tensor") return scheme_with(words, scaling::tensor);
+    if (!mode) return nullptr;
+    if (*mode == "block") return format_with(words, "block");
+    if (*mode == "axis" || *mode == "row") return format_with(words, "row");
+    if (*mode == "tensor") return format_with(words, "tensor");
     fail("has the unknown scaling_mode " + quoted(*mode) + "; known: block, axis, tensor");
   }
 
+  /// Returns `f` with blocks of `side`; null where there is none such.
+  format const* with_side(format const& f, std::int64_t side) const {
+    for (format const& known : bases_.formats)
+      if (known.name == f.name && known.side == side) return &known;
+    return nullptr;
+  }
+
+  static std::string title_of(format const& f) { return f.codes == dtype::f16 ? "FP16" : std::string(f.name); }
+
+  static bool is_fp8(format const& f) { return f.codes == dtype::f8_e4m3; }
+
   /// Returns the recipe with its format and block size, which alone means block scaling.
-  recipe scaled(std::optional<scheme> const& format) const {
-    scheme const spoken_of = format && has_scales(*format) ? *format : bases_.run.format;
-    auto const words = facts_of(has_scales(spoken_of) ? spoken_of : bases_.codes.format).words;
-    auto const mode = scheme_of_mode(words);
+  recipe scaled(format const* named) const {
+    format const& spoken_of = named != nullptr && named->has_scales() ? *named : bases_.run.format;
+    auto const words = (spoken_of.has_scales() ? spoken_of : bases_.codes.format).files.words;
+    auto const* const mode = format_of_mode(words);
     auto const side = number("block_size");
-    if (format && mode && *format != *mode)
-      fail("names the format " + std::string(name_of(*format)) + " and a scaling_mode that it does not have");
-    auto const wanted = format ? format : mode ? mode : side ? std::optional(scheme_with(words, scaling::block)) : std::nullopt;
-    recipe how = !wanted || !has_scales(*wanted)             ? bases_.run
-                 : facts_of(*wanted).grid == grid_kind::e4m3 ? bases_.fp8
-                                                             : bases_.codes;
-    if (wanted == scheme::fp16 && how.format != scheme::fp16)
-      how = {.format = scheme::fp16, .block_size = how.block_size, .rounding = how.rounding};
-    if (wanted) how.format = *wanted;
-    if (how.format != scheme::int8_axis) how.rotation_group = 0;
-    if (!side) return how;
-    if (!has_blocks(how.format)) fail("has a block_size, but " + std::string(name_of(how.format)) + " has no blocks");
-    constexpr std::array<std::int64_t, 5> sides{16, 32, 64, 128, 256};
-    if (std::ranges::find(sides, *side) == sides.end())
-      fail("has the block_size " + std::to_string(*side) + "; it takes a power of two from 16 to 256");
-    how.block_size = static_cast<int>(*side);
+    if (named != nullptr && mode != nullptr && named->name != mode->name)
+      fail("names the format " + std::string(named->name) + " and a scaling_mode that it does not have");
+    auto const* const wanted = named != nullptr ? named : mode != nullptr ? mode : side ? format_with(words, "block") : nullptr;
+    recipe how = wanted == nullptr || !wanted->has_scales() ? bases_.run : is_fp8(*wanted) ? bases_.fp8 : bases_.codes;
+    if (wanted != nullptr && !wanted->has_scales() && how.format.has_scales()) how = {.rounding = how.rounding};
+    if (wanted != nullptr) how.format = *wanted;
+    if (!can_rotate(how.format)) how.rotation_group = 0;
+    if (side && how.format.side == 0) fail("has a block_size, but " + std::string(how.format.name) + " has no blocks");
+    if (how.format.side == 0 || (wanted == nullptr && !side)) return how;
+    auto const* const sized = with_side(how.format, side.value_or(bases_.block_size));
+    if (sized == nullptr && side) fail("has the block_size " + std::to_string(*side) + "; it takes " + sides_of(how.format));
+    if (sized != nullptr) how.format = *sized;
     return how;
+  }
+
+  /// Returns which sides the blocks of `f` can have.
+  std::string sides_of(format const& f) const {
+    std::vector<int> sides;
+    for (format const& known : bases_.formats)
+      if (known.name == f.name) sides.push_back(known.side);
+    std::ranges::sort(sides);
+    bool doubling = sides.size() > 2 && std::has_single_bit(static_cast<unsigned>(sides.front()));
+    for (std::size_t i = 1; i < sides.size(); ++i) doubling = doubling && sides[i] == 2 * sides[i - 1];
+    if (doubling) return "a power of two from " + std::to_string(sides.front()) + " to " + std::to_string(sides.back());
+    std::string text;
+    for (int const side : sides) text += (text.empty() ? "" : " or ") + std::to_string(side);
+    return text;
   }
 
   void rotate(recipe& how) const {
     auto const rotates = flag("convrot");
     auto const group = number("convrot_groupsize");
-    if (rotates == true && how.format != scheme::int8_axis) fail("has convrot, which needs int8_axiswise");
+    if (rotates == true && !can_rotate(how.format)) fail("has convrot, which needs int8_axiswise");
     if (rotates == false) how.rotation_group = 0;
     if (rotates == true && how.rotation_group == 0) how.rotation_group = 256;
     if (!group) return;

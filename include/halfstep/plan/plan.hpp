@@ -44,6 +44,7 @@ class planner {
 
   plan make() {
     plan_.markers = options_.markers;
+    plan_.formats = options_.formats;
     plan_.scalars = options_.scalars;
     plan_.saved = options_.metadata;
     plan_.rules = chooser_.rules().sentence;
@@ -150,14 +151,15 @@ class planner {
   planned_tensor quantized(safetensors::tensor const& t, layer_choice choice) {
     extents2 const e = shape_of(t);
     recipe how = choice.how;
-    if (how.format == scheme::fp16 && t.type == dtype::f16) return kept(t, "already FP16");
+    if (!how.format.has_scales() && how.format.codes == t.type)
+      return kept(t, t.type == dtype::f16 ? "already FP16" : "already " + std::string(name_of(t.type)));
     if (choice.sizes == size_rule::heuristic) {
-      auto const side = static_cast<index_t>(how.block_size);
+      auto const side = static_cast<index_t>(how.format.side != 0 ? how.format.side : choice.block_size);
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)
         return kept(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
                            ": smaller than or not divisible by " + std::to_string(side));
     }
-    if (auto const why = obstacle({.format = how.format, .block_size = how.block_size, .basis = how.basis}, e); !why.empty()) {
+    if (auto const why = obstacle({.format = how.format, .basis = how.basis}, e); !why.empty()) {
       bool const fatal = choice.by == naming::flag || options_.strict == strictness::refuse;
       std::string const by = choice.by == naming::flag ? " (" + choice.reason + ")" : "";
       (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(quoted(t.name) + " " + why + by);
@@ -165,7 +167,7 @@ class planner {
     }
     how.rotation_group = rotation_group_for(e.columns, choice.how.rotation_group);
     remarks_.padded += stored_extents(how, e) == e ? 0 : 1;
-    if (facts_of(how.format).codes == dtype::i8 && stored_extents(how, e) == e && (e.rows % 4 != 0 || e.columns % 4 != 0))
+    if (how.format.codes == dtype::i8 && stored_extents(how, e) == e && (e.rows % 4 != 0 || e.columns % 4 != 0))
       remarks_.uneven.push_back(quoted(t.name));
     if (how.rotation_group == 0 && choice.how.rotation_group != 0) remarks_.unrotated.push_back(quoted(t.name));
     if (how.smoothing && !knows_maxima(t)) {
@@ -189,7 +191,7 @@ class planner {
     for (planned_tensor& t : plan_.tensors)
       if (t.what == action::keep && t.input.name.ends_with(".bias")) biases.emplace(t.input.name, &t);
     for (planned_tensor& t : plan_.tensors) {
-      if (t.what != action::quantize || !has_scales(t.how.format)) continue;
+      if (t.what != action::quantize || !t.how.format.has_scales()) continue;
       std::string const layer(layer_of(t.input.name));
       auto const known = options_.inputs.find(layer);
       known_inputs const inputs = known == options_.inputs.end() ? known_inputs{} : known->second;
@@ -330,7 +332,12 @@ inline plan make_plan(safetensors::header const& input, plan_options const& opti
 
 /// Returns what the finished file of `p` must hold, for `check_contract`.
 inline contract contract_of(plan const& p) {
-  contract expected{.metadata = p.metadata, .markers = p.markers, .scalars = p.scalars, .saved = p.saved, .declared = p.declared};
+  contract expected{.metadata = p.metadata,
+                    .formats = p.formats,
+                    .markers = p.markers,
+                    .scalars = p.scalars,
+                    .saved = p.saved,
+                    .declared = p.declared};
   for (planned_tensor const& t : p.tensors) {
     if (t.what == action::keep) expected.copied.push_back({t.input.name, t.input.type, t.input.shape});
     if (t.what != action::quantize) continue;

@@ -11,6 +11,8 @@
 #include <halfstep/plan/action.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
@@ -40,6 +42,7 @@ struct plan {
   std::vector<std::string> families;    ///< names of the families whose rules were applied; empty for the general rule
   std::vector<std::string> warnings;    ///< one sentence each
   std::vector<std::string> notes;       ///< one sentence each: what is as documented, and good to know
+  std::vector<format> formats;          ///< that are known by name
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;

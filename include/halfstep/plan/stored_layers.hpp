@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -20,9 +21,14 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/layout/e4m3_grid.hpp>
+#include <halfstep/layout/fp8_axis.hpp>
+#include <halfstep/layout/symmetric_grid.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
@@ -59,9 +65,9 @@ class stored_layer_reader {
  public:
   using declarations = std::map<std::string, boost::json::value, std::less<>>;
 
-  stored_layer_reader(safetensors::header const& file, declarations const& declared,
+  stored_layer_reader(safetensors::header const& file, std::span<format const> formats, declarations const& declared,
                       std::map<std::string_view, std::string_view> const& strangers)
-      : file_(file), declared_(declared), strangers_(strangers) {}
+      : file_(file), formats_(formats), declared_(declared), strangers_(strangers) {}
 
   /// Returns what the file holds of `layer`; `read(tensor, offset, bytes)` fetches the bytes of its marker.
   template <class Read>
@@ -162,8 +168,19 @@ class stored_layer_reader {
     return contradiction_in(*codes, scales, marker);
   }
 
-  static std::string contradiction_in(safetensors::tensor const& codes, safetensors::tensor const* scales,
-                                      boost::json::value const& marker) {
+  /// Returns the type of the codes of a format whose numbers are codes times scales; nothing for a format that is not known.
+  std::optional<dtype> codes_of(std::string_view name) const {
+    for (format const& f : formats_)
+      if (f.has_scales() && (f.grid == symmetric_grid<127>::name || f.grid == e4m3_grid::name))
+        for (auto const style : {marker_style::comfyui, marker_style::fork})
+          if (f.files.in(style).format == name) return f.codes;
+    if (name == "float8_e5m2") return dtype::f8_e5m2;
+    if (name == fp8_axis::name) return dtype::f8_e4m3;
+    return std::nullopt;
+  }
+
+  std::string contradiction_in(safetensors::tensor const& codes, safetensors::tensor const* scales,
+                               boost::json::value const& marker) const {
     extents2 const e{static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
     if (scales == nullptr && (codes.type == dtype::i8 || !format_in(marker).empty())) return "its scales are missing";
     if (scales != nullptr && scales->type != dtype::f32 && scales->type != dtype::f16 && scales->type != dtype::bf16 &&
@@ -174,13 +191,9 @@ class stored_layer_reader {
       return "scales of the shape " + shape_text(scales == nullptr ? codes.shape : scales->shape) + " do not fit its weight of " +
              shape_text(codes.shape);
     if (auto const format = format_in(marker); !format.empty()) {
-      bool const is_int8 = format.starts_with("int8_");
-      bool const known =
-          format == "float8_e5m2" || format == "float8_e4m3fn_rowwise" ||
-          std::ranges::any_of(scheme_table, [&](auto const& f) { return f.name == format && has_scales(f.format); });
-      if (!known) return "its format is not known here";
-      if (is_int8 != (codes.type == dtype::i8) || (format == "float8_e5m2") != (codes.type == dtype::f8_e5m2))
-        return "its weight is " + std::string(name_of(codes.type));
+      auto const type = codes_of(format);
+      if (!type) return "its format is not known here";
+      if (*type != codes.type) return "its weight is " + std::string(name_of(codes.type));
       auto const* const side = marker.get_object().if_contains("group_size");
       if (format.ends_with("blockwise") && side != nullptr && !(side->is_int64() && side->get_int64() == group.rows))
         return "its scales are those of blocks of " + std::to_string(group.rows) + ", and its marker says otherwise";
@@ -192,6 +205,7 @@ class stored_layer_reader {
   }
 
   safetensors::header const& file_;
+  std::span<format const> formats_;
   declarations const& declared_;
   std::map<std::string_view, std::string_view> const& strangers_;
 };
@@ -216,10 +230,11 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
 /// Returns which layers of `file` are quantized already: those with markers, scales, or a matrix of 8 bits and fewer.
 ///
 /// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes decide what shares a scale,
-/// and a layer where a marker contradicts them is not decodable. FP8 counts even without a scale. Throws format_error for
+/// and a layer where a marker contradicts them is not decodable, nor one that names a format which is not among `formats`, or on
+/// a grid of its own. FP8 counts even without a scale. Throws format_error for
 /// metadata that is none, and what `read` throws.
 template <class Read>
-stored_model stored_layers(safetensors::header const& file, Read&& read) {
+stored_model stored_layers(safetensors::header const& file, std::span<format const> formats, Read&& read) {
   stored_model found;
   auto const declared = detail::declarations_in(file);
   std::set<std::string_view> names;
@@ -230,7 +245,7 @@ stored_model stored_layers(safetensors::header const& file, Read&& read) {
     if (auto const layer = detail::layer_of_stranger(t.name); !layer.empty()) strangers.emplace(layer, t.name);
   }
   for (auto const& [name, said] : declared) names.insert(name);
-  detail::stored_layer_reader const describe(file, declared, strangers);
+  detail::stored_layer_reader const describe(file, formats, declared, strangers);
   for (auto const name : names) found.layers.emplace(name, describe(name, read));
   return found;
 }

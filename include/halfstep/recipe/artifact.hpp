@@ -10,6 +10,8 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -70,21 +72,15 @@ inline std::vector<std::uint64_t> lone_shape(lone_scale lone) {
   return lone == lone_scale::scalar ? std::vector<std::uint64_t>{} : std::vector{std::uint64_t{1}};
 }
 
-/// Returns the shape of the scales of a weight [M, N]; meaningless for fp16, which has none.
+/// Returns the shape of the scales of codes of shape `e`; meaningless for a format that has none.
 ///
-/// Block scales are [M / b, N / b]; axis scales [M, 1], or [M] in the fork's style; a tensor's scale as `lone` says.
-inline std::vector<std::uint64_t> scale_shape(recipe const& r, extents2 e, marker_style style, lone_scale lone) {
-  auto const rows = static_cast<std::uint64_t>(e.rows);
-  auto const columns = static_cast<std::uint64_t>(e.columns);
-  auto const side = static_cast<std::uint64_t>(r.block_size);
-  switch (facts_of(r.format).scales) {
-    case scaling::block:
-      return {rows / side, columns / side};
-    case scaling::row:
-      return style == marker_style::fork ? std::vector{rows} : std::vector{rows, std::uint64_t{1}};
-    default:
-      return lone_shape(lone);
-  }
+/// That of the groups, but a tensor's one scale is shaped as `lone` says, and a scale a row lies as markers of `style` have it.
+inline std::vector<std::uint64_t> scale_shape(format const& f, extents2 e, marker_style style, lone_scale lone) {
+  if (f.geometry == "tensor") return lone_shape(lone);
+  extents2 const groups = f.groups(e);
+  auto const rows = static_cast<std::uint64_t>(groups.rows);
+  if (f.geometry == "row" && f.files.in(style).rows == row_scales::flat) return {rows};
+  return {rows, static_cast<std::uint64_t>(groups.columns)};
 }
 
 /// Returns the tensors that `r` writes for the weight of `layer`, codes first.
@@ -99,10 +95,10 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
   extents2 const stored = stored_extents(r, e);
   auto const shape = std::vector{static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)};
   bool const older = style == marker_style::none;
-  std::vector<artifact> all{{artifact_role::codes, {prefix + ".weight", facts_of(r.format).codes, shape}}};
-  if (has_scales(r.format)) {
+  std::vector<artifact> all{{artifact_role::codes, {prefix + ".weight", r.format.codes, shape}}};
+  if (r.format.has_scales()) {
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
-    all.push_back({artifact_role::scales, {scales, dtype::f32, scale_shape(r, stored, style, lone)}});
+    all.push_back({artifact_role::scales, {scales, r.format.scales, scale_shape(r.format, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
     if (r.smoothing)
       all.push_back(

@@ -1,6 +1,7 @@
 // What loaders make of quantized layers: who can load a recipe, and the metadata that repeats the markers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -8,24 +9,22 @@
 #include <utility>
 
 #include <halfstep/core/text.hpp>
+#include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {
 
-/// Programs that load a file, from the most common to the most particular.
-enum class loader : std::uint8_t { any, stock_comfyui, fork, fp8_fork, engine, quip_engine };
-
 /// Returns which program loads a layer stored as `r` with keys in the given style.
 ///
 /// `any` for formats without scales, such as fp16: ordinary tensors.
-constexpr loader loader_of(recipe const& r, marker_style style) {
-  if (!has_scales(r.format)) return loader::any;
+inline loader loader_of(recipe const& r, marker_style style) {
+  if (!r.format.has_scales()) return loader::any;
+  loader const needs = r.format.files.in(style).needs;
+  if (needs == loader::own) return needs;
   if (r.basis == storage_basis::incoherent) return loader::quip_engine;
   if (style == marker_style::none) return loader::engine;
-  if (r.format == scheme::fp8_block) return loader::fp8_fork;
-  if (has_blocks(r.format) || r.smoothing || (r.format == scheme::int8_axis && style == marker_style::fork)) return loader::fork;
-  return loader::stock_comfyui;
+  return r.smoothing ? std::max(needs, loader::fork) : needs;
 }
 
 /// Returns where a file loads whose most particular layer needs `who`, as a sentence.
@@ -45,6 +44,8 @@ constexpr std::string_view load_sentence(loader who) {
     case loader::quip_engine:
       return "loads only in engines that undo QuIP's transform by its `hadamard_quip` keys: leave out `incoherent` "
              "for what others load";
+    case loader::own:
+      return "loads only in programs that know the names of its formats, which others do not";
   }
   return {};
 }
@@ -64,7 +65,7 @@ inline std::string quant_metadata_text(std::span<std::pair<std::string, recipe> 
   std::string text = R"({"format_version": "1.0", "layers": {)";
   bool first = true;
   for (auto const& [name, how] : layers) {
-    if (!has_scales(how.format)) continue;
+    if (!how.format.has_scales()) continue;
     if (!first) text += ", ";
     first = false;
     append_json_string(text, name);

@@ -17,6 +17,7 @@
 #include <halfstep/core/words.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/marker_facts.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -38,6 +39,7 @@ struct contract {
   std::vector<contract_layer> layers = {};
   std::vector<safetensors::tensor_spec> copied = {};  ///< tensors that pass through
   safetensors::metadata_list metadata = {};           ///< pairs that the file must hold
+  std::vector<format> formats = {};                   ///< that markers can name, beside those of the layers
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
@@ -51,22 +53,24 @@ namespace detail {
 template <class Read>
 class layer_check {
  public:
-  layer_check(safetensors::header const& file, contract const& expected, contract_layer const& layer, Read& read)
-      : file_(file), expected_(expected), layer_(layer), read_(read) {}
+  layer_check(safetensors::header const& file, contract const& expected, contract_layer const& layer,
+              std::span<format const> formats, Read& read)
+      : file_(file), expected_(expected), layer_(layer), formats_(formats), read_(read) {}
 
   void run() const {
     need_additions();
     refuse_stale();
-    auto const& codes = need(".weight", facts_of(layer_.how.format).codes);
+    auto const& codes = need(".weight", layer_.how.format.codes);
     extents2 const stored = stored_extents(layer_.how, layer_.shape);
     need_shape(codes, {static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)});
-    if (!has_scales(layer_.how.format)) return;
-    auto const& scales = need(expected_.markers == marker_style::none ? ".scale_weight" : ".weight_scale", dtype::f32);
-    need_shape(scales, scale_shape(layer_.how, stored, expected_.markers, expected_.scalars));
+    if (!layer_.how.format.has_scales()) return;
+    auto const& scales =
+        need(expected_.markers == marker_style::none ? ".scale_weight" : ".weight_scale", layer_.how.format.scales);
+    need_shape(scales, scale_shape(layer_.how.format, stored, expected_.markers, expected_.scalars));
     need_positive(scales);
     if (expected_.markers == marker_style::none) return;
     std::string const text = marker_in_file();
-    marker_facts(layer_.name, text).check(codes, scales, expected_.markers);
+    marker_facts(layer_.name, text, formats_).check(codes, scales, expected_.markers);
     if (auto const wanted = marker_text(layer_.how, expected_.markers); text != wanted)
       fail("its marker is " + text + " but its recipe says " + wanted);
   }
@@ -154,6 +158,7 @@ class layer_check {
   safetensors::header const& file_;
   contract const& expected_;
   contract_layer const& layer_;
+  std::span<format const> formats_;  ///< that are known
   Read& read_;
 };
 
@@ -202,7 +207,10 @@ void check_contract(safetensors::header const& file, contract const& expected, R
   for (auto const& t : file.tensors())
     if (!names.contains(t.name))
       throw contract_error("tensor " + quoted(t.name) + ": it belongs to no layer and to no input tensor");
-  for (auto const& layer : expected.layers) detail::layer_check(file, expected, layer, read).run();
+  std::vector<format> formats = expected.formats;
+  for (auto const& layer : expected.layers)
+    if (std::find(formats.begin(), formats.end(), layer.how.format) == formats.end()) formats.push_back(layer.how.format);
+  for (auto const& layer : expected.layers) detail::layer_check(file, expected, layer, formats, read).run();
   for (auto const& copy : expected.copied) {
     auto const* found = file.find(copy.name);
     if (found == nullptr) throw contract_error("tensor " + quoted(copy.name) + ": it was not carried over");

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include <halfstep/core/dtype.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker_facts.hpp>
-#include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
@@ -20,7 +20,7 @@ namespace detail {
 
 /// Checks one layer of a file with markers; throws contract_error at the first rule that it breaks.
 template <class Read>
-void check_loadable(safetensors::header const& file, std::string const& layer, Read& read) {
+void check_loadable(safetensors::header const& file, std::string const& layer, std::span<format const> formats, Read& read) {
   auto const fail = [&](std::string const& rule) { throw contract_error("layer " + quoted(layer) + ": " + rule); };
   auto const* const codes = file.find(layer + ".weight");
   auto const* const scales = file.find(layer + ".weight_scale");
@@ -31,10 +31,10 @@ void check_loadable(safetensors::header const& file, std::string const& layer, R
     fail("its marker is " + std::string(name_of(marker->type)) + " of the shape " + shape_text(marker->shape));
   std::string text(static_cast<std::size_t>(marker->bytes()), '\0');
   read(*marker, 0, std::as_writable_bytes(std::span(text)));
-  marker_facts const facts(layer, text);
+  marker_facts const facts(layer, text, formats);
   if (scales == nullptr) fail("it has a marker but no tensor `" + layer + ".weight_scale`");
   if (scales->type != dtype::f32) fail("`" + scales->name + "` is " + std::string(name_of(scales->type)) + ", not F32");
-  facts.check(*codes, *scales, facts.format().scales == scaling::row ? marker_style::fork : marker_style::comfyui);
+  facts.check(*codes, *scales, facts.style());
   need_positive_scales(layer, *scales, read);
 }
 
@@ -43,10 +43,10 @@ void check_loadable(safetensors::header const& file, std::string const& layer, R
 /// Returns what loaders of markers would stumble over in the layers of `file`, a sentence for each faulty layer, sorted by layer.
 ///
 /// Layers are those with a marker or with `weight_scale`; `read(tensor, offset, bytes)` fetches markers and scales. For every
-/// one: codes, scales and marker are there, the marker is a JSON object that names a known format and agrees with the types and
+/// one: codes, scales and marker are there, the marker is a JSON object that names one of `formats` and agrees with the types and
 /// shapes, scales are FP32, finite and above zero. Throws what `read` throws.
 template <class Read>
-std::vector<std::string> loader_faults(safetensors::header const& file, Read&& read) {
+std::vector<std::string> loader_faults(safetensors::header const& file, std::span<format const> formats, Read&& read) {
   std::set<std::string, std::less<>> layers;
   for (auto const& t : file.tensors())
     for (std::string_view const ending : {".comfy_quant", ".weight_scale"})
@@ -54,7 +54,7 @@ std::vector<std::string> loader_faults(safetensors::header const& file, Read&& r
   std::vector<std::string> faults;
   for (auto const& layer : layers) {
     try {
-      detail::check_loadable(file, layer, read);
+      detail::check_loadable(file, layer, formats, read);
     } catch (contract_error const& fault) {
       faults.push_back(fault.what());
     }

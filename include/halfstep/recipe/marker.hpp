@@ -2,28 +2,23 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
+#include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {
-
-/// Returns the name of the format that the marker of `r` carries.
-///
-/// Stock ComfyUI knows axis scales as `int8_tensorwise` with `per_row`; the fork calls them `int8_axiswise`.
-constexpr std::string_view marker_format(recipe const& r, marker_style style) {
-  if (r.format == scheme::int8_axis && style != marker_style::fork) return name_of(scheme::int8_tensor);
-  return name_of(r.format);
-}
 
 /// Returns the marker of a layer stored as `r`: one JSON object, keys in a fixed order, no NUL.
 ///
 /// Empty for formats without scales, which need none.
 inline std::string marker_text(recipe const& r, marker_style style) {
-  if (!has_scales(r.format)) return {};
-  std::string text = "{\"format\": \"" + std::string(marker_format(r, style)) + "\"";
-  if (has_blocks(r.format)) text += ", \"group_size\": " + std::to_string(r.block_size);
-  if (r.format == scheme::int8_axis && (style != marker_style::fork || r.rotation_group != 0)) text += ", \"per_row\": true";
+  if (!r.format.has_scales()) return {};
+  marker_form const& form = r.format.files.in(style);
+  std::string text = "{\"format\": \"" + std::string(form.format) + "\"";
+  if (r.format.side != 0) text += ", \"group_size\": " + std::to_string(r.format.side);
+  bool const rotated = r.rotation_group != 0;
+  if (form.per_row == per_row_key::write || (rotated && form.per_row == per_row_key::where_rotated))
+    text += ", \"per_row\": true";
   if (r.rotation_group != 0) text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
   if (r.matmul == matmul_precision::full) text += ", \"full_precision_matrix_mult\": true";
   return text + "}";

@@ -14,13 +14,16 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
+#include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/contract_error.hpp>
+#include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
-#include <halfstep/recipe/scheme.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
@@ -30,8 +33,10 @@ namespace detail {
 /// A marker and the layer that it is for.
 class marker_facts {
  public:
-  /// Throws contract_error, as all of it does, where `text` is no JSON object, or holds a NUL.
-  marker_facts(std::string layer, std::string const& text) : layer_(std::move(layer)) {
+  /// Throws contract_error, as all of it does, where `text` is no JSON object, holds a NUL, or names none of `formats`, which
+  /// outlive it.
+  marker_facts(std::string layer, std::string const& text, std::span<format const> formats)
+      : layer_(std::move(layer)), formats_(formats) {
     if (text.find('\0') != std::string::npos) fail("its marker holds a NUL");
     boost::system::error_code why;
     boost::json::value const value = boost::json::parse(text, why);
@@ -40,41 +45,41 @@ class marker_facts {
     marker_ = value.get_object();
     auto const* format = marker_.if_contains("format");
     if (format == nullptr || !format->is_string()) fail("its marker names no format");
-    auto const name = std::string_view(format->get_string());
-    auto const known =
-        std::find_if(scheme_table.begin(), scheme_table.end(), [&](scheme_facts const& f) { return f.name == name; });
-    if (known == scheme_table.end() || known->scales == scaling::none)
-      fail("its marker names the unknown format '" + std::string(name) + "'");
-    format_ = &*known;
+    name_ = std::string_view(format->get_string());
+    if (find(marker_style::comfyui) == nullptr && find(marker_style::fork) == nullptr)
+      fail("its marker names the unknown format '" + name_ + "'");
   }
 
   [[noreturn]] void fail(std::string const& rule) const { throw contract_error("layer " + quoted(layer_) + ": " + rule); }
 
-  /// Returns the format that it names.
-  scheme_facts const& format() const { return *format_; }
+  /// Returns the style that has the format's name: ComfyUI's, where both have.
+  marker_style style() const { return find(marker_style::comfyui) != nullptr ? marker_style::comfyui : marker_style::fork; }
 
   /// Checks it against the types and shapes of codes and scales; stock ComfyUI knows less than its fork.
   void check(safetensors::tensor const& codes, safetensors::tensor const& scales, marker_style style) const {
-    std::string const name(format_->name);
-    if (format_->codes != codes.type)
-      fail("its marker names the format " + name + ", but its codes are " + std::string(name_of(codes.type)));
+    auto const* const spoken_of = find(style);
+    format const& named = spoken_of != nullptr ? *spoken_of : *find(this->style());
+    if (named.codes != codes.type)
+      fail("its marker names the format " + name_ + ", but its codes are " + std::string(name_of(codes.type)));
     if (codes.shape.size() != 2) fail("`" + codes.name + "` has the shape " + shape_text(codes.shape) + ", not two dimensions");
+    if (spoken_of == nullptr) fail("stock ComfyUI does not know the format " + name_);
     std::uint64_t const rows = codes.shape[0];
     std::uint64_t const columns = codes.shape[1];
+    extents2 const e{static_cast<index_t>(rows), static_cast<index_t>(columns)};
     bool const per_row = flag("per_row");
-    if (format_->scales == scaling::block) {
+    if (named.side != 0) {
       auto const side = number("group_size");
       if (rows % side != 0 || columns % side != 0)
         fail("blocks of " + std::to_string(side) + " do not divide " + shape_text(codes.shape));
       need_shape(scales, {rows / side, columns / side});
-    } else if (format_->scales == scaling::row) {
-      if (style == marker_style::comfyui) fail("stock ComfyUI does not know the format " + name);
-      need_shape(scales, {rows});
-    } else if (per_row) {
-      if (format_->grid != grid_kind::int8) fail("one scale a tensor is wanted of " + name + ", not one a row");
-      need_shape(scales, {rows, 1});
-    } else if (scales.bytes() != sizeof(float)) {
-      fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
+    } else if (named.geometry == "tensor") {
+      if (per_row) fail("one scale a tensor is wanted of " + name_ + ", not one a row");
+      if (scales.bytes() != named.scale_bytes)
+        fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
+    } else if (!named.fits(e)) {
+      fail(shape_text(codes.shape) + " is no shape of " + name_);
+    } else {
+      need_shape(scales, scale_shape(named, e, style, lone_scale::scalar));
     }
     if (!flag("convrot")) return;
     auto const group = number("convrot_groupsize");
@@ -101,14 +106,30 @@ class marker_facts {
     return static_cast<std::uint64_t>(value->get_int64());
   }
 
+  /// Returns the format that the marker names in the words of `style`; where several have the name, the one for its `per_row`.
+  format const* find(marker_style style) const {
+    auto const* const said = marker_.if_contains("per_row");
+    bool const per_row = said != nullptr && said->is_bool() && said->get_bool();
+    format const* found = nullptr;
+    for (format const& known : formats_) {
+      marker_form const& form = known.files.in(style);
+      if (!known.has_scales() || form.format != name_) continue;
+      if (form.per_row == per_row_key::where_rotated || per_row == (form.per_row == per_row_key::write)) return &known;
+      if (found == nullptr) found = &known;
+    }
+    return found;
+  }
+
   std::string layer_;
+  std::span<format const> formats_;
   boost::json::object marker_;
-  scheme_facts const* format_ = nullptr;
+  std::string name_;
 };
 
-/// Throws contract_error where one of the scales in the file is not finite or not above zero.
+/// Throws contract_error where one of the FP32 scales in the file is not finite or not above zero.
 template <class Read>
 void need_positive_scales(std::string const& layer, safetensors::tensor const& scales, Read& read) {
+  if (scales.type != dtype::f32) return;
   std::array<float, 4096> piece;
   for (std::uint64_t at = 0; at < scales.bytes(); at += sizeof(piece)) {
     auto const count = std::min<std::uint64_t>(sizeof(piece), scales.bytes() - at) / sizeof(float);

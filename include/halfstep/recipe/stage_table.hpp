@@ -1,20 +1,19 @@
-// What can be done to a layer after rounding to nearest, by runtime names.
+// What can be done to a layer beside rounding to nearest: solvers, scale searches and what grids offer, found by name.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/any_host.hpp>
-#include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/hessian_factor.hpp>
@@ -22,8 +21,6 @@
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/solver/concept.hpp>
-#include <halfstep/solver/mean_flip.hpp>
-#include <halfstep/solver/scale_search.hpp>
 
 namespace halfstep {
 
@@ -53,79 +50,119 @@ struct stage_context {
   low_rank_hessian const* directions = nullptr;  ///< in their place, where a LoRA tells what matters
 };
 
-/// A solver under its runtime name, for codes on one grid.
-struct solver_stage {
-  solver_kind solver;
-  grid_kind grid;
+/// A solver under its name, for codes on one grid.
+struct solver_row {
+  std::string_view name;
+  std::string_view grid;
   solve_report (*refine)(layer_matrices const& layer, stage_context const& context);
   hessian_factor<float> (*factorize)(any_host const& team, hessian const& moments,
-                                     factor_settings const& how) = nullptr;  ///< of solvers that take moments, by their factor
+                                     factor_settings const& how) = nullptr;   ///< of solvers that take moments, by their factor
+  std::string (*remark)(solve_options const& options, extents2 e) = nullptr;  ///< what reports say beside the name
+
+  /// Returns whether it works from the second moments of a layer's inputs, and does nothing where they are not known.
+  bool takes_moments() const { return factorize != nullptr; }
 };
 
-/// What a grid can do with whole layers.
-struct grid_stages {
-  grid_kind grid;
-  void (*search_scales)(any_host const& team, layer_matrices const& layer, std::span<float const> column_weights,
-                        scale_criterion criterion);
+/// What columns count by in the search for scales.
+enum class column_weight : std::uint8_t {
+  energy,  ///< their part of the weight
+  inputs   ///< the mean squares of their inputs, where these are known; else all count alike
+};
+
+/// A search for scales under its name, for one grid.
+struct scale_row {
+  std::string_view name;
+  std::string_view grid;
+  void (*search)(any_host const& team, layer_matrices const& layer, std::span<float const> column_weights);
+  column_weight by;
+  std::string_view words;            ///< what reports say of it
+  std::string_view words_by_inputs;  ///< and where inputs are known
+};
+
+/// What a grid offers for layers whose mean input is known.
+struct grid_row {
+  std::string_view grid;
   std::vector<double> (*residual_mean)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
   solve_report (*flip_means)(any_host const& team, layer_matrices const& layer, std::span<float const> mean);
 };
 
-/// Returns the stages of `Grid`, under the name `kind`.
-template <class Grid>
-constexpr grid_stages make_grid_stages(grid_kind kind) {
-  return {kind,
-          [](any_host const& team, layer_matrices const& layer, std::span<float const> weights, scale_criterion criterion) {
-            scale_search<Grid>{criterion}(team, layer.weight, layer.geometry, weights, layer.scales);
-          },
-          [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
-            return residual_mean<Grid>(team, layer.weight, layer.coded<Grid>().codes, layer.scales, layer.geometry, mean);
-          },
-          [](any_host const& team, layer_matrices const& layer, std::span<float const> mean) {
-            return mean_flip({mean.begin(), mean.end()}).refine(team, layer.weight, layer.coded<Grid>());
-          }};
-}
-
-/// Solvers and stages by their runtime names: a value that a program builds from the parts it wants.
+/// Solvers, scale searches and grids by their names: a value that a program builds from the parts it wants.
 class stage_table {
  public:
   stage_table() = default;
 
-  /// Throws unknown_option for a gptq that does not say how it makes the factor it takes.
-  stage_table(std::vector<grid_stages> grids, std::vector<solver_stage> solvers)
-      : grids_(std::move(grids)), solvers_(std::move(solvers)) {
+  /// Holds the rows that each of `parts` gives, such as `make_grid<e4m3_grid>()`.
+  template <class First, class... More>
+  explicit stage_table(First const& first, More const&... more) {
+    add(first);
+    (add(more), ...);
+  }
+
+  void add(std::span<solver_row const> rows) { solvers_.insert(solvers_.end(), rows.begin(), rows.end()); }
+  void add(std::span<scale_row const> rows) { searches_.insert(searches_.end(), rows.begin(), rows.end()); }
+  void add(std::span<grid_row const> rows) { grids_.insert(grids_.end(), rows.begin(), rows.end()); }
+
+  std::span<solver_row const> solvers() const { return solvers_; }
+  std::span<scale_row const> scale_searches() const { return searches_; }
+
+  /// Returns the names of solvers that take moments, and "auto" where there are any.
+  std::vector<std::string> moment_solvers() const {
+    std::vector<std::string> names;
     for (auto const& row : solvers_)
-      if (row.solver == solver_kind::gptq && row.factorize == nullptr)
-        throw unknown_option("the solver 'gptq' of a stage table has no `factorize`: it takes the factor of a Hessian");
+      if (row.takes_moments() && std::find(names.begin(), names.end(), row.name) == names.end()) names.emplace_back(row.name);
+    if (!names.empty()) names.emplace_back(suitable);
+    return names;
+  }
+
+  /// Returns whether there is anything for layers whose mean input is known.
+  bool has_grid(std::string_view grid) const {
+    return std::any_of(grids_.begin(), grids_.end(), [=](grid_row const& row) { return row.grid == grid; });
   }
 
   /// Returns what can be done on a grid. Throws unknown_option where there is nothing.
-  grid_stages const& grid(grid_kind grid) const {
-    auto const found = std::find_if(grids_.begin(), grids_.end(), [=](grid_stages const& row) { return row.grid == grid; });
-    if (found == grids_.end()) throw unknown_option("no scale search for this grid: this build has none");
+  grid_row const& grid(std::string_view grid) const {
+    auto const found = std::find_if(grids_.begin(), grids_.end(), [=](grid_row const& row) { return row.grid == grid; });
+    if (found == grids_.end())
+      throw unknown_option("no bias can be corrected on the grid '" + std::string(grid) + "': this build has no row for it");
     return *found;
   }
 
-  /// Returns whether there is a solver of that name for codes on `grid`.
-  bool has(solver_kind solver, grid_kind grid) const {
-    return std::any_of(solvers_.begin(), solvers_.end(),
-                       [=](solver_stage const& row) { return row.solver == solver && row.grid == grid; });
+  /// Returns the solver that `name` means for codes on `grid`, null for none.
+  ///
+  /// "auto" is the first that takes moments, or none. Throws unknown_option with all names for one that is not here.
+  solver_row const* solver(std::string_view name, std::string_view grid) const {
+    if (name == no_solver) return nullptr;
+    for (auto const& row : solvers_)
+      if (row.grid == grid && (name == suitable ? row.takes_moments() : row.name == name)) return &row;
+    if (name == suitable) return nullptr;
+    throw unknown_option("no solver '" + std::string(name) + "': this build has " + names_for(solvers_, grid));
   }
 
-  /// Returns the solver of that name for codes on `grid`. Throws unknown_option with all names where there is none.
-  solver_stage const& at(solver_kind solver, grid_kind grid) const {
-    std::string known;
-    for (auto const& row : solvers_) {
-      if (row.grid != grid) continue;
-      if (row.solver == solver) return row;
-      known += (known.empty() ? "" : ", ") + std::string(name_of(row.solver));
-    }
-    throw unknown_option("no solver '" + std::string(name_of(solver)) + "': this build has " + (known.empty() ? "none" : known));
+  /// Returns the search that `name` means for scales of codes on `grid` where `by` is what is known; null for scales that stay as
+  /// the largest magnitudes give them.
+  ///
+  /// "auto" is the first whose columns count by what is known, or none. Throws unknown_option with all names for one that is not
+  /// here.
+  scale_row const* scale_search(std::string_view name, std::string_view grid, column_weight by) const {
+    if (name == absmax_scales) return nullptr;
+    for (auto const& row : searches_)
+      if (row.grid == grid && (name == suitable ? row.by == by : row.name == name)) return &row;
+    if (name == suitable) return nullptr;
+    throw unknown_option("no scale search '" + std::string(name) + "': this build has " + names_for(searches_, grid));
   }
 
  private:
-  std::vector<grid_stages> grids_;
-  std::vector<solver_stage> solvers_;
+  template <class Rows>
+  static std::string names_for(Rows const& rows, std::string_view grid) {
+    std::string known;
+    for (auto const& row : rows)
+      if (row.grid == grid) known += (known.empty() ? "" : ", ") + std::string(row.name);
+    return known.empty() ? "none" : known;
+  }
+
+  std::vector<grid_row> grids_;
+  std::vector<scale_row> searches_;
+  std::vector<solver_row> solvers_;
 };
 
 }  // namespace halfstep

@@ -14,6 +14,8 @@
 
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/report/quality_number.hpp>
+#include <halfstep/rounding/nearest.hpp>
+#include <halfstep/rounding/stochastic.hpp>
 
 namespace halfstep {
 
@@ -125,7 +127,8 @@ constexpr std::string_view name_of(bias_state bias) {
 /// Returns how a layer's codes were found: the method, or how they were rounded.
 inline std::string method_of(layer_quality const& layer) {
   if (!layer.method.empty()) return layer.method;
-  return layer.how.rounding == rounding_kind::stochastic ? "rounded stochastically" : "round to nearest";
+  if (layer.how.rounding == nearest::name) return "round to nearest";
+  return layer.how.rounding == stochastic::name ? "rounded stochastically" : "rounded by " + layer.how.rounding;
 }
 
 }  // namespace halfstep

@@ -60,7 +60,7 @@ inline std::string json_summary(run_report const& report, quality_summary const&
 }
 
 inline std::string json_layer(layer_quality const& layer) {
-  std::string text = "{\"name\": " + json_text(layer.layer) + ", \"format\": " + json_text(name_of(layer.how.format)) +
+  std::string text = "{\"name\": " + json_text(layer.layer) + ", \"format\": " + json_text(layer.how.format.name) +
                      ", \"recipe\": " + json_text(to_string(layer.how)) +
                      ", \"rotation\": " + std::to_string(layer.how.rotation_group) + ", \"shape\": [" +
                      std::to_string(layer.shape.rows) + ", " + std::to_string(layer.shape.columns) +

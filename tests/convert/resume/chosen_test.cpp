@@ -1,4 +1,7 @@
 #include <halfstep/convert/resume/chosen.hpp>
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -28,21 +31,21 @@ halfstep::plan planned(halfstep::recipe const& how) {
   return halfstep::make_plan(model(), options);
 }
 
-halfstep::recipe const block{.format = halfstep::scheme::int8_block, .block_size = 64};
+halfstep::recipe const block{.format = halfstep::format_of<halfstep::int8_block<64>>};
 
 TEST(PlanDigest, TellsEveryRecipeApart) {
   std::vector<halfstep::recipe> all(12, block);
-  all[1].format = halfstep::scheme::int8_axis;
-  all[2].block_size = 32;
-  all[3] = {.format = halfstep::scheme::int8_axis, .rotation_group = 16};
-  all[4].rounding = halfstep::rounding_kind::stochastic;
+  all[1].format = halfstep::format_of<halfstep::int8_axis>;
+  all[2].format = halfstep::format_of<halfstep::int8_block<32>>;
+  all[3] = {.format = halfstep::format_of<halfstep::int8_axis>, .rotation_group = 16};
+  all[4].rounding = "stochastic";
   all[5].matmul = halfstep::matmul_precision::full;
-  all[6].scales = halfstep::scale_choice::bounded;
-  all[7].scales = halfstep::scale_choice::mse;
-  all[8].solver = halfstep::solver_kind::coordinate;
-  all[9].solver = halfstep::solver_kind::gptq;
+  all[6].scales = "bounded";
+  all[7].scales = "mse";
+  all[8].solver = "coordinate";
+  all[9].solver = "gptq";
   all[10].basis = halfstep::storage_basis::incoherent;
-  all[11].format = halfstep::scheme::fp16;
+  all[11].format = halfstep::format_of<halfstep::fp16>;
   std::set<std::uint64_t> facts;
   for (auto const& how : all) facts.insert(halfstep::plan_digest(planned(how)));
   EXPECT_EQ(facts.size(), all.size());
@@ -61,7 +64,7 @@ TEST(PlanDigest, TellsEveryRecipeApart) {
 
 TEST(Chosen, HoldsEveryNumberThatSolversRead) {
   halfstep::recipe solved = block;
-  solved.solver = halfstep::solver_kind::adamw;
+  solved.solver = "adamw";
   auto const what = planned(solved);
   auto const before = chosen_facts(what, 0, {});
   using options = halfstep::solve_options;

@@ -11,6 +11,7 @@
 #include <halfstep/plan/planned.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
+#include <halfstep/rounding/nearest.hpp>
 
 namespace halfstep {
 
@@ -56,8 +57,8 @@ inline fingerprint chosen_facts(plan const& p, std::uint64_t seed, solve_options
   bool solved = false, random = false;
   for (planned_tensor const& t : p.tensors) {
     if (t.what != action::quantize) continue;
-    solved = solved || t.how.solver != solver_kind::none || t.how.basis != storage_basis::plain;
-    random = random || t.how.rounding == rounding_kind::stochastic || t.how.solver != solver_kind::none;
+    solved = solved || t.how.solver != no_solver || t.how.basis != storage_basis::plain;
+    random = random || t.how.rounding != nearest::name || t.how.solver != no_solver;
   }
   if (random) made.seed = seed;
   if (solved) made.sign_seed = detail::add_solver_facts(options, made.numbers);

@@ -17,10 +17,9 @@ namespace detail {
 
 /// Returns all that a recipe says, where `to_string` says what a person wants to know.
 inline std::string recipe_fact(recipe const& r) {
-  auto const& [format, block_size, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
-  std::string text(name_of(format));
-  for (auto const number : {block_size, rotation_group, static_cast<int>(rounding), static_cast<int>(matmul),
-                            static_cast<int>(scales), static_cast<int>(solver), static_cast<int>(basis)})
+  auto const& [format, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
+  std::string text = to_string(format) + ' ' + rounding + ' ' + scales + ' ' + solver;
+  for (auto const number : {rotation_group, static_cast<int>(matmul), static_cast<int>(basis)})
     text += ' ' + std::to_string(number);
   return smoothing ? text + ' ' + json_number(*smoothing) : text;
 }
