@@ -75,7 +75,7 @@ void copy_rows(any_host const& team, merged_layer const& layer, safetensors::wri
       }
       continue;
     }
-    input_rows const rows(item->file, *item->tensor, item->from, 0);
+    input_rows const rows(item->file, *item->tensor, item->from);
     extents2 const e = rows.extents();
     index_t const height = std::clamp<index_t>(static_cast<index_t>(piece_bytes / sizeof(float)) / e.columns, 1, e.rows);
     host_buffer<float> const wide(height * e.columns);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 
 #include "../support/files.hpp"
 #include "../support/weights.hpp"
+#include "layer_basis.hpp"
 #include "made_file.hpp"
 
 namespace {
@@ -40,8 +42,17 @@ struct CalibrationFiles : testing::Test {
   }
 };
 
-auto stated(calibration_files const& files, std::string const& layer, index_t columns, int rotation = 0) {
-  return files.find(serial{}, layer, columns, rotation);
+template <class Executor = serial>
+std::optional<halfstep::input_statistics> stated(calibration_files const& files, std::string const& layer, index_t columns,
+                                                 int rotation = 0, std::vector<float> const& factors = {},
+                                                 Executor const& ex = {}) {
+  auto const inputs = files.inputs_of(layer, columns);
+  if (!inputs.any()) return std::nullopt;
+  return inputs.statistics(ex, halfstep_test::smoothed_and_rotated(factors, rotation));
+}
+
+halfstep::known_inputs known(calibration_files const& files, std::string const& layer, index_t columns) {
+  return files.inputs_of(layer, columns).known();
 }
 
 /// Rows of inputs whose columns differ in size and mean.
@@ -142,7 +153,7 @@ TEST_F(CalibrationFiles, NameAStatisticOfTheWrongLengthOrType) {
                               .add<float>("d.input", dtype::f32, {0, 3}, {})
                               .add<float>("e.hessian", dtype::f32, {3, 3}, std::vector<float>(9))
                               .add("f.input_scale", {1, 2}));
-  auto const message = [&](std::string const& layer) { return message_of([&] { files.known(layer, 3); }); };
+  auto const message = [&](std::string const& layer) { return message_of([&] { known(files, layer, 3); }); };
   EXPECT_THAT(message("a"),
               HasSubstr("c.safetensors': `a.channel_sq` has the shape [2], which does not fit a layer of 3 inputs"));
   EXPECT_THAT(message("b"), HasSubstr("`b.input` has the shape [2, 2]"));
@@ -196,7 +207,7 @@ TEST_F(CalibrationFiles, ReadBothFormsOfJson) {
   EXPECT_EQ(s->input_scale, 0.25f);
   EXPECT_EQ(stated(files, "q", 77)->input_scale, 0.125f);
   EXPECT_THAT(files.unmatched(std::vector<std::string>{"p", "q"}), ElementsAre("p2.hessian"));
-  EXPECT_THAT(message_of([&] { files.known("p", 4); }), HasSubstr("`p.channel_max` has the shape [3]"));
+  EXPECT_THAT(message_of([&] { known(files, "p", 4); }), HasSubstr("`p.channel_max` has the shape [3]"));
 }
 
 TEST_F(CalibrationFiles, RefuseJsonThatSaysSomethingElse) {
@@ -230,7 +241,7 @@ TEST_F(CalibrationFiles, DeriveFromRowsWhatIsNotStated) {
   }
   EXPECT_EQ(s->input_scale, largest / 127.0f);
   for (int const count : {1, 2, 5}) {
-    auto const again = files.find(halfstep::threads(count), "p", e.columns, 0);
+    auto const again = stated(files, "p", e.columns, 0, {}, halfstep::threads(count));
     EXPECT_EQ(again->channel_sq, s->channel_sq);
     EXPECT_EQ(again->channel_mean, s->channel_mean);
   }
@@ -319,8 +330,8 @@ TEST_F(CalibrationFiles, TakeNoMeanNoSquaresAndNoScaleFromSyntheticInputs) {
   EXPECT_FALSE(s->input_scale);
   EXPECT_EQ(s->channel_max.size(), 2u);
   EXPECT_EQ(s->rows->source(), halfstep::statistics_source::synthetic);
-  EXPECT_FALSE(files.known("p", 2).mean);
-  EXPECT_EQ(files.known("p", 2).range, known_range::none);
+  EXPECT_FALSE(known(files, "p", 2).mean);
+  EXPECT_EQ(known(files, "p", 2).range, known_range::none);
 }
 
 TEST_F(CalibrationFiles, KnowBeforehandWhatTheyWillGive) {
@@ -331,12 +342,12 @@ TEST_F(CalibrationFiles, KnowBeforehandWhatTheyWillGive) {
                               .add("max.channel_max", std::vector<float>(16))
                               .add("sq.channel_sq", std::vector<float>(16)));
   for (std::string const layer : {"rows", "mean", "scale", "max", "sq", "none"}) {
-    auto const known = files.known(layer, 16);
+    auto const before = known(files, layer, 16);
     for (int const group : {0, 16}) {
       auto const s = stated(files, layer, 16, group);
-      EXPECT_EQ(known.mean, s && !s->channel_mean.empty()) << layer;
-      bool const stated = known.range == known_range::unrotated || known.range == known_range::stated;
-      bool const scale = known.range == known_range::any || (stated && group == 0);
+      EXPECT_EQ(before.mean, s && !s->channel_mean.empty()) << layer;
+      bool const stated = before.range == known_range::unrotated || before.range == known_range::stated;
+      bool const scale = before.range == known_range::any || (stated && group == 0);
       EXPECT_EQ(scale, s && s->input_scale) << layer << group;
       if (scale) {
         EXPECT_GT(*s->input_scale, 0.0f) << layer;
@@ -361,7 +372,7 @@ TEST_F(CalibrationFiles, DivideEverythingByTheSmoothingOfALayer) {
     auto const expected = stated(open(with_rows(divided, e)), "p", 32, group);
     auto const expected_row = row_of(*expected);
     auto const files = open(with_rows(rows, e));  // in the place of the other
-    auto const s = files.find(serial{}, "p", 32, group, factors);
+    auto const s = stated(files, "p", 32, group, factors);
     EXPECT_EQ(s->channel_max, expected->channel_max);
     EXPECT_EQ(s->channel_mean, expected->channel_mean);
     EXPECT_EQ(s->channel_sq, expected->channel_sq);
@@ -379,15 +390,15 @@ TEST_F(CalibrationFiles, DivideStatedFiguresByTheSmoothingOfALayer) {
                               .add("q.channel_mean", {1, 2})
                               .add_scalar("q.input_scale", 5.0f));
   std::vector<float> const factors{2.0f, 3.0f};
-  auto const s = files.find(halfstep::serial{}, "p", 2, 0, factors);
+  auto const s = stated(files, "p", 2, 0, factors);
   EXPECT_THAT(s->channel_max, ElementsAre(1, 3));
   EXPECT_THAT(s->channel_mean, ElementsAre(0.5f, -1));
   EXPECT_THAT(s->channel_sq, ElementsAre(0.25f, 2));
   EXPECT_EQ(s->input_scale, 3.0f / 127.0f);  // not the stated one, which is of other inputs
-  EXPECT_FALSE(files.find(halfstep::serial{}, "q", 2, 0, factors)->input_scale);
-  EXPECT_EQ(files.known("q", 2).range, known_range::stated);
-  EXPECT_EQ(files.known("q", 2).maxima, halfstep::channel_maxima::unknown);
-  EXPECT_EQ(files.known("p", 2).maxima, halfstep::channel_maxima::known);
+  EXPECT_FALSE(stated(files, "q", 2, 0, factors)->input_scale);
+  EXPECT_EQ(known(files, "q", 2).range, known_range::stated);
+  EXPECT_EQ(known(files, "q", 2).maxima, halfstep::channel_maxima::unknown);
+  EXPECT_EQ(known(files, "p", 2).maxima, halfstep::channel_maxima::known);
 }
 
 TEST_F(CalibrationFiles, DivideAHessianByTheSmoothingOfALayer) {
@@ -395,7 +406,29 @@ TEST_F(CalibrationFiles, DivideAHessianByTheSmoothingOfALayer) {
   made.add<float>("p.hessian", dtype::f32, {2, 2}, {8, 4, 4, 18}).add<std::int64_t>("p.count", dtype::i64, {}, {2});
   auto const files = open(made);
   std::vector<float> const factors{2.0f, 3.0f};
-  EXPECT_THAT(files.find(halfstep::serial{}, "p", 2, 0, factors)->channel_sq, ElementsAre(1, 1));
+  EXPECT_THAT(stated(files, "p", 2, 0, factors)->channel_sq, ElementsAre(1, 1));
+}
+
+TEST_F(CalibrationFiles, ReadTheRowsOfALayerOnceWhereItHoldsThem) {
+  extents2 const e{40, 32};
+  auto const rows = some_rows(e);
+  auto const path = with_rows(rows, e).save(folder.path("held.safetensors"));
+  calibration_files const files({path});
+  auto const in = halfstep_test::smoothed_and_rotated({}, 16);
+  auto held = files.inputs_of("p", e.columns);
+  auto const figures = held.statistics(serial{}, in);
+  auto const moments = held.moments(serial{}, in);
+  held.hold();
+  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out).seekp(-8, std::ios::end).write("\0\0\0\0\0\0\0\0", 8);
+  EXPECT_NE(files.inputs_of("p", e.columns).statistics(serial{}, in).channel_sq, figures.channel_sq);
+  auto const again = held.statistics(serial{}, in);
+  EXPECT_EQ(again.channel_sq, figures.channel_sq);
+  EXPECT_EQ(again.channel_max, figures.channel_max);
+  EXPECT_EQ(held.moments(serial{}, in)->diagonal(), moments->diagonal());
+  std::vector<float> last(32), of_file(32);
+  again.rows->read(serial{}, 39, host_view<float>(last.data(), {1, 32}));
+  figures.rows->read(serial{}, 39, host_view<float>(of_file.data(), {1, 32}));
+  EXPECT_NE(last, of_file);
 }
 
 TEST_F(CalibrationFiles, ReadRowsOfHalfTheWidth) {

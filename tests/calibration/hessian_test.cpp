@@ -14,6 +14,7 @@
 
 #include "../support/files.hpp"
 #include "../support/weights.hpp"
+#include "layer_basis.hpp"
 
 namespace {
 
@@ -70,15 +71,22 @@ std::vector<double> expected(host_buffer<float> const& rows, int group, std::vec
   return h;
 }
 
-void expect_lower(halfstep::layer_hessian const& found, std::vector<double> const& h, double tolerance) {
+template <class Executor>
+std::optional<halfstep::hessian> moments(Executor const& ex, calibration_files const& files, std::string const& layer, int group,
+                                         std::vector<float> const& center = {}) {
+  return files.inputs_of(layer, shape.columns).moments(ex, halfstep_test::smoothed_and_rotated({}, group), center);
+}
+
+void expect_hessian(std::optional<halfstep::hessian> const& found, std::vector<double> const& h, double tolerance) {
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->columns(), shape.columns);
   double largest = 0.0;
   for (double const x : h) largest = std::max(largest, std::fabs(x));
   for (index_t i = 0; i < shape.columns; ++i)
     for (index_t j = 0; j <= i; ++j) {
       index_t const place = i * shape.columns + j;
-      ASSERT_NEAR(found.lower[place], h[static_cast<std::size_t>(place)], tolerance * largest) << i << ", " << j;
+      ASSERT_NEAR(found->view()(i, j), h[static_cast<std::size_t>(place)], tolerance * largest) << i << ", " << j;
     }
-  EXPECT_EQ(found.samples, shape.rows);
 }
 
 TEST_F(HessianOfLayer, ComesFromRowsOfEveryTypeInAnyBasisAboutAnyCentre) {
@@ -92,8 +100,8 @@ TEST_F(HessianOfLayer, ComesFromRowsOfEveryTypeInAnyBasisAboutAnyCentre) {
   for (int const group : {0, 16})
     for (auto const& c : {std::vector<float>{}, center}) {
       auto const h = expected(wide, group, c);
-      expect_lower(*narrow.find_hessian(serial{}, "p", shape.columns, group, c), h, 3e-6);
-      expect_lower(*plain.find_hessian(halfstep::threads(3), "p", shape.columns, group, c), h, 3e-6);
+      expect_hessian(moments(serial{}, narrow, "p", group, c), h, 3e-6);
+      expect_hessian(moments(halfstep::threads(3), plain, "p", group, c), h, 3e-6);
     }
 }
 
@@ -105,34 +113,34 @@ TEST_F(HessianOfLayer, ComesFromAStoredOneRotatedOnBothSides) {
   calibration_files const files({save("h.safetensors", "p.hessian", dtype::f32, {shape.columns, shape.columns}, stored)});
   std::vector<float> const center(static_cast<std::size_t>(shape.columns), 0.01f);
   for (int const group : {0, 16}) {
-    expect_lower(*files.find_hessian(halfstep::threads(2), "p", shape.columns, group), expected(rows, group, {}), 3e-6);
+    expect_hessian(moments(halfstep::threads(2), files, "p", group), expected(rows, group, {}), 3e-6);
     auto h = expected(rows, group, {});
     for (double& x : h) x -= 1e-4;
-    expect_lower(*files.find_hessian(serial{}, "p", shape.columns, group, center), h, 3e-6);
+    expect_hessian(moments(serial{}, files, "p", group, center), h, 3e-6);
   }
   stored[5] = NAN;
   calibration_files const bad({save("n.safetensors", "p.hessian", dtype::f32, {shape.columns, shape.columns}, stored)});
-  EXPECT_THAT(message_of([&] { bad.find_hessian(serial{}, "p", shape.columns, 0); }), HasSubstr("p.hessian"));
+  EXPECT_THAT(message_of([&] { moments(serial{}, bad, "p", 0); }), HasSubstr("p.hessian"));
 }
 
 TEST_F(HessianOfLayer, IsTheSameBitsForEveryNumberOfThreads) {
   calibration_files const files({save("f.safetensors", "p.input", dtype::f32, shape, halfstep_test::noise(shape, 8))});
-  auto const alone = files.find_hessian(serial{}, "p", shape.columns, 16);
-  auto const together = files.find_hessian(halfstep::threads(5), "p", shape.columns, 16);
+  auto const alone = moments(serial{}, files, "p", 16);
+  auto const together = moments(halfstep::threads(5), files, "p", 16);
   for (index_t i = 0; i < shape.columns; ++i)
-    for (index_t j = 0; j <= i; ++j) ASSERT_EQ(alone->lower[i * shape.columns + j], together->lower[i * shape.columns + j]);
+    for (index_t j = 0; j <= i; ++j) ASSERT_EQ(alone->view()(i, j), together->view()(i, j));
 }
 
 TEST_F(HessianOfLayer, HasOneOwnerForAllThatShareIt) {
   auto const rows = halfstep_test::noise(shape, 9);
   calibration_files const files(
       {save("a.safetensors", "q.input", dtype::f32, shape, rows, {{"aliases", R"({"k": "q", "v": "q"})"}})});
-  ASSERT_TRUE(files.hessian_owner("k"));
-  EXPECT_EQ(files.hessian_owner("k"), files.hessian_owner("q"));
-  EXPECT_EQ(files.hessian_owner("v"), files.hessian_owner("q"));
-  EXPECT_FALSE(files.hessian_owner("o"));
-  EXPECT_FALSE(files.find_hessian(serial{}, "o", shape.columns, 0));
-  EXPECT_TRUE(files.find_hessian(serial{}, "v", shape.columns, 0));
+  ASSERT_TRUE(files.inputs_of("k", shape.columns).hessian_owner());
+  EXPECT_EQ(files.inputs_of("k", shape.columns).hessian_owner(), files.inputs_of("q", shape.columns).hessian_owner());
+  EXPECT_EQ(files.inputs_of("v", shape.columns).hessian_owner(), files.inputs_of("q", shape.columns).hessian_owner());
+  EXPECT_FALSE(files.inputs_of("o", shape.columns).hessian_owner());
+  EXPECT_FALSE(moments(serial{}, files, "o", 0));
+  EXPECT_TRUE(moments(serial{}, files, "v", 0));
 }
 
 TEST_F(HessianOfLayer, ComesFromAStoredOneThatSumsMoreRowsThanThereAre) {
@@ -143,15 +151,15 @@ TEST_F(HessianOfLayer, ComesFromAStoredOneThatSumsMoreRowsThanThereAre) {
   std::vector<float> stored;
   for (double const x : sum) stored.push_back(static_cast<float>(x * static_cast<double>(shape.rows)));
   calibration_files const files({sample, save("h.safetensors", "p.hessian", dtype::f32, {shape.columns, shape.columns}, stored)});
-  expect_lower(*files.find_hessian(serial{}, "p", shape.columns, 0), sum, 3e-6);
-  EXPECT_THAT(*files.hessian_owner("p"), HasSubstr("p.hessian"));
+  expect_hessian(moments(serial{}, files, "p", 0), sum, 3e-6);
+  EXPECT_THAT(*files.inputs_of("p", shape.columns).hessian_owner(), HasSubstr("p.hessian"));
 }
 
 TEST_F(HessianOfLayer, IsNotMadeOfSyntheticInputs) {
   auto const rows = halfstep_test::noise(shape, 10);
   calibration_files const files({save("s.safetensors", "p.input", dtype::f32, shape, rows, {{"source", "synthetic"}})});
-  EXPECT_FALSE(files.hessian_owner("p"));
-  EXPECT_FALSE(files.find_hessian(serial{}, "p", shape.columns, 0));
+  EXPECT_FALSE(files.inputs_of("p", shape.columns).hessian_owner());
+  EXPECT_FALSE(moments(serial{}, files, "p", 0));
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ class WholeLayers : public testing::Test {
     halfstep::plan_options options;
     options.target = how;
     if (inputs.any()) {
-      options.inputs.emplace("blocks.0.attn", inputs.known("blocks.0.attn", 256));
+      options.inputs.emplace("blocks.0.attn", inputs.inputs_of("blocks.0.attn", 256).known());
       options.static_activations = halfstep::activation_scales::store;
     }
     auto const what = halfstep::make_plan(from.head(), options);

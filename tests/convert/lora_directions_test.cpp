@@ -14,6 +14,10 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/transform/basis.hpp>
+#include <halfstep/transform/hadamard.hpp>
+#include <halfstep/transform/smoothing.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
 #include "scene.hpp"
 
@@ -76,7 +80,7 @@ void expect_equal(halfstep::low_rank_hessian const& h, std::vector<double> const
 }
 
 TEST_F(LoraDirections, WeighTogetherAsMuchAsTheWholeSpace) {
-  auto const h = open().moments(serial{}, layer, 0, {}, nullptr);
+  auto const h = open().moments(serial{}, layer, {});
   ASSERT_TRUE(h);
   expect_equal(*h, dense({down.data(), static_cast<std::size_t>(down.size())}, columns));
   double trace = 0.0;
@@ -90,18 +94,23 @@ TEST_F(LoraDirections, FollowSmoothingAndRotation) {
   host_buffer<float> a(down.size());
   for (index_t i = 0; i < a.size(); ++i) a[i] = down[i] / factors[static_cast<std::size_t>(i % columns)];
   halfstep::hadamard_regular(serial{}, host_view<float const>(a.view({rank, columns})), a.view({rank, columns}), 64);
-  auto const h = open().moments(halfstep::threads(2), layer, 64, factors, nullptr);
+  halfstep::basis in;
+  in.append(halfstep::smoothing(factors));
+  in.append(halfstep::regular_hadamard{64});
+  auto const h = open().moments(halfstep::threads(2), layer, in);
   ASSERT_TRUE(h);
   expect_equal(*h, dense({a.data(), static_cast<std::size_t>(a.size())}, columns));
 }
 
 TEST_F(LoraDirections, FollowTheTransformOfStoredQuip) {
-  halfstep::two_sided_hadamard const basis(halfstep::philox(7), {32, columns});
+  halfstep::two_sided_hadamard const quip(halfstep::philox(7), {32, columns});
   host_buffer<float> a(rank * 256);
   std::fill(a.begin(), a.end(), 0.0f);
   for (index_t k = 0; k < rank; ++k) std::copy_n(down.data() + k * columns, columns, a.data() + k * 256);
-  basis.apply_to_input(serial{}, a.view({rank, 256}));
-  auto const h = open().moments(serial{}, layer, 0, {}, &basis);
+  quip.apply_to_input(serial{}, a.view({rank, 256}));
+  halfstep::basis in;
+  in.append(quip);
+  auto const h = open().moments(serial{}, layer, in);
   ASSERT_TRUE(h);
   EXPECT_EQ(h->columns(), 256);
   expect_equal(*h, dense({a.data(), static_cast<std::size_t>(a.size())}, 256));
@@ -111,7 +120,7 @@ TEST_F(LoraDirections, AreThereForLayersThatTheFileNamesAlone) {
   auto const found = open();
   EXPECT_TRUE(found.has(layer));
   EXPECT_FALSE(found.has("diffusion_model.blocks.1.attn"));
-  EXPECT_FALSE(found.moments(serial{}, "diffusion_model.blocks.1.attn", 0, {}, nullptr));
+  EXPECT_FALSE(found.moments(serial{}, "diffusion_model.blocks.1.attn", {}));
   EXPECT_THAT(found.unmatched(), ElementsAre("text.lora_down.weight"));
 }
 

@@ -80,7 +80,7 @@ class LoraConversion : public testing::Test {
     halfstep::calibration_files const inputs(known);
     halfstep::plan_options options;
     options.target = how;
-    if (inputs.any()) options.inputs.emplace("blocks.0.attn", inputs.known("blocks.0.attn", 256));
+    if (inputs.any()) options.inputs.emplace("blocks.0.attn", inputs.inputs_of("blocks.0.attn", 256).known());
     auto const what = halfstep::make_plan(model.head(), options);
     return converted(team, model, what, to, {.settings = settings, .inputs = &inputs, .merge = merge});
   }

@@ -76,6 +76,48 @@ TEST(Quantizer, NamesTheFirstWeightThatIsNotFinite) {
   }
 }
 
+template <class Layout>
+void expect_steps_make_the_whole(extents2 e) {
+  auto const x = noise(e);
+  host_view<float const> const weight(x.data(), e, 4096);
+  halfstep::threads const ex(3);
+  halfstep::quantizer<Layout, halfstep::stochastic> const quantize(halfstep::stochastic{halfstep::philox(5)});
+  auto const whole = quantize(ex, weight);
+  halfstep::quantized_tensor<Layout> steps(e);
+  quantize.fit(ex, weight, steps.groups());
+  quantize.encode(ex, weight, host_view<typename Layout::group_type const>(steps.groups()), steps.codes());
+  extents2 const groups = steps.groups().extents();
+  std::vector<halfstep::value_range> ranges(static_cast<std::size_t>(groups.count()));
+  quantize.range(ex, weight, host_view<halfstep::value_range>(ranges.data(), groups));
+  for (index_t i = 0; i < groups.count(); ++i) {
+    ASSERT_EQ(steps.groups().data()[i], whole.groups().data()[i]) << i;
+    ASSERT_EQ(Layout::fit(ranges[static_cast<std::size_t>(i)]), whole.groups().data()[i]) << i;
+  }
+  for (index_t i = 0; i < e.count(); ++i) ASSERT_EQ(steps.codes().data()[i], whole.codes().data()[i]) << i;
+}
+
+TEST(Quantizer, DoesInStepsWhatItDoesAtOnce) {
+  expect_steps_make_the_whole<halfstep::int8_axis>({700, 300});
+  expect_steps_make_the_whole<halfstep::int8_tensor>({700, 300});
+  expect_steps_make_the_whole<halfstep::int8_tensor>({3, 5});
+  expect_steps_make_the_whole<halfstep::int8_block<64>>({640, 320});
+}
+
+TEST(Quantizer, RefusesWeightsThatAreNotFiniteInEachOfItsStepsThatLooksAtThem) {
+  extents2 const e{700, 300};
+  auto x = noise(e);
+  x[e.count() - 1] = std::numeric_limits<float>::infinity();
+  host_view<float const> const weight(x.data(), e);
+  halfstep::quantizer<halfstep::int8_tensor> const tensor;
+  halfstep::quantizer<halfstep::fp16> const half;
+  host_buffer<float> const scale(1);
+  host_buffer<halfstep::value_range> const range(1);
+  host_buffer<halfstep::no_group> const none(0);
+  EXPECT_THROW(tensor.fit(halfstep::serial{}, weight, scale.view({1, 1})), halfstep::not_finite);
+  EXPECT_THROW(tensor.range(halfstep::serial{}, weight, range.view({1, 1})), halfstep::not_finite);
+  EXPECT_THROW(half.fit(halfstep::serial{}, weight, none.view({0, 0})), halfstep::not_finite);
+}
+
 TEST(Quantizer, RefusesAShapeThatTheLayoutCannotStore) {
   auto const x = noise({130, 128});
   halfstep::quantizer<halfstep::int8_block<128>> const quantize;

@@ -15,7 +15,7 @@
 #include <halfstep/calibration/entries.hpp>
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/calibration/item_checks.hpp>
-#include <halfstep/calibration/layer_hessian.hpp>
+#include <halfstep/calibration/moments.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -192,7 +192,7 @@ class merged_layer {
 
   static input_rows rows_of(part const& p) {
     auto const& item = *p.at(statistic::input);
-    return {item.file, *item.tensor, item.from, 0};
+    return {item.file, *item.tensor, item.from};
   }
 
   static void raise(std::vector<float>& max, std::vector<float> const& other) {

@@ -9,8 +9,8 @@
 
 namespace halfstep {
 
-/// What is known of one layer's inputs x of N columns, in the basis of the stored weight. Vectors have N values, or none where
-/// nothing is known. Mean, squares and scale are measured ones: synthetic inputs never give them.
+/// What is known of one layer's inputs x of N columns, in the basis of a layer, as far as that keeps rows apart. Vectors have N
+/// values, or none where nothing is known. Mean, squares and scale are measured ones: synthetic inputs never give them.
 struct input_statistics {
   std::vector<float> channel_max;    ///< max |x_j|
   std::vector<float> channel_mean;   ///< E[x_j]

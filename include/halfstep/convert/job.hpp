@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,12 +20,14 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/bases.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/format_table.hpp>
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/slot.hpp>
 #include <halfstep/safetensors/writer.hpp>
-#include <halfstep/transform/smoothing.hpp>
+#include <halfstep/transform/basis.hpp>
 
 namespace halfstep {
 
@@ -42,6 +47,7 @@ class quantize_job {
       : tensor_(&tensor),
         merge_(merge),
         codec_(&how),
+        bases_(bases_of(tensor.how)),
         weight_extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
         extents_(stored_extents(tensor.how, weight_extents_)),
         key_(random_key(settings.seed, tensor.input.name)) {
@@ -51,7 +57,6 @@ class quantize_job {
     for (auto const& made : tensor.outputs) {
       if (made.role == artifact_role::codes) codes_ = output.at(made.spec.name);
       if (made.role == artifact_role::scales) scales_ = output.at(made.spec.name);
-      if (made.role == artifact_role::smooth_factors) smooth_factors_ = output.at(made.spec.name);
     }
     group_rows_ = spans() ? 1 : codec_->format.group_rows(extents_);
     index_t const granule = std::lcm(group_rows_, residual_tile_rows);
@@ -60,7 +65,9 @@ class quantize_job {
     piece_rows_ = std::max(rows, granule);
     results_.resize(static_cast<std::size_t>(pieces()));
     error_.resize(static_cast<std::size_t>((extents_.rows + residual_tile_rows - 1) / residual_tile_rows));
-    if (tensor.how.basis == storage_basis::incoherent) digests_.resize(error_.size() + 1);
+    if (mixes_rows()) digests_.resize(error_.size() + 1);
+    for (; ready_ < bases_.size() && bases_[ready_].row.need == basis_need::shape && !bases_[ready_].row.mixes_rows; ++ready_)
+      bases_[ready_].row.append({.weight = weight_extents_, .number = bases_[ready_].number}, basis_);
     if (spans()) {
       ranges_ = std::vector<std::atomic<std::int32_t>>(static_cast<std::size_t>(codec_->format.groups(extents_).count()));
       ranges_left_ = pieces();
@@ -72,8 +79,6 @@ class quantize_job {
   dtype row_type() const { return type_of_rows(*tensor_); }  ///< of the weight's rows as they are read
   safetensors::slot const& codes() const { return *codes_; }
   std::optional<safetensors::slot> const& scales() const { return scales_; }  ///< none where the layout stores none
-  /// Returns where smoothing factors go; none where columns are not smoothed.
-  std::optional<safetensors::slot> const& smooth_factors() const { return smooth_factors_; }
   format_row const& codec() const { return *codec_; }
   extents2 extents() const { return extents_; }                ///< of the codes
   extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
@@ -113,12 +118,11 @@ class quantize_job {
     if (ranges_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) ranges_left_.notify_all();
   }
 
-  /// Returns the spanning groups' ranges after all pieces are ranged; blocks until then.
-  std::vector<value_range> wait_for_ranges() const {
+  /// Waits until all pieces are ranged.
+  void wait_for_ranges() const {
     for (index_t left = ranges_left_.load(std::memory_order_acquire); left != 0;
          left = ranges_left_.load(std::memory_order_acquire))
       ranges_left_.wait(left, std::memory_order_acquire);
-    return ranges();
   }
 
   /// Returns the spanning groups' ranges as far as they are raised.
@@ -129,9 +133,41 @@ class quantize_job {
     return all;
   }
 
-  /// Says by what the columns are multiplied before anything else, where the plan smooths them.
-  void smooth(halfstep::smoothing factors) { smoothing_ = std::move(factors); }
-  halfstep::smoothing const& smoothing() const { return smoothing_; }
+  /// Returns the basis that rows of the weight go through as they are read: that of the codes, once `extend` told the rest of it.
+  halfstep::basis const& basis() const { return basis_; }
+
+  /// Returns whether no row of codes stands for a row of the weight alone.
+  bool mixes_rows() const {
+    return std::ranges::any_of(bases_, [](basis_choice const& choice) { return choice.row.mixes_rows; });
+  }
+
+  /// Returns the bases that the weight goes through as a whole, behind those of its rows.
+  std::span<basis_choice const> bases_to_make() const { return std::span(bases_).subspan(ready_); }
+
+  /// Adds what was made of one of `bases_to_make`.
+  void extend(halfstep::basis const& further) { basis_.then(further); }
+
+  /// Returns why a finite weight is not finite in the basis of its rows, as the end of a sentence.
+  std::string_view overflow() const { return ready_ == 0 ? "its weights exceed FP32" : bases_[ready_ - 1].row.overflow; }
+
+  /// Returns the tensors that are stored of the layer's basis.
+  std::vector<companion> basis_companions() const {
+    std::vector<companion> all;
+    for (auto const& choice : bases_)
+      for (auto& part : choice.row.record(basis_).companions) all.push_back(std::move(part));
+    return all;
+  }
+
+  /// Makes the basis again of what is stored of it: `read(part)` fills in the bytes of a tensor.
+  template <class Read>
+  void restore_basis(Read const& read) {
+    for (auto const& choice : bases_to_make()) {
+      basis_request const of{.weight = weight_extents_, .number = choice.number};
+      auto parts = choice.row.blank_record(of).companions;
+      for (auto& part : parts) read(part);
+      choice.row.restore(of, parts, basis_);
+    }
+  }
 
   /// Returns a digest of the stored rows of codes of each `residual_tile_rows` rows, and one of the scales, for layers
   /// whose rows are transformed together, so that no few of them can be measured again.
@@ -139,6 +175,7 @@ class quantize_job {
 
   /// Returns what is found out about the layer beside its errors and scales.
   layer_quality& found() { return found_; }
+  layer_quality const& found() const { return found_; }
 
   /// Takes over what an interrupted run found out about the layer, whose output it finished.
   void restore(layer_quality const& known) {
@@ -158,6 +195,11 @@ class quantize_job {
 
   /// Returns the error of each `residual_tile_rows` rows, in their order.
   std::vector<residual_statistics>& error() { return error_; }
+
+  /// Returns the errors of the rows from `row` on.
+  std::span<residual_statistics> error_of(index_t row) {
+    return std::span(error_).subspan(static_cast<std::size_t>(row / residual_tile_rows));
+  }
 
   /// Returns what all pieces found, summed in their order.
   layer_quality quality() const {
@@ -180,7 +222,9 @@ class quantize_job {
   format_row const* codec_;
   std::optional<safetensors::slot> codes_;
   std::optional<safetensors::slot> scales_;
-  std::optional<safetensors::slot> smooth_factors_;
+  std::vector<basis_choice> bases_;
+  std::size_t ready_ = 0;  ///< how many of them rows go through as they are read
+  halfstep::basis basis_;
   extents2 weight_extents_;
   extents2 extents_;
   std::uint64_t key_;
@@ -193,7 +237,6 @@ class quantize_job {
   std::vector<std::uint64_t> digests_;
   layer_quality found_;
   bool is_restored_ = false;
-  halfstep::smoothing smoothing_;
 };
 
 }  // namespace halfstep

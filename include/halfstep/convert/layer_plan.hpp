@@ -51,7 +51,7 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
   for (auto const& t : p.tensors) {
     if (t.what != action::quantize) continue;
     layers.emplace_back(layer_of(t.input.name));
-    known_inputs inputs = known.known(layers.back(), static_cast<index_t>(t.input.shape[1]));
+    known_inputs inputs = known.inputs_of(layers.back(), static_cast<index_t>(t.input.shape[1])).known();
     if (biases == bias_policy::keep) inputs.mean = false;
     wanted.inputs.emplace(layers.back(), inputs);
   }
@@ -73,7 +73,7 @@ inline void describe_directions(calibration_files const& known, lora_directions 
     if (t.what != action::quantize || !t.how.format.has_scales()) continue;
     if (std::find(moment_solvers.begin(), moment_solvers.end(), t.how.solver) == moment_solvers.end()) continue;
     auto const layer = layer_of(t.input.name);
-    informed += lora.has(layer) && !known.hessian_owner(layer) ? 1 : 0;
+    informed += lora.has(layer) && !known.has_hessian(layer) ? 1 : 0;
   }
   std::string const name = "LoRA " + quoted(lora.path());
   p.notes.push_back("the " + name + " informs " + layers_in_words(informed) + " whose inputs are not known");

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,13 +16,12 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/words.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/lora/adapter.hpp>
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/transform/two_sided_hadamard.hpp>
+#include <halfstep/transform/basis.hpp>
 
 namespace halfstep {
 
@@ -76,28 +74,17 @@ class lora_directions {
   /// Returns the first tensors of what no layer of the model takes.
   std::vector<std::string> const& unmatched() const { return unmatched_; }
 
-  /// Returns `lora_informed` of the directions in the basis of the layer's codes: columns divided by `smoothing` (empty: not),
-  /// then rotated in groups of `rotation_group` (0: not), or turned as `basis` turns inputs where that is not null; nothing where
-  /// the LoRA has none. The identity is that of this basis. Throws value_error at NaN or infinity, and io_error.
+  /// Returns `lora_informed` of the directions in the basis `in` of the layer's codes; nothing where the LoRA has none. The
+  /// identity is that of this basis. Throws value_error at NaN or infinity, and io_error.
   template <host_executor Executor>
-  std::optional<low_rank_hessian> moments(Executor const& ex, std::string_view layer, int rotation_group,
-                                          std::span<float const> smoothing, two_sided_hadamard const* basis) const {
+  std::optional<low_rank_hessian> moments(Executor const& ex, std::string_view layer, basis const& in) const {
     auto const found = down_.find(layer);
     if (found == down_.end()) return std::nullopt;
     extents2 const e{static_cast<index_t>(found->second->shape[0]), static_cast<index_t>(found->second->shape[1])};
-    extents2 const turned{e.rows, basis == nullptr ? e.columns : basis->padded().columns};
     host_buffer<float> const memory(e.count());
-    host_buffer<float> const directions(turned.count());
     detail::read_adapter(adapter_, *found->second, 0, {memory.data(), static_cast<std::size_t>(memory.size())});
-    auto const a = directions.view(turned);
-    for (index_t k = 0; k < e.rows; ++k)
-      for (index_t j = 0; j < turned.columns; ++j) {
-        float const x = j < e.columns ? memory[k * e.columns + j] : 0.0f;
-        a(k, j) = smoothing.empty() || j >= e.columns ? x : x / smoothing[static_cast<std::size_t>(j)];
-      }
-    if (basis != nullptr) basis->apply_to_input(ex, a);
-    if (rotation_group != 0) hadamard_regular(ex, host_view<float const>(a), a, rotation_group);
-    return lora_informed(a);
+    auto const directions = in.inputs(ex, host_view<float const>(memory.view(e)));
+    return lora_informed(host_view<float const>(directions.data(), {e.rows, in.stored({1, e.columns}).columns}));
   }
 
  private:

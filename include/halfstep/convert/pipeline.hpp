@@ -18,13 +18,13 @@
 
 #include <halfstep/convert/job.hpp>
 #include <halfstep/convert/kept_rows.hpp>
-#include <halfstep/convert/layer_work.hpp>
-#include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/resume/finished_tensor.hpp>
 #include <halfstep/convert/resume/holds_finished.hpp>
 #include <halfstep/convert/resume/resume_journal.hpp>
+#include <halfstep/convert/round_piece.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/work_on_layer.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/exec/any_host.hpp>
@@ -82,7 +82,7 @@ class conversion {
     layer_memory memory;
     for (auto* next : whole_) {
       if (next->is_restored) continue;
-      layer_work(team, *next->job, better_, input_, output_, watcher_, pool_, memory)();
+      work_on_layer(team, *next->job, memory, {better_, input_, output_, watcher_, pool_});
       finish(*next);
       tell(watcher_.advanced, *next);
     }
@@ -154,12 +154,18 @@ class conversion {
     owner.left = (tensor.input.bytes() + step - 1) / step;
   }
 
+  /// Whether some basis of a layer follows from all of its weight, or mixes its rows.
+  static bool wants_all_rows(planned_tensor const& t) {
+    return std::ranges::any_of(bases_of(t.how),
+                               [](basis_choice const& c) { return c.row.mixes_rows || c.row.need != basis_need::shape; });
+  }
+
   /// Whether a layer is held in memory as a whole.
   bool is_whole(planned_tensor const& t) const {
     if (!t.how.format.has_scales()) return false;
     auto const* const solver = better_.stages.solver(t.how.solver, t.how.format.grid);
     bool const is_solved = solver != nullptr && t.how.solver != suitable;
-    return is_solved || t.how.smoothing || t.how.basis != storage_basis::plain || t.how.scales != absmax_scales ||
+    return is_solved || wants_all_rows(t) || t.how.scales != absmax_scales ||
            (better_.inputs != nullptr && better_.inputs->any()) || (better_.directions != nullptr && solver != nullptr);
   }
 
@@ -206,13 +212,10 @@ class conversion {
     journal_->finished(*done.tensor, done.job != nullptr ? std::optional(done.job->quality()) : std::nullopt);
   }
 
-  /// Takes over what is known of a finished layer; its smoothing factors are those that lie in the output.
+  /// Takes over what is known of a finished layer; its basis is the one that lies in the output.
   void restore(quantize_job& job, layer_quality const& known) const {
     job.restore(known);
-    if (!job.smooth_factors()) return;
-    std::vector<float> factors(static_cast<std::size_t>(job.weight_extents().columns));
-    output_.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(factors)));
-    job.smooth(smoothing(std::move(factors)));
+    job.restore_basis([&](companion& part) { output_.read_back(output_.at(job.found().layer + part.ending), 0, part.bytes); });
   }
 
   /// Tells a watcher that all of a tensor is done, and of the bias that goes with it.
@@ -258,7 +261,7 @@ class conversion {
       case kind::convert: {
         auto const index = static_cast<index_t>(p.index);
         auto& job = *p.owner->job;
-        convert_piece(job, index, input_, output_, *lease);
+        round_piece(job, index, input_, output_, *lease);
         done = static_cast<std::uint64_t>(job.rows(index) * job.extents().columns * bits_of(job.input().type) / 8);
         break;
       }

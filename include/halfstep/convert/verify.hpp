@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
@@ -9,29 +10,30 @@
 #include <string>
 #include <vector>
 
-#include <halfstep/convert/incoherent_layer.hpp>
 #include <halfstep/convert/kept_rows.hpp>
-#include <halfstep/convert/piece.hpp>
 #include <halfstep/convert/pipeline.hpp>
-#include <halfstep/convert/weight_rows.hpp>
+#include <halfstep/convert/round_piece.hpp>
+#include <halfstep/convert/step/measure.hpp>
 #include <halfstep/core/digest.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/serial.hpp>
 #include <halfstep/recipe/contract.hpp>
 
 namespace halfstep {
 
 namespace detail {
 
-/// Throws contract_error where the smoothing factors in the unfinished output are not those the layer was multiplied by.
-inline void verify_smoothing(quantize_job const& job, safetensors::writer const& output) {
-  if (!job.smooth_factors()) return;
-  auto const factors = job.smoothing().factors();
-  std::vector<float> stored(factors.size());
-  output.read_back(*job.smooth_factors(), 0, std::as_writable_bytes(std::span(stored)));
-  if (!std::equal(stored.begin(), stored.end(), factors.begin()))
-    throw contract_error("layer '" + job.input().name +
-                         "' reads back other smoothing factors: the disk or its memory changed the bytes; nothing was published");
+/// Throws contract_error where what the unfinished output holds of a layer's basis is not what the layer went through.
+inline void verify_basis(quantize_job const& job, safetensors::writer const& output, workspace& memory) {
+  for (auto const& part : job.basis_companions()) {
+    auto const stored = memory.groups(static_cast<index_t>(part.bytes.size()));
+    auto const name = job.found().layer + part.ending;
+    output.read_back(output.at(name), 0, stored);
+    if (std::ranges::equal(stored, part.bytes)) continue;
+    throw contract_error("tensor '" + name +
+                         "' reads back differently: the disk or its memory changed the bytes; nothing was published");
+  }
 }
 
 /// Reads rows of codes and the scales from the unfinished output, and compares them with what was written.
@@ -52,25 +54,28 @@ inline void verify_digests(quantize_job& job, index_t first, index_t rows, safet
 }
 
 /// Reads rows of codes and their groups from the unfinished output, and returns what they lose, by `residual_tile_rows`.
-inline std::vector<residual_statistics> measured_rows(quantize_job const& job, index_t first, index_t rows,
+inline std::vector<residual_statistics> measured_rows(quantize_job& job, index_t first, index_t rows,
                                                       safetensors::reader const& input, safetensors::writer const& output,
                                                       workspace& memory) {
-  auto const bytes = read_rows(input, job.tensor(), first, rows, memory);
-  piece_worker const worker(job, memory, bytes, first, rows);
-  auto const codes = memory.codes(rows * worker.code_row_bytes());
-  auto const groups = memory.groups(worker.group_bytes());
-  output.read_back(job.codes(), static_cast<std::uint64_t>(first * worker.code_row_bytes()), codes);
-  if (job.scales()) output.read_back(*job.scales(), job.group_offset(first), groups);
+  piece_rows const piece(job, first, rows, input, memory);
+  auto const& all = piece.all();
+  auto const row_bytes = static_cast<std::uint64_t>(job.extents().columns * layer_rows::bytes_of(job.codec().format.codes));
+  output.read_back(job.codes(), static_cast<std::uint64_t>(first) * row_bytes,
+                   {all.codes, static_cast<std::size_t>(rows) * static_cast<std::size_t>(row_bytes)});
+  if (job.scales()) output.read_back(*job.scales(), job.group_offset(first), {all.groups, piece.group_bytes()});
   std::vector<residual_statistics> found(static_cast<std::size_t>((rows + residual_tile_rows - 1) / residual_tile_rows));
-  worker.measure(groups, codes, found);
+  piece.for_each_tile([&](layer_rows const& tile) {
+    auto const at = static_cast<std::size_t>((tile.weight.first_row - first) / residual_tile_rows);
+    step::measure(serial{}, tile, std::span(found).subspan(at));
+  });
   return found;
 }
 
 /// Compares what rows in the unfinished output lose with what was recorded.
 inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input,
                         safetensors::writer const& output, workspace& memory) {
-  verify_smoothing(job, output);
-  if (job.tensor().how.basis == storage_basis::incoherent) return verify_digests(job, first, rows, output, memory);
+  verify_basis(job, output, memory);
+  if (job.mixes_rows()) return verify_digests(job, first, rows, output, memory);
   auto const again = measured_rows(job, first, rows, input, output, memory);
   for (std::size_t i = 0; i < again.size(); ++i) {
     auto const& recorded = job.error()[static_cast<std::size_t>(first / residual_tile_rows) + i];
@@ -86,7 +91,7 @@ inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetens
 template <class Executor>
 void verify_restored(Executor const& ex, quantize_job& job, safetensors::reader const& input, safetensors::writer const& output,
                      observer const& watcher, workspace_pool& pool) {
-  if (job.tensor().how.basis == storage_basis::incoherent) return;
+  if (job.mixes_rows()) return;
   std::vector<residual_statistics> found(job.error().size());
   ex.for_each(job.pieces(), [&](index_t i) {
     require_going(watcher);

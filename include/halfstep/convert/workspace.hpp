@@ -9,7 +9,6 @@
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/extents.hpp>
-#include <halfstep/layout/concept.hpp>
 
 namespace halfstep {
 
@@ -31,8 +30,8 @@ class workspace {
   /// Returns `count` floats for rows that are widened or rotated.
   std::span<float> rows(index_t count) { return grown(rows_, count); }
 
-  /// Returns `count` ranges, for a tile's groups.
-  std::span<value_range> ranges(index_t count) { return grown(ranges_, count); }
+  /// Returns `count` floats for what codes stand for.
+  std::span<float> decoded(index_t count) { return grown(decoded_, count); }
 
  private:
   template <class T>
@@ -46,7 +45,7 @@ class workspace {
   host_buffer<std::byte> codes_;
   host_buffer<std::byte> groups_;
   host_buffer<float> rows_;
-  host_buffer<value_range> ranges_;
+  host_buffer<float> decoded_;
 };
 
 /// Workspaces for as many threads as ask at once.

@@ -19,14 +19,13 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/error_histogram.hpp>
-#include <halfstep/kernel/group_range.hpp>
-#include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/rounding/concept.hpp>
+#include <halfstep/tensor/quantizer.hpp>
 
 namespace halfstep {
 
@@ -37,12 +36,13 @@ struct erased_rows {
   index_t first_row = 0;  ///< its place in the tensor
 };
 
-/// The kernels of a format for one type of weights, on the calling thread.
+/// What a quantizer of a format does with one type of weights, on the calling thread.
 ///
 /// `codes` and `groups` are those of the piece, in the layout's own types; `parts` takes one entry for each
-/// `residual_tile_rows` rows.
+/// `residual_tile_rows` rows. `range` and `fit` throw not_finite; `range` is for groups that span all rows.
 struct source_kernels {
   void (*range)(erased_rows weight, value_range* ranges);
+  void (*fit)(erased_rows weight, void* groups);
   void (*encode)(erased_rows weight, void const* groups, std::uint64_t key, void* codes);
   void (*measure)(erased_rows weight, void const* groups, void const* codes, residual_statistics* parts);
 };
@@ -114,14 +114,21 @@ void decode_piece(void const* codes, void const* groups, extents2 piece, float* 
 
 template <class Layout, class Source>
 void range_rows(erased_rows w, value_range* ranges) {
-  group_range<Layout>(serial{}, typed<Source>(w), host_view<value_range>{ranges, Layout::groups(w.extents)});
+  quantizer<Layout>().range(serial{}, typed<Source>(w), host_view<value_range>{ranges, Layout::groups(w.extents)});
+}
+
+template <class Layout, class Source>
+void fit_rows(erased_rows w, void* groups) {
+  using group = typename Layout::group_type;
+  quantizer<Layout>().fit(serial{}, typed<Source>(w), host_view<group>{static_cast<group*>(groups), Layout::groups(w.extents)});
 }
 
 template <class Layout, class Rounding, class Source>
 void encode_rows(erased_rows w, void const* groups, std::uint64_t key, void* codes) {
   using code = typename Layout::code_type;
-  quantize<Layout>(serial{}, typed<Source>(w), typed_groups<Layout>(groups, w.extents),
-                   host_view<code>{static_cast<code*>(codes), w.extents, w.first_row}, keyed_rounding<Rounding>(key));
+  quantizer<Layout, Rounding>(keyed_rounding<Rounding>(key))
+      .encode(serial{}, typed<Source>(w), typed_groups<Layout>(groups, w.extents),
+              host_view<code>{static_cast<code*>(codes), w.extents, w.first_row});
 }
 
 template <class Layout, class Source>
@@ -134,8 +141,8 @@ void measure_rows(erased_rows w, void const* groups, void const* codes, residual
 }
 
 template <class Layout, class Rounding, class Source>
-inline constexpr source_kernels kernels_from{range_rows<Layout, Source>, encode_rows<Layout, Rounding, Source>,
-                                             measure_rows<Layout, Source>};
+inline constexpr source_kernels kernels_from{range_rows<Layout, Source>, fit_rows<Layout, Source>,
+                                             encode_rows<Layout, Rounding, Source>, measure_rows<Layout, Source>};
 
 template <class Layout, class Rounding>
 constexpr format_row row_of() {

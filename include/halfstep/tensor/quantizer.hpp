@@ -28,6 +28,12 @@
 
 namespace halfstep {
 
+/// Weights that are not finite, or not in the basis of a transform.
+class not_finite : public value_error {
+ public:
+  using value_error::value_error;
+};
+
 namespace detail {
 
 /// A layout whose `locate` takes any finite number and any positive finite scale.
@@ -36,19 +42,19 @@ struct far : Layout {
   HALFSTEP_HD static auto locate(float x, typename Layout::step_type s) { return Layout::locate_far(x, s); }
 };
 
-/// Throws value_error for the first element of `weight` that is infinite or NaN; without one, for its transform.
+/// Throws not_finite for the first element of `weight` that is infinite or NaN; without one, for its transform.
 template <class Source>
 [[noreturn]] void refuse_not_finite(host_view<Source const> weight) {
   for (index_t row = 0; row < weight.rows(); ++row)
     for (index_t column = 0; column < weight.columns(); ++column) {
       float const x = widen(weight(row, column));
       if (is_finite(x)) continue;
-      throw value_error("halfstep: the weight at row " + std::to_string(weight.first_row() + row) + ", column " +
-                        std::to_string(column) + " (element " + std::to_string(weight.index_in_tensor(row, column)) +
-                        " of its tensor) is " + (x != x ? "NaN" : "infinite") + "; only finite weights can be quantized");
+      throw not_finite("halfstep: the weight at row " + std::to_string(weight.first_row() + row) + ", column " +
+                       std::to_string(column) + " (element " + std::to_string(weight.index_in_tensor(row, column)) +
+                       " of its tensor) is " + (x != x ? "NaN" : "infinite") + "; only finite weights can be quantized");
     }
-  throw value_error("halfstep: weights in the rows from " + std::to_string(weight.first_row()) +
-                    " on are so large that their transform overflows FP32");
+  throw not_finite("halfstep: weights in the rows from " + std::to_string(weight.first_row()) +
+                   " on are so large that their transform overflows FP32");
 }
 
 }  // namespace detail
@@ -57,7 +63,7 @@ template <class Source>
 ///
 /// Works in tiles of a constant size that stay in cache between the passes, through the public kernels. The element numbers that
 /// `Rounding` sees are places in the tensor, so a tensor can be quantized in pieces of whole rows of groups. The same codes
-/// and groups on every executor.
+/// and groups on every executor. `range`, `fit` and `encode` are its steps, for who does something between them.
 template <class Layout, class Rounding = nearest, class Transform = identity>
 class quantizer {
   static_assert(check_layout<Layout>());
@@ -73,22 +79,58 @@ class quantizer {
 
   /// Fits `groups` and stores `codes`, both shaped as the layout says for `weight` [M, N], a piece of whole rows of groups.
   ///
-  /// FP64 weights are rounded to FP32 first. Throws shape_error where layout or transform cannot take the shape, and value_error
-  /// naming the first element that is not finite.
+  /// FP64 weights are rounded to FP32 first. Throws shape_error where layout or transform cannot take the shape, and not_finite
+  /// naming the first element that is none.
   template <host_executor Executor, class Weight>
   void operator()(Executor const& ex, host_view<Weight> weight, host_view<group_type> groups, host_view<code_type> codes) const {
     host_view<std::remove_const_t<Weight> const> const w = weight;
     require_shapes(w.extents(), groups.extents(), codes.extents());
     if (w.extents().count() == 0) return fit_nothing(groups);
-    if (spans_all_rows<Layout>(w.extents()) && row_tiles(w.extents()).count() > 1) {
+    if (is_cut_across_groups(w.extents())) {
       fit_spanning(ex, w, groups);
       return store_codes(ex, w, groups, codes);
     }
-    for_each_tile(ex, w, rows_per_group<Layout>(w.extents()), [&](auto tile, index_t first) {
-      auto const mine = piece_of(groups, w.extents(), first, tile.rows());
-      std::vector<value_range> const ranges = finite_ranges(tile, w.rows(first, tile.rows()));
-      if constexpr (has_groups<Layout>) fit_groups<Layout>(host_view<value_range const>(ranges.data(), mine.extents()), mine);
+    fit_tiles(ex, w, groups, [&](auto tile, index_t first, host_view<group_type> mine) {
       quantize<Layout>(serial{}, tile, host_view<group_type const>(mine), codes.rows(first, tile.rows()), rounding_);
+    });
+  }
+
+  /// Fits `groups` to `weight`, a piece of whole rows of groups, and stores no codes. Where the layout has no groups, it sees to
+  /// it that the weights are finite. Throws what the call that stores codes throws.
+  template <host_executor Executor, class Weight>
+  void fit(Executor const& ex, host_view<Weight> weight, host_view<group_type> groups) const {
+    host_view<std::remove_const_t<Weight> const> const w = weight;
+    require_shapes(w.extents(), groups.extents(), w.extents());
+    if (w.extents().count() == 0) return fit_nothing(groups);
+    if (is_cut_across_groups(w.extents())) return fit_spanning(ex, w, groups);
+    fit_tiles(ex, w, groups, [](auto, index_t, host_view<group_type>) {});
+  }
+
+  /// Stores the range of each group of `weight` as far as the piece shows it: of groups that span all rows, the largest range of
+  /// all pieces is that of the tensor. Throws what the call that stores codes throws.
+  template <host_executor Executor, class Weight>
+  void range(Executor const& ex, host_view<Weight> weight, host_view<value_range> ranges) const {
+    host_view<std::remove_const_t<Weight> const> const w = weight;
+    require_shapes(w.extents(), ranges.extents(), w.extents());
+    if (w.extents().count() == 0) return std::fill_n(ranges.data(), ranges.extents().count(), value_range{0.0f}), void();
+    if (is_cut_across_groups(w.extents())) return range_spanning(ex, w, ranges);
+    for_each_tile(ex, w, rows_per_group<Layout>(w.extents()), [&](auto tile, index_t first) {
+      auto const found = finite_ranges(tile, w.rows(first, tile.rows()));
+      if constexpr (has_groups<Layout>)
+        std::copy(found.begin(), found.end(), piece_of(ranges, w.extents(), first, tile.rows()).data());
+    });
+  }
+
+  /// Stores `codes` on the grid of groups that were fitted to `weight`, or searched for it. Precondition: that of
+  /// `Layout::locate`; groups of another origin go to `with_groups`. Throws shape_error.
+  template <host_executor Executor, class Weight>
+  void encode(Executor const& ex, host_view<Weight> weight, host_view<group_type const> groups,
+              host_view<code_type> codes) const {
+    host_view<std::remove_const_t<Weight> const> const w = weight;
+    require_shapes(w.extents(), groups.extents(), codes.extents());
+    for_each_tile(ex, w, codes_granule(w.extents()), [&](auto tile, index_t first) {
+      quantize<Layout>(serial{}, tile, piece_of(groups, w.extents(), first, tile.rows()), codes.rows(first, tile.rows()),
+                       rounding_);
     });
   }
 
@@ -148,6 +190,22 @@ class quantizer {
     for (index_t group = 0; group < groups.extents().count(); ++group) groups.data()[group] = Layout::fit(value_range{0.0f});
   }
 
+  /// Whether the weight is worked on in tiles that share their groups.
+  static bool is_cut_across_groups(extents2 e) { return spans_all_rows<Layout>(e) && row_tiles(e).count() > 1; }
+
+  static index_t codes_granule(extents2 e) { return spans_all_rows<Layout>(e) ? 1 : rows_per_group<Layout>(e); }
+
+  /// Fits the groups of each tile and calls `f(tile, first row, groups)`.
+  template <class Executor, class Source, class F>
+  void fit_tiles(Executor const& ex, host_view<Source const> weight, host_view<group_type> groups, F const& f) const {
+    for_each_tile(ex, weight, rows_per_group<Layout>(weight.extents()), [&](auto tile, index_t first) {
+      auto const mine = piece_of(groups, weight.extents(), first, tile.rows());
+      std::vector<value_range> const ranges = finite_ranges(tile, weight.rows(first, tile.rows()));
+      if constexpr (has_groups<Layout>) fit_groups<Layout>(host_view<value_range const>(ranges.data(), mine.extents()), mine);
+      f(tile, first, mine);
+    });
+  }
+
   template <class Group>
   static host_view<Group> piece_of(host_view<Group> groups, extents2 e, index_t first, index_t rows) {
     if (!has_groups<Layout> || spans_all_rows<Layout>(e)) return groups;
@@ -193,10 +251,10 @@ class quantizer {
     return ranges;
   }
 
-  /// Fits groups that reach over many tiles.
+  /// Stores the ranges of groups that reach over many tiles.
   template <class Executor, class Source>
-  void fit_spanning(Executor const& ex, host_view<Source const> weight, host_view<group_type> groups) const {
-    index_t const count = groups.extents().count();
+  void range_spanning(Executor const& ex, host_view<Source const> weight, host_view<value_range> all) const {
+    index_t const count = all.extents().count();
     index_t const tile_rows = row_tiles(weight.extents()).rows(0);
     std::vector<value_range> partial(static_cast<std::size_t>(row_tiles(weight.extents()).count() * count));
     for_each_tile(ex, weight, 1, [&](auto tile, index_t first) {
@@ -204,18 +262,26 @@ class quantizer {
       std::copy(ranges.begin(), ranges.end(), partial.begin() + first / tile_rows * count);
     });
     for (index_t group = 0; group < count; ++group) {
-      value_range all{0.0f};
+      value_range& range = all.data()[group] = {0.0f};
       for (std::size_t i = static_cast<std::size_t>(group); i < partial.size(); i += static_cast<std::size_t>(count))
-        all.amax = std::max(all.amax, partial[i].amax);
-      groups.data()[group] = Layout::fit(all);
+        range.amax = std::max(range.amax, partial[i].amax);
+    }
+  }
+
+  template <class Executor, class Source>
+  void fit_spanning(Executor const& ex, host_view<Source const> weight, host_view<group_type> groups) const {
+    if constexpr (has_groups<Layout>) {
+      std::vector<value_range> ranges(static_cast<std::size_t>(groups.extents().count()));
+      host_view<value_range> const all(ranges.data(), groups.extents());
+      range_spanning(ex, weight, all);
+      fit_groups<Layout>(host_view<value_range const>(all), groups);
     }
   }
 
   template <class Executor, class Source>
   void store_codes(Executor const& ex, host_view<Source const> weight, host_view<group_type const> groups,
                    host_view<code_type> codes) const {
-    index_t const granule = spans_all_rows<Layout>(weight.extents()) ? 1 : rows_per_group<Layout>(weight.extents());
-    for_each_tile(ex, weight, granule, [&](auto tile, index_t first) {
+    for_each_tile(ex, weight, codes_granule(weight.extents()), [&](auto tile, index_t first) {
       auto const mine = piece_of(groups, weight.extents(), first, tile.rows());
       auto const q = codes.rows(first, tile.rows());
       std::vector<value_range> const ranges = finite_ranges(tile, weight.rows(first, tile.rows()));

@@ -47,6 +47,13 @@ class basis {
     links_.push_back(std::make_shared<detail::erased_transform<Transform> const>(std::move(transform)));
   }
 
+  /// Adds the transforms of `further` behind these. Throws value_error as above.
+  void then(basis const& further) {
+    if (mixes_rows() && !further.rows_alone().is_plain())
+      throw value_error("halfstep: a transform of rows cannot follow one that mixes them");
+    links_.insert(links_.end(), further.links_.begin(), further.links_.end());
+  }
+
   /// Returns whether there is no transform.
   bool is_plain() const { return links_.empty(); }
 

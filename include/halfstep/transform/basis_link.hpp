@@ -15,6 +15,7 @@
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/transform/concept.hpp>
+#include <halfstep/transform/whole_basis.hpp>
 
 namespace halfstep::detail {
 

@@ -1,0 +1,210 @@
+// All that calibration files say of one layer's inputs, in any basis.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <halfstep/calibration/channel_figures.hpp>
+#include <halfstep/calibration/entries.hpp>
+#include <halfstep/calibration/hessian_diagonal.hpp>
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/item_checks.hpp>
+#include <halfstep/calibration/known_inputs.hpp>
+#include <halfstep/calibration/moments.hpp>
+#include <halfstep/calibration/statistics.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/objective/hessian.hpp>
+#include <halfstep/transform/basis.hpp>
+
+namespace halfstep {
+
+/// What the files say of a layer of N inputs. Its rows are read once, where `hold` says so, for figures, Hessian and outputs.
+///
+/// What the files state wins over what follows from rows. Statistics of synthetic inputs give `rows` and maxima and nothing else.
+class layer_inputs {
+ public:
+  /// Takes the layer's entry and those that its aliases lead to, and checks all that they say but for the values of rows and
+  /// Hessians. Throws format_error where a statistic has the wrong type or length, value_error where it holds NaN, infinity or a
+  /// negative magnitude; both name it.
+  layer_inputs(std::vector<calibration_entry const*> entries, index_t columns) : entries_(std::move(entries)) {
+    for (auto const* e : entries_)
+      for (std::size_t i = 0; i < e->items.size(); ++i)
+        if (e->items[i]) detail::require_sound(static_cast<statistic>(i), *e->items[i], columns);
+    if (auto const* hessian = measured(statistic::hessian)) static_cast<void>(count_of(*hessian));
+    if (auto const* rows = pick(statistic::input, statistics_source::synthetic))
+      rows_.emplace(rows->file, *rows->tensor, rows->from);
+  }
+
+  /// Returns whether the files say anything.
+  bool any() const { return !entries_.empty(); }
+
+  /// Returns what is known, before rows and Hessians are read.
+  known_inputs known() const {
+    known_inputs k;
+    bool const rows = measured(statistic::input) != nullptr;
+    k.mean = rows || measured(statistic::channel_mean) != nullptr;
+    if (pick(statistic::channel_max, statistics_source::synthetic) != nullptr || rows_) k.maxima = channel_maxima::known;
+    if (rows)
+      k.range = known_range::any;
+    else if (measured(statistic::channel_max) != nullptr)
+      k.range = known_range::unrotated;
+    else if (measured(statistic::input_scale) != nullptr)
+      k.range = known_range::stated;
+    return k;
+  }
+
+  /// Reads the rows, so that their file is read once, unless they are large: see `input_rows::hold`.
+  void hold() {
+    if (rows_) rows_->hold();
+  }
+
+  /// Returns the figures of the inputs in the basis `in`, the part of it that keeps rows apart.
+  ///
+  /// Rows give everything, changed before they are summed; a Hessian gives `channel_sq`. A stated mean goes through the basis
+  /// itself; stated `channel_sq` and `channel_max` do where they can, and are left out else; a stated `input_scale` is of no use
+  /// in another basis. The same bits on every executor. Throws value_error and io_error.
+  template <host_executor Executor>
+  input_statistics statistics(Executor const& ex, basis const& in) const {
+    input_statistics s;
+    basis const rows_in = in.rows_alone();
+    if (auto const* mean = measured(statistic::channel_mean)) {
+      s.channel_mean = detail::values_of(*mean);
+      rows_in.apply_to_input(serial{}, host_view<float>(s.channel_mean.data(), {1, length_of(s.channel_mean)}));
+    }
+    take_stated(s, rows_in);
+    if (rows_) {
+      s.rows.emplace(rows_->in(rows_in));
+      s.samples = s.rows->extents().rows;
+      derive(ex, s);
+    }
+    if (auto const* hessian = measured(statistic::hessian); hessian != nullptr && s.channel_sq.empty()) {
+      auto const count = count_of(*hessian);
+      s.channel_sq = hessian_diagonal(*hessian, rows_in);
+      for (float& x : s.channel_sq) x /= static_cast<float>(count);
+      s.samples = std::max(s.samples, count);
+    }
+    return s;
+  }
+
+  /// Returns the name of the tensor that the Hessian comes from, the same for layers that share it; nothing where no file has
+  /// any. Synthetic inputs give none.
+  std::optional<std::string> hessian_owner() const {
+    auto const* const item = second_moments();
+    return item == nullptr ? std::nullopt : std::optional(item->path + ":" + item->name);
+  }
+
+  /// Returns H = E[(x - c)(x - c)^T] of the inputs in the basis `in`, about `center`, or about zero where that is empty; nothing
+  /// where no file has any. The centre is one in the part of the basis that keeps rows apart.
+  ///
+  /// From rows, or from a stored Hessian where there are no rows or it sums more of them. A stored Hessian takes its size twice
+  /// in another basis. On one machine the same bits for every number of threads. Throws value_error and io_error.
+  template <host_executor Executor>
+  std::optional<hessian> moments(Executor const& ex, basis const& in, std::span<float const> center = {}) const {
+    auto const* const item = second_moments();
+    if (item == nullptr) return std::nullopt;
+    basis const rows_in = in.rows_alone();
+    auto columns = static_cast<index_t>(item->shape().back());
+    bool const from_rows = item == measured(statistic::input);
+    auto lower = from_rows ? detail::moments_of(ex, rows_->in(rows_in), center)
+                           : detail::moments_of(ex, *item, count_of(*item), rows_in, center);
+    if (in.mixes_rows()) {
+      mirror_lower(ex, lower.view({columns, columns}));
+      lower = in.beyond_rows().moments(ex, std::move(lower), columns);
+      columns = in.stored({1, columns}).columns;
+    }
+    return hessian(ex, std::move(lower), columns);
+  }
+
+ private:
+  /// Returns the first statistic of a kind along the chain of aliases; with `least` captured only a measured one.
+  calibration_item const* pick(statistic what, statistics_source least) const {
+    for (auto const* e : entries_) {
+      auto const& item = e->items[static_cast<std::size_t>(what)];
+      if (item && (least == statistics_source::synthetic || item->from == statistics_source::captured)) return &*item;
+    }
+    return nullptr;
+  }
+
+  calibration_item const* measured(statistic what) const { return pick(what, statistics_source::captured); }
+
+  /// Returns how many samples a Hessian sums: the count in the same entry.
+  index_t count_of(calibration_item const& hessian) const {
+    calibration_item const* item = nullptr;
+    for (auto const* e : entries_) {
+      auto const& mine = e->items[static_cast<std::size_t>(statistic::hessian)];
+      auto const& count = e->items[static_cast<std::size_t>(statistic::count)];
+      if (mine && &*mine == &hessian && count) item = &*count;
+    }
+    if (item == nullptr)
+      throw format_error(hessian.described() + " needs the number of its samples beside it, an I64 scalar `.count`");
+    return detail::stored_count(*item);
+  }
+
+  /// Returns what the second moments come from: rows, or a stored Hessian where that sums more of them.
+  calibration_item const* second_moments() const {
+    auto const* const rows = measured(statistic::input);
+    auto const* const stored = measured(statistic::hessian);
+    if (rows == nullptr || stored == nullptr) return rows != nullptr ? rows : stored;
+    return static_cast<std::uint64_t>(count_of(*stored)) > rows->shape()[0] ? stored : rows;
+  }
+
+  void take_stated(input_statistics& s, basis const& in) const {
+    auto const in_basis = [&](calibration_item const* item, auto change) {
+      auto values = item == nullptr ? std::vector<float>() : detail::values_of(*item);
+      if (!values.empty() && !(in.*change)(values)) values.clear();
+      return values;
+    };
+    s.channel_sq = in_basis(measured(statistic::channel_sq), &basis::apply_to_squares);
+    s.channel_max = in_basis(pick(statistic::channel_max, statistics_source::synthetic), &basis::apply_to_maxima);
+    auto const* scale = measured(statistic::input_scale);
+    if (scale != nullptr && in.is_plain()) {
+      s.input_scale = detail::values_of(*scale)[0];
+    } else if (measured(statistic::input) == nullptr) {
+      if (auto const max = in_basis(measured(statistic::channel_max), &basis::apply_to_maxima); !max.empty())
+        s.input_scale = scale_of(max);
+    }
+  }
+
+  static index_t length_of(std::vector<float> const& values) { return static_cast<index_t>(values.size()); }
+
+  static float scale_of(std::vector<float> const& channel_max) {
+    return std::max(*std::max_element(channel_max.begin(), channel_max.end()) / 127.0f, 1e-30f);
+  }
+
+  /// Fills what the files do not state from the rows.
+  template <host_executor Executor>
+  static void derive(Executor const& ex, input_statistics& s) {
+    bool const captured = s.rows->source() == statistics_source::captured;
+    bool const measured = !s.channel_mean.empty() && !s.channel_sq.empty() && s.input_scale;
+    if (!s.channel_max.empty() && (measured || !captured)) return;
+    auto const figures = measure_channels(ex, *s.rows);
+    if (captured && !s.input_scale) s.input_scale = scale_of(figures.max);
+    if (captured && s.channel_mean.empty()) s.channel_mean = means(figures.sum, *s.rows);
+    if (captured && s.channel_sq.empty()) s.channel_sq = means(figures.square_sum, *s.rows);
+    if (s.channel_max.empty()) s.channel_max = figures.max;
+  }
+
+  static std::vector<float> means(std::vector<double> const& sums, input_rows const& rows) {
+    std::vector<float> result;
+    for (double const sum : sums) {
+      result.push_back(static_cast<float>(sum / static_cast<double>(rows.extents().rows)));
+      if (!std::isfinite(result.back())) throw value_error("calibration data: `" + rows.name() + "` holds values beyond 1e19");
+    }
+    return result;
+  }
+
+  std::vector<calibration_entry const*> entries_;
+  std::optional<input_rows> rows_;
+};
+
+}  // namespace halfstep

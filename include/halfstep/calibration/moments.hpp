@@ -1,0 +1,93 @@
+// The Hessian of a layer's inputs, summed from rows or read from a stored one.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <halfstep/calibration/entries.hpp>
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/linalg/gram.hpp>
+#include <halfstep/transform/basis.hpp>
+
+namespace halfstep::detail {
+
+/// Adds the sum of (x - c)(x - c)^T over `rows` to the lower triangle of `sum` [N, N]; c is `center` [N], or zero where that is
+/// empty. Rows are read in pieces of some million numbers.
+template <host_executor Executor>
+void add_moments(Executor const& ex, input_rows const& rows, std::span<float const> center, host_view<float> sum) {
+  extents2 const e = rows.extents();
+  index_t const most = std::clamp<index_t>((index_t{1} << 22) / std::max<index_t>(e.columns, 1), 512, 8192);
+  index_t const piece_rows = std::min(most, e.rows);
+  host_buffer<float> const memory(piece_rows * e.columns);
+  for (index_t first = 0; first < e.rows; first += piece_rows) {
+    host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
+    rows.read(ex, first, piece);
+    if (!center.empty())
+      ex.for_each(piece.rows(), [&](index_t i) {
+        for (index_t j = 0; j < e.columns; ++j) piece(i, j) -= center[static_cast<std::size_t>(j)];
+      });
+    add_gram(ex, host_view<float const>(piece), sum);
+  }
+}
+
+/// Returns E[(x - c)(x - c)^T] over `rows`, of which the lower triangle counts; c as above.
+///
+/// Summed in FP32, n N^2 flops: on one machine the same bits for every number of threads. Throws value_error naming the tensor
+/// where a sum is NaN or infinite, and io_error.
+template <host_executor Executor>
+host_buffer<float> moments_of(Executor const& ex, input_rows const& rows, std::span<float const> center) {
+  extents2 const e = rows.extents();
+  extents2 const square{e.columns, e.columns};
+  host_buffer<float> sum(square.count());
+  auto const h = sum.view(square);
+  ex.for_each(e.columns, [&](index_t i) { std::fill_n(h.row(i), e.columns, 0.0f); });
+  add_moments(ex, rows, center, h);
+  auto const share = 1.0f / static_cast<float>(e.rows);
+  ex.for_each(e.columns, [&](index_t i) {
+    for (index_t j = 0; j <= i; ++j) {
+      h(i, j) *= share;
+      if (!std::isfinite(h(i, j)))
+        throw value_error("calibration data: `" + rows.name() + "` holds NaN, infinity or too large values");
+    }
+  });
+  return sum;
+}
+
+/// Returns X / `count` - c c^T for a stored X = sum of x x^T that is changed into the basis `in` of rows; of the result the lower
+/// triangle counts. c is `center` [N] in that basis, or zero where that is empty.
+///
+/// Throws value_error naming the tensor where it holds NaN or infinity, and io_error.
+template <host_executor Executor>
+host_buffer<float> moments_of(Executor const& ex, calibration_item const& stored, index_t count, basis const& in,
+                              std::span<float const> center) {
+  auto const n = static_cast<index_t>(stored.tensor->shape[0]);
+  extents2 const square{n, n};
+  host_buffer<float> sum(square.count());
+  auto const x = sum.view(square);
+  stored.file->read(*stored.tensor, 0, std::as_writable_bytes(std::span(x.data(), static_cast<std::size_t>(square.count()))));
+  ex.for_each(n, [&](index_t i) {
+    for (index_t j = 0; j < n; ++j)
+      if (!std::isfinite(x(i, j))) throw value_error(stored.described() + " holds NaN or infinity in row " + std::to_string(i));
+  });
+  mirror_lower(ex, x);
+  sum = in.moments(ex, std::move(sum), n);
+  auto const h = sum.view(square);
+  auto const share = 1.0f / static_cast<float>(count);
+  ex.for_each(n, [&](index_t i) {
+    for (index_t j = 0; j <= i; ++j) {
+      h(i, j) *= share;
+      if (!center.empty()) h(i, j) -= center[static_cast<std::size_t>(i)] * center[static_cast<std::size_t>(j)];
+    }
+  });
+  return sum;
+}
+
+}  // namespace halfstep::detail

@@ -1,0 +1,161 @@
+// The steps that find out what rounding cost: errors of codes, of the mean, of outputs.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <mutex>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <halfstep/convert/layer.hpp>
+#include <halfstep/convert/output_error.hpp>
+#include <halfstep/convert/workspace.hpp>
+#include <halfstep/core/buffer.hpp>
+#include <halfstep/core/digest.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/source.hpp>
+#include <halfstep/exec/any_host.hpp>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/kernel/bias_correction.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
+#include <halfstep/kernel/residual_statistics.hpp>
+#include <halfstep/kernel/widen.hpp>
+
+namespace halfstep::step {
+
+/// Stores what each `residual_tile_rows` of the rows lose by their codes.
+template <host_executor Executor>
+void measure(Executor const& ex, layer_rows const& rows, std::span<residual_statistics> to) {
+  for_each_part(ex, rows, [&](layer_rows const& part) {
+    index_t const first = part.weight.first_row - rows.weight.first_row;
+    part.kernels().measure(part.weight, part.groups, part.codes, to.data() + first / residual_tile_rows);
+  });
+}
+
+/// Returns how far the weights of a few rows are from their codes, in steps; nothing for layouts without scales.
+inline error_bins steps_off(layer_rows const& rows, workspace& memory) {
+  if (!rows.job->scales()) return {};
+  extents2 const e = rows.weight.extents;
+  auto const both = memory.decoded(2 * e.count());
+  float* const exact = both.data();
+  float* const decoded = exact + e.count();
+  with_source_type(rows.type, [&]<class Source>(std::type_identity<Source>) {
+    widen(serial{}, host_view<Source const>(static_cast<Source const*>(rows.weight.data), e), host_view<float>(exact, e));
+  });
+  rows.job->codec().decode(rows.codes, rows.groups, e, decoded);
+  return rows.job->codec().histogram(exact, decoded, rows.groups, e);
+}
+
+/// Counts how far all weights of a layer are from their codes.
+template <host_executor Executor>
+void count_steps(Executor const& ex, layer& l, workspace_pool& pool) {
+  std::mutex guard;
+  for_each_part(ex, l.rows, [&](layer_rows const& part) {
+    auto const bins = steps_off(part, *pool.take());
+    std::scoped_lock const lock(guard);
+    for (std::size_t i = 0; i < bins.size(); ++i) l.job.found().error_steps[i] += bins[i];
+  });
+}
+
+namespace detail {
+
+/// Remembers what is stored of a layer whose rows were transformed together, so that no few of them can be measured again.
+template <class Executor>
+void digest_rows(Executor const& ex, layer& l) {
+  for_each_part(ex, l.rows, [&](layer_rows const& part) {
+    for (index_t row = 0; row < part.weight.extents.rows; row += residual_tile_rows) {
+      auto const some = part.part(row, std::min(residual_tile_rows, part.weight.extents.rows - row));
+      auto const bytes = some.weight.extents.count() * layer_rows::bytes_of(l.job.codec().format.codes);
+      l.job.digests()[static_cast<std::size_t>(some.weight.first_row / residual_tile_rows)] =
+          digest(std::span<std::byte const>(some.codes, static_cast<std::size_t>(bytes)));
+    }
+  });
+  auto const scales = std::span(l.memory.scales.data(), static_cast<std::size_t>(l.groups().count()));
+  l.job.digests().back() = digest(std::as_bytes(scales));
+}
+
+/// Returns what all of `decoded` [M, N] is off from `weight`; `clipped` is not counted. Sums in a fixed order.
+template <class Executor>
+residual_statistics difference(Executor const& ex, host_view<float const> weight, host_view<float const> decoded) {
+  std::vector<residual_statistics> rows(static_cast<std::size_t>(weight.rows()));
+  ex.for_each(weight.rows(), [&](index_t row) {
+    auto& s = rows[static_cast<std::size_t>(row)];
+    for (index_t k = 0; k < weight.columns(); ++k) {
+      double const x = weight(row, k);
+      double const off = x - static_cast<double>(decoded(row, k));
+      s.weight_square += x * x;
+      s.error_square += off * off;
+      s.product += x * off;
+      s.max_error = std::max(s.max_error, static_cast<float>(std::fabs(off)));
+    }
+  });
+  return total(rows);
+}
+
+/// Returns (W - Wq) mean for every row.
+template <class Executor>
+std::vector<double> mean_difference(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
+                                    std::span<float const> mean) {
+  std::vector<double> shift(static_cast<std::size_t>(weight.rows()));
+  ex.for_each(weight.rows(), [&](index_t row) {
+    double sum = 0.0;
+    for (index_t k = 0; k < weight.columns(); ++k)
+      sum += (static_cast<double>(weight(row, k)) - static_cast<double>(decoded(row, k))) *
+             static_cast<double>(mean[static_cast<std::size_t>(k)]);
+    shift[static_cast<std::size_t>(row)] = sum;
+  });
+  return shift;
+}
+
+}  // namespace detail
+
+/// Decodes a layer whose outputs are measured, or whose basis mixes rows: of that one, weight and decoded weight come back into
+/// the basis of rows, and what is lost is what is lost there.
+template <host_executor Executor>
+void decode(Executor const& ex, layer& l) {
+  basis const beyond = l.job.basis().beyond_rows();
+  if (beyond.is_plain() && !(l.known && l.known->rows)) return;
+  extents2 const e = l.job.extents();
+  l.decoded = host_buffer<float>(e.count());
+  for_each_part(ex, l.rows, [&](layer_rows const& part) {
+    auto* const to = l.decoded.data() + part.weight.first_row * e.columns;
+    l.job.codec().decode(part.codes, part.groups, part.weight.extents, to);
+  });
+  if (beyond.is_plain()) return;
+  detail::digest_rows(ex, l);
+  extents2 const plain = l.job.weight_extents();
+  beyond.invert_whole(ex, l.decoded.data(), plain);
+  beyond.invert_whole(ex, l.memory.weight.data(), plain);
+  index_t clipped = 0;
+  for (auto& part : l.job.error()) clipped += std::exchange(part, {}).clipped;
+  l.job.error().front() =
+      detail::difference(ex, host_view<float const>(l.memory.weight.data(), plain), {l.decoded.data(), plain});
+  l.job.error().front().clipped = clipped;
+}
+
+/// Finds what the bias gets for what rounding takes from the mean of the outputs.
+inline void correct(any_host const& ex, layer& l) {
+  if (!l.job.tensor().added.bias || !l.known || l.known->channel_mean.empty()) return;
+  auto const& mean = l.known->channel_mean;
+  extents2 const e = l.job.weight_extents();
+  l.shift = l.job.basis().mixes_rows() ? detail::mean_difference(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, mean)
+                                       : l.how.stages.grid(l.grid()).residual_mean(ex, l.matrices(), mean);
+  l.job.found().bias = bias_state::corrected;
+}
+
+/// Measures what the outputs lose on known inputs.
+inline void compare_outputs(any_host const& ex, layer& l) {
+  if (!l.known || !l.known->rows) return;
+  extents2 const e = l.job.weight_extents();
+  std::vector<float> const shift(l.shift.begin(), l.shift.end());
+  auto const errors = output_error(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, shift, *l.known->rows);
+  l.job.found().output_error = errors.weights;
+  if (l.wanted().format.codes == dtype::i8 && !l.job.basis().mixes_rows())  // loaders run others in FP8, or in another basis
+    l.job.found().output_error_8bit = errors.activations;
+}
+
+}  // namespace halfstep::step
