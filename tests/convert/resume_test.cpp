@@ -23,6 +23,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/contract_error.hpp>
 #include <halfstep/report/quality_json.hpp>
 #include <halfstep/report/quality_limit.hpp>
 
