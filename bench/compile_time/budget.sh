@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: budget.sh HEADER RATIO YARDSTICK COMPILER FLAG..
-# The processor time of compiling an include of HEADER, over that of YARDSTICK in the same run, must not exceed RATIO.
+# The processor time of compiling an include of HEADER (or of a source file, by its path), over that of YARDSTICK in the same run, must not exceed RATIO.
 # Both take turns, and the best of up to five runs of each counts: machines and their neighbours differ more than headers do.
 set -euo pipefail
 export LC_ALL=C
