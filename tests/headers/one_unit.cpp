@@ -24,7 +24,7 @@ int main() {
   std::string const nothing = "/nonexistent/model.safetensors";
   bool const converts = throws<io_error>([&] { file_conversion const job({.input = nothing}); });
   bool const edits = throws<io_error>([&] { file_edit const job({.input = nothing}); });
-  bool const marks = throws<io_error>([&] { legacy_conversion const job(nothing, marker_style::comfyui); });
+  bool const marks = throws<io_error>([&] { legacy_conversion const job(nothing, {}, marker_style::comfyui); });
   bool const reads = throws<usage_error>([] { parse_layer_config("[]", "a file", {}); });
   return converts && edits && marks && reads ? 0 : 1;
 }
