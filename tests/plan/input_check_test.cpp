@@ -75,7 +75,7 @@ void expect_refused(plan_options const& options, std::string const& text) {
 }
 
 TEST(InputCheck, RefusesOptionsThatContradictEachOther) {
-  for (auto const format : {format_of<halfstep::int8_block<128>>, format_of<halfstep::int8_tensor>, format_of<halfstep::fp16>})
+  for (auto const& format : {format_of<halfstep::int8_block<128>>, format_of<halfstep::int8_tensor>, format_of<halfstep::fp16>})
     expect_refused({.target = {.format = format, .rotation_group = 256}}, "`rotation` needs `scaling axis`");
   for (int const group : {128, 2, -16, 4096, 16384})
     expect_refused({.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = group}}, "power of four");

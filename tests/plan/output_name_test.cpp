@@ -41,10 +41,10 @@ TEST(OutputName, TellsSearchFormatAndBlockSizeOtherwise) {
   auto const name = [&](recipe const& target, code_search search) {
     return default_output_name("a.b.safetensors", of({target}), target, recipe_choice::flags, search, 128);
   };
-  EXPECT_EQ(name(block, code_search::simple, 128), "a.b_simple_int8_bs64.safetensors");
+  EXPECT_EQ(name(block, code_search::simple), "a.b_simple_int8_bs64.safetensors");
   EXPECT_EQ(name(block, code_search::learned), "a.b_learned_int8_bs64.safetensors");
   EXPECT_EQ(name({.format = format_of<halfstep::fp8_tensor>}, code_search::learned), "a.b_learned_fp8_bs128.safetensors");
-  EXPECT_EQ(name({.format = format_of<halfstep::fp16>}, code_search::simple, 128), "a.b_simple_fp16_bs128.safetensors");
+  EXPECT_EQ(name({.format = format_of<halfstep::fp16>}, code_search::simple), "a.b_simple_fp16_bs128.safetensors");
 }
 
 TEST(OutputName, SaysMixedForSeveralFormatsOrBlockSizesButNotForRotations) {

@@ -30,8 +30,8 @@ hessian_factor<float> factor(any_host const& team, hessian const& moments, facto
 /// Somebody's solver: it sets every code to the last of the grid.
 struct loudest {
   static constexpr std::string_view name = "loudest";
-  template <class Executor, class Grid, class Watch>
-  solve_report refine(Executor const&, host_view<float const>, coded_matrix<Grid> const& q, Watch const&) const {
+  template <class Executor, class Grid, class Watch = keep_going>
+  solve_report refine(Executor const&, host_view<float const>, coded_matrix<Grid> const& q, Watch const& = {}) const {
     for (index_t i = 0; i < q.codes.extents().count(); ++i)
       q.codes.data()[i] = static_cast<typename Grid::code_type>(static_cast<int>(Grid::last));
     return {.moved = q.codes.extents().count()};

@@ -7,7 +7,9 @@
 
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
+#include <halfstep/objective/mean_square.hpp>
 #include <halfstep/recipe/stage_table.hpp>
+#include <halfstep/solver/concept.hpp>
 #include <halfstep/solver/mean_flip.hpp>
 #include <halfstep/solver/scale_search.hpp>
 
@@ -43,12 +45,16 @@ constexpr std::array<scale_row, 2> make_scale_searches() {
             "scales of least squares", "scales weighted by the inputs"}}};
 }
 
-/// Returns the row of a `Solver` of codes on `Grid` that is made of nothing, has a `name`, and wants the weight alone:
-/// `refine(executor, weight, codes, watch)`.
+/// Returns the row of a `Solver` of codes on `Grid` that is made of nothing and has a `name`. One that takes an objective gets
+/// the squared error of the weight.
 template <class Solver, class Grid>
 constexpr std::array<solver_row, 1> make_solver() {
+  if constexpr (!solver<Solver, Grid>) static_assert(check_solver<Solver, Grid, mean_square>());
   return {{{Solver::name, Grid::name, [](layer_matrices const& layer, stage_context const& context) {
-              return Solver{}.refine(context.team, layer.weight, layer.template coded<Grid>(), context.watch);
+              if constexpr (solver<Solver, Grid>)
+                return Solver{}.refine(context.team, layer.weight, layer.template coded<Grid>(), context.watch);
+              else
+                return Solver{}.refine(context.team, layer.weight, layer.template coded<Grid>(), mean_square{}, context.watch);
             }}}};
 }
 
