@@ -1,10 +1,13 @@
 // The library on the host, from number types to quantized tensors.
 //
-// The file format (safetensors/) brings Boost.JSON and is included by name. The device half is cuda.cuh, the converter's
+// What brings Boost or the operating system (safetensors/, calibration/, lora/, file/) is included by name, and so is what brings
+// Eigen's decompositions, which take a second to compile: linalg/singular.hpp, objective/hessian_factor.hpp,
+// solver/error_feedback.hpp, transform/random_orthogonal.hpp. The device half is cuda.cuh, the converter's
 // parts are in converter.hpp.
 #pragma once
 
 #include <halfstep/core/arithmetic.hpp>
+#include <halfstep/core/as_view.hpp>
 #include <halfstep/core/bfloat16.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/bracket.hpp>
@@ -24,17 +27,22 @@
 #include <halfstep/core/space.hpp>
 #include <halfstep/core/type_list.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/kernel/add_product.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
+#include <halfstep/kernel/column_energy.hpp>
+#include <halfstep/kernel/column_max.hpp>
 #include <halfstep/kernel/dequantize.hpp>
+#include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/for_each_index.hpp>
 #include <halfstep/kernel/gelu.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/linear_int8.hpp>
+#include <halfstep/kernel/paley.hpp>
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
@@ -52,12 +60,14 @@
 #include <halfstep/layout/geometry/per_block.hpp>
 #include <halfstep/layout/geometry/per_row.hpp>
 #include <halfstep/layout/geometry/per_tensor.hpp>
+#include <halfstep/layout/grid.hpp>
 #include <halfstep/layout/grid_step.hpp>
 #include <halfstep/layout/group_geometry.hpp>
 #include <halfstep/layout/group_rows.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/layout/on_grid.hpp>
 #include <halfstep/layout/scale_rule.hpp>
 #include <halfstep/layout/scaled.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
@@ -66,6 +76,9 @@
 #include <halfstep/linalg/gram.hpp>
 #include <halfstep/linalg/linear.hpp>
 #include <halfstep/objective/concept.hpp>
+#include <halfstep/objective/factor_settings.hpp>
+#include <halfstep/objective/hessian.hpp>
+#include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/objective/mean_square.hpp>
 #include <halfstep/objective/principal.hpp>
 #include <halfstep/optimizer/adamw.hpp>
@@ -83,8 +96,13 @@
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
 #include <halfstep/solver/concept.hpp>
+#include <halfstep/solver/coordinate.hpp>
+#include <halfstep/solver/coordinate_sweep.hpp>
 #include <halfstep/solver/descent.hpp>
+#include <halfstep/solver/grid_loss.hpp>
 #include <halfstep/solver/mean_flip.hpp>
+#include <halfstep/solver/scale_search.hpp>
+#include <halfstep/solver/shifted_rounding.hpp>
 #include <halfstep/tensor/copy.hpp>
 #include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/elementwise.hpp>
@@ -95,6 +113,8 @@
 #include <halfstep/tensor/quantizer.hpp>
 #include <halfstep/tensor/transpose.hpp>
 #include <halfstep/tensor/view.hpp>
+#include <halfstep/transform/basis.hpp>
+#include <halfstep/transform/basis_link.hpp>
 #include <halfstep/transform/chain.hpp>
 #include <halfstep/transform/concept.hpp>
 #include <halfstep/transform/hadamard.hpp>

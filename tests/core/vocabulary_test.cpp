@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -13,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <halfstep/core/as_view.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
@@ -149,6 +151,19 @@ TEST(Error, TellsProgramsWhatIsTheMatterBesideItsSentence) {
   EXPECT_EQ(seen.fact("layers"), "2");
   EXPECT_EQ(seen.fact("file"), "");
   EXPECT_EQ(halfstep::value_error("a text alone").id(), "");
+}
+
+TEST(AsView, ShowsVectorsAndSpansAsMatrices) {
+  std::vector<float> numbers{1, 2, 3, 4, 5, 6};
+  auto const view = halfstep::as_view(numbers, {2, 3});
+  static_assert(std::is_same_v<decltype(view), halfstep::host_view<float> const>);
+  EXPECT_EQ(view(1, 0), 4.0f);
+  view(1, 0) = 7.0f;
+  EXPECT_EQ(numbers[3], 7.0f);
+  std::vector<float> const& constant = numbers;
+  static_assert(std::is_same_v<decltype(halfstep::as_view(constant, {2, 3})), halfstep::host_view<float const>>);
+  EXPECT_EQ(halfstep::as_view(std::span(constant).subspan(2), {4, 1})(3, 0), 6.0f);
+  EXPECT_THROW(halfstep::as_view(numbers, {2, 2}), halfstep::shape_error);
 }
 
 }  // namespace

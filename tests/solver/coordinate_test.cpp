@@ -226,10 +226,16 @@ TEST(CoordinateWatch, IsCalledEverySweepAndMayStop) {
   coded_matrix<grid> const coded{q.codes(), q.groups(), halfstep::geometry_of<halfstep::int8_axis>(e)};
   std::vector const start(q.codes().data(), q.codes().data() + e.count());
   auto const still = [](int, double) { return false; };
-  EXPECT_EQ(coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, still).moved, 0);
-  EXPECT_TRUE(std::equal(start.begin(), start.end(), q.codes().data()));
+  auto const stopped = coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, still);
+  EXPECT_EQ(stopped.iterations, 1);
+  EXPECT_LT(stopped.loss_after, stopped.loss_before) << "a finished sweep that is better and within the budget stays";
+  EXPECT_LE(stopped.cost_db(), 0.105);
+  std::vector const kept(q.codes().data(), q.codes().data() + e.count());
+  EXPECT_NE(kept, start);
+  std::copy(start.begin(), start.end(), q.codes().data());
   auto const stop = [](int, double) -> bool { throw halfstep::cancelled("enough"); };
   EXPECT_THROW(coordinate(0.1).refine(serial{}, host_view<float const>(w.view(e)), coded, d, stop), halfstep::cancelled);
+  EXPECT_TRUE(std::equal(kept.begin(), kept.end(), q.codes().data())) << "an exception leaves what a refusal leaves";
   std::copy(start.begin(), start.end(), q.codes().data());
   int calls = 0;
   auto const count = [&](int, double) { return ++calls > 0; };
