@@ -15,7 +15,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/recipe/layer_source.hpp>
-#include <halfstep/recipe/stored_marker.hpp>
+#include <halfstep/recipe/marker_pairs.hpp>
 #include <halfstep/transform/chain.hpp>
 #include <halfstep/transform/hadamard.hpp>
 #include <halfstep/transform/identity.hpp>
