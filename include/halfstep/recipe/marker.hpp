@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
@@ -30,7 +31,12 @@ inline std::string marker_text(format const& format, marker_style style, marker_
 /// Returns the marker of a layer stored as `r`.
 inline std::string marker_text(recipe const& r, marker_style style) {
   marker_pairs of_basis;
-  if (r.rotation_group != 0) of_basis = {{"convrot", "true"}, {"convrot_groupsize", std::to_string(r.rotation_group)}};
+  for (auto const& own : r.bases)
+    for (auto& pair : own.row.blank_record({.number = own.number}).marker) of_basis.push_back(std::move(pair));
+  if (r.rotation_group != 0) {
+    of_basis.emplace_back("convrot", "true");
+    of_basis.emplace_back("convrot_groupsize", std::to_string(r.rotation_group));
+  }
   return marker_text(r.format, style, of_basis, r.matmul);
 }
 
