@@ -10,6 +10,7 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/text.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
@@ -37,6 +38,7 @@ enum class artifact_role : std::uint8_t {
   column_signs,
   input_scale,
   bias,
+  companion,  ///< what a program's own basis needs
   copy
 };
 
@@ -100,6 +102,13 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
     all.push_back({artifact_role::scales, {scales, r.format.scales, scale_shape(r.format, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
+    for (auto const& own : r.bases) {
+      auto record = own.row.blank_record({.weight = e, .number = own.number});
+      if (older && !record.marker.empty())
+        throw usage_error("only a marker can say that layer " + quoted(layer) + " is in the basis " + to_string(own));
+      for (auto& part : record.companions)
+        all.push_back({artifact_role::companion, {prefix + part.ending, part.type, std::move(part.shape)}});
+    }
     if (r.smoothing)
       all.push_back(
           {artifact_role::smooth_factors, {prefix + ".smooth_factors", dtype::f32, {static_cast<std::uint64_t>(e.columns)}}});

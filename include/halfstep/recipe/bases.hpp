@@ -74,9 +74,9 @@ struct basis_trait<two_sided_hadamard> {
   }
 };
 
-/// Returns the bases that `r` asks for, in the order in which a weight goes through them.
+/// Returns the bases that `r` asks for, in the order in which a weight goes through them: a program's own first.
 inline std::vector<basis_choice> bases_of(recipe const& r) {
-  std::vector<basis_choice> all;
+  std::vector<basis_choice> all = r.bases;
   if (r.smoothing) all.push_back({make_basis<smoothing>(), *r.smoothing});
   if (r.basis == storage_basis::incoherent) all.push_back({make_basis<two_sided_hadamard>()});
   if (r.rotation_group != 0) all.push_back({make_basis<regular_hadamard>(), static_cast<double>(r.rotation_group)});

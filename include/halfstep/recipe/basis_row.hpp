@@ -1,4 +1,4 @@
-// A basis under its runtime name: how it is made for a layer, and what files hold of it.
+// How the row of a basis is made of a transform.
 #pragma once
 
 #include <cstdint>
@@ -6,25 +6,11 @@
 #include <string_view>
 
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/basis_choice.hpp>
 #include <halfstep/recipe/stored_basis.hpp>
 #include <halfstep/transform/basis.hpp>
 
 namespace halfstep {
-
-/// What a basis follows from.
-enum class basis_need : std::uint8_t {
-  shape,  ///< the shape of the weight, a number and a seed
-  maxima  ///< and the largest magnitudes of its columns and of the inputs'
-};
-
-/// What a layer gives a basis to be made of.
-struct basis_request {
-  extents2 weight{};                       ///< as it comes out of the transforms before
-  double number = 0.0;                     ///< such as the columns of a group
-  std::uint64_t key = 0;                   ///< of the layer's random numbers
-  std::span<float const> weight_max = {};  ///< by column
-  std::span<float const> input_max = {};   ///< by column
-};
 
 /// How a basis is made of `Transform`; specialize it for what is not made of nothing. What files hold of it is a matter of
 /// `stored_basis`, which a transform that files hold nothing of does without.
@@ -53,20 +39,16 @@ basis_record record_of(Transform const& transform) {
     return {};
 }
 
-}  // namespace detail
+/// Returns whether weights of shape `e` can be stored in the basis.
+template <class Transform>
+bool basis_fits(Transform const& transform, extents2 e) {
+  if constexpr (halfstep::mixes_rows<Transform>)
+    return transform.original() == e;
+  else
+    return transform.fits(e);
+}
 
-/// A basis under its name.
-struct basis_row {
-  std::string_view name;
-  basis_need need;
-  bool mixes_rows;
-  std::string_view method;    ///< what reports say of a layer in this basis; empty for nothing
-  std::string_view overflow;  ///< of weights that are not finite in it, as the end of a sentence
-  void (*append)(basis_request const& of, basis& to);
-  basis_record (*record)(basis const& in);                ///< of a layer in this basis
-  basis_record (*blank_record)(basis_request const& of);  ///< the same, the bytes of its tensors apart
-  void (*restore)(basis_request const& of, std::span<companion const> parts, basis& to);
-};
+}  // namespace detail
 
 /// Returns the row of the basis that `Transform` makes.
 template <class Transform>
@@ -83,13 +65,8 @@ constexpr basis_row make_basis() {
             return held == nullptr ? basis_record() : detail::record_of(*held);
           },
           [](basis_request const& of) { return detail::record_of(trait::blank(of)); },
-          [](basis_request const& of, std::span<companion const> parts, basis& to) { to.append(trait::restored(of, parts)); }};
+          [](basis_request const& of, std::span<companion const> parts, basis& to) { to.append(trait::restored(of, parts)); },
+          [](basis_request const& of) { return detail::basis_fits(trait::blank(of), of.weight); }};
 }
-
-/// A basis that somebody chose, with its number.
-struct basis_choice {
-  basis_row row;
-  double number = 0.0;
-};
 
 }  // namespace halfstep

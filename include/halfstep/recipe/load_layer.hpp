@@ -20,6 +20,7 @@
 #include <halfstep/core/type_list.hpp>
 #include <halfstep/core/words.hpp>
 
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/layer_source.hpp>
 #include <halfstep/recipe/stored_basis.hpp>
 #include <halfstep/recipe/stored_format.hpp>
@@ -80,19 +81,12 @@ inline std::string words_of(layer_source const& layer) {
 
 template <class... Layouts>
 std::string names_of_layouts(type_list<Layouts...>) {
-  std::string text;
-  type_list<Layouts...>::for_each([&]<class Layout>() {
-    text += (text.empty() ? "" : ", ") + std::string(Layout::name);
-    if (block_side<Layout>() != 0) text += " " + std::to_string(block_side<Layout>());
-  });
-  return text;
+  return joined({to_string(format_of<Layouts>)...}, ", ");
 }
 
 template <class... Bases>
 std::string names_of_bases(type_list<Bases...>) {
-  std::string text;
-  type_list<Bases...>::for_each([&]<class Basis>() { text += (text.empty() ? "" : ", ") + std::string(Basis::name); });
-  return text;
+  return joined({std::string(Bases::name)...}, ", ");
 }
 
 /// The first of some types.

@@ -2,26 +2,42 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include <halfstep/recipe/file_trait.hpp>
+#include <halfstep/recipe/format.hpp>
+#include <halfstep/recipe/marker_pairs.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 namespace halfstep {
 
-/// Returns the marker of a layer stored as `r`: one JSON object, keys in a fixed order, no NUL.
+/// Returns the marker of a layer in `format` whose basis adds `of_basis`: one JSON object, keys in a fixed order, no NUL.
 ///
 /// Empty for formats without scales, which need none.
-inline std::string marker_text(recipe const& r, marker_style style) {
-  if (!r.format.has_scales()) return {};
-  marker_form const& form = r.format.files.in(style);
+inline std::string marker_text(format const& format, marker_style style, marker_pairs const& of_basis,
+                               matmul_precision matmul = matmul_precision::native) {
+  if (!format.has_scales()) return {};
+  marker_form const& form = format.files.in(style);
   std::string text = "{\"format\": \"" + std::string(form.format) + "\"";
-  if (r.format.side != 0) text += ", \"group_size\": " + std::to_string(r.format.side);
-  bool const rotated = r.rotation_group != 0;
+  if (format.side != 0) text += ", \"group_size\": " + std::to_string(format.side);
+  bool const rotated = find_in(of_basis, "convrot") != nullptr;
   if (form.per_row == per_row_key::write || (rotated && form.per_row == per_row_key::where_rotated))
     text += ", \"per_row\": true";
-  if (r.rotation_group != 0) text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
-  if (r.matmul == matmul_precision::full) text += ", \"full_precision_matrix_mult\": true";
+  for (auto const& [key, value] : of_basis) text += ", \"" + key + "\": " + value;
+  if (matmul == matmul_precision::full) text += ", \"full_precision_matrix_mult\": true";
   return text + "}";
+}
+
+/// Returns the marker of a layer stored as `r`.
+inline std::string marker_text(recipe const& r, marker_style style) {
+  marker_pairs of_basis;
+  for (auto const& own : r.bases)
+    for (auto& pair : own.row.blank_record({.number = own.number}).marker) of_basis.push_back(std::move(pair));
+  if (r.rotation_group != 0) {
+    of_basis.emplace_back("convrot", "true");
+    of_basis.emplace_back("convrot_groupsize", std::to_string(r.rotation_group));
+  }
+  return marker_text(r.format, style, of_basis, r.matmul);
 }
 
 }  // namespace halfstep

@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/basis_choice.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/rounding/nearest.hpp>
 
@@ -42,17 +44,19 @@ struct recipe {
   std::string solver = std::string(no_solver);      ///< the name of who chooses codes after the rounding
   storage_basis basis = storage_basis::plain;
   std::optional<double> smoothing = std::nullopt;  ///< SmoothQuant's alpha, where columns are scaled by stored factors
+  std::vector<basis_choice> bases = {};            ///< of a program's own, before the others; they work row by row
 
   /// Returns whether both store a weight the same way, however its codes and scales are found.
   friend bool operator==(recipe const& a, recipe const& b) {
     return a.format == b.format && a.rotation_group == b.rotation_group && a.rounding == b.rounding && a.matmul == b.matmul &&
-           a.basis == b.basis && a.smoothing.has_value() == b.smoothing.has_value();
+           a.basis == b.basis && a.smoothing.has_value() == b.smoothing.has_value() && a.bases == b.bases;
   }
 };
 
 /// Returns the recipe in words, such as "int8_blockwise 128" or "int8_axiswise + convrot 64".
 inline std::string to_string(recipe const& r) {
   std::string text = to_string(r.format);
+  for (auto const& own : r.bases) text += " + " + to_string(own);
   if (r.smoothing) text += " + smoothquant";
   if (r.basis == storage_basis::incoherent) text += " + quip";
   if (r.rotation_group != 0) text += " + convrot " + std::to_string(r.rotation_group);
@@ -92,6 +96,10 @@ inline std::string obstacle(recipe const& r, extents2 e) {
   if (!r.format.fits(stored))
     return r.format.side == 0 ? shape + " is no shape of " + to_string(r.format)
                               : shape + " is not divisible by blocks of " + std::to_string(r.format.side);
+  for (auto const& own : r.bases) {
+    if (own.row.mixes_rows) return "its basis " + to_string(own) + " mixes rows, which a program's own may not";
+    if (!own.row.fits({.weight = e, .number = own.number})) return shape + " does not fit the basis " + to_string(own);
+  }
   if (r.rotation_group != 0 && e.columns % r.rotation_group != 0)
     return shape + " is not divisible into rotation groups of " + std::to_string(r.rotation_group) + " columns";
   return {};

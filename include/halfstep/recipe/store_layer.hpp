@@ -12,11 +12,10 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/space.hpp>
 #include <halfstep/core/text.hpp>
-#include <halfstep/layout/group_rows.hpp>
-#include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/format.hpp>
+#include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/stored_basis.hpp>
-#include <halfstep/recipe/stored_format.hpp>
-#include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/writer.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
@@ -25,45 +24,19 @@ namespace halfstep {
 
 namespace detail {
 
-/// Returns the marker of a layer of `Layout`: what names the format, then what its basis adds.
-template <class Layout>
-std::string stored_marker_text(extents2 e, marker_style style, marker_pairs const& of_basis) {
-  std::string_view const name = stored_format<Layout>::name(style);
-  std::string text = "{\"format\": ";
-  append_json_string(text, name);
-  if (block_side<Layout>() != 0) text += ", \"group_size\": " + std::to_string(block_side<Layout>());
-  bool const is_row_wise = Layout::groups(e) == extents2{e.rows, 1};
-  if (is_row_wise && (name != Layout::name || !of_basis.empty())) text += ", \"per_row\": true";
-  for (auto const& [key, value] : of_basis) {
-    text += ", ";
-    append_json_string(text, key);
-    text += ": " + value;
-  }
-  return text + "}";
-}
-
 /// Returns everything that a file holds of a layer but its codes and scales.
 template <class Layout, class Basis>
 std::vector<companion> companions_of(quantized_tensor<Layout, host_space, Basis> const& q, marker_style style) {
   basis_record record = stored_basis<Basis>::record(q.transform());
-  if ((style == marker_style::none || !has_groups<Layout>)&&!record.marker.empty())
+  bool const has_marker = has_groups<Layout> && style != marker_style::none;
+  if (!has_marker && !record.marker.empty())
     throw usage_error("halfstep: only a marker can say that a layer is in the basis " + std::string(Basis::name) +
                       ", and it would have none");
-  if (style != marker_style::none && has_groups<Layout>) {
-    std::string const text = stored_marker_text<Layout>(q.extents(), style, record.marker);
+  if (has_marker) {
+    std::string const text = marker_text(format_of<Layout>, style, record.marker);
     record.companions.push_back(make_companion(".comfy_quant", dtype::u8, {text.size()}, std::span(text)));
   }
   return std::move(record.companions);
-}
-
-template <class Layout>
-std::vector<std::uint64_t> shape_of_groups(extents2 e, marker_style style) {
-  extents2 const groups = Layout::groups(e);
-  auto const rows = static_cast<std::uint64_t>(groups.rows), columns = static_cast<std::uint64_t>(groups.columns);
-  if (block_side<Layout>() != 0) return {rows, columns};
-  if (groups == extents2{1, 1} && spans_all_rows<Layout>({2, e.columns})) return {};
-  if (columns == 1 && style == marker_style::fork) return {rows};
-  return {rows, columns};
 }
 
 inline std::string scales_name(std::string_view layer, marker_style style) {
@@ -80,10 +53,10 @@ std::vector<safetensors::tensor_spec> layer_specs(std::string_view layer, quanti
                                                   marker_style style = marker_style::comfyui) {
   std::string const name(layer);
   auto const shape = std::vector{static_cast<std::uint64_t>(q.extents().rows), static_cast<std::uint64_t>(q.extents().columns)};
-  std::vector<safetensors::tensor_spec> specs{{name + ".weight", stored_type<typename Layout::code_type>(), shape}};
+  std::vector<safetensors::tensor_spec> specs{{name + ".weight", format_of<Layout>.codes, shape}};
   if constexpr (has_groups<Layout>)
-    specs.push_back({detail::scales_name(layer, style), stored_type<typename Layout::group_type>(),
-                     detail::shape_of_groups<Layout>(q.extents(), style)});
+    specs.push_back({detail::scales_name(layer, style), format_of<Layout>.scales,
+                     scale_shape(format_of<Layout>, q.extents(), style, lone_scale::scalar)});
   for (auto& part : detail::companions_of(q, style)) specs.push_back({name + part.ending, part.type, std::move(part.shape)});
   return specs;
 }

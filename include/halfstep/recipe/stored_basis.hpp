@@ -14,8 +14,8 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/basis_record.hpp>
 #include <halfstep/recipe/layer_source.hpp>
-#include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/transform/chain.hpp>
 #include <halfstep/transform/hadamard.hpp>
 #include <halfstep/transform/identity.hpp>
@@ -23,20 +23,6 @@
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
-
-/// A small tensor that a layer has beside its codes, with its bytes.
-struct companion {
-  std::string ending;  ///< of its name, after the layer's
-  dtype type;
-  std::vector<std::uint64_t> shape;
-  std::vector<std::byte> bytes;
-};
-
-/// What a basis adds to a layer in a file.
-struct basis_record {
-  marker_pairs marker = {};  ///< values as they stand in JSON
-  std::vector<companion> companions = {};
-};
 
 /// Returns the companion that holds `values`.
 template <class T>

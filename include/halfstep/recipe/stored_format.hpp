@@ -1,51 +1,19 @@
-// How files name a layout and shape its scales.
+// Whether a file holds a layer in the format that a layout is.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
-#include <halfstep/core/dtype.hpp>
 #include <halfstep/core/extents.hpp>
-#include <halfstep/core/source.hpp>
 #include <halfstep/layout/concept.hpp>
-#include <halfstep/layout/int8_axis.hpp>
-#include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/layer_source.hpp>
-#include <halfstep/recipe/recipe.hpp>
-#include <halfstep/recipe/stored_marker.hpp>
 
 namespace halfstep {
-
-/// Returns the element type that files have for a `T`.
-template <class T>
-constexpr dtype stored_type() {
-  if constexpr (source<T>)
-    return source_traits<T>::type;
-  else if constexpr (std::same_as<T, std::int8_t>)
-    return dtype::i8;
-  else
-    return dtype::u8;
-}
-
-/// What markers call a layout; one whose format has another name in some of them specializes it.
-template <class Layout>
-struct stored_format {
-  static constexpr std::string_view name(marker_style) { return Layout::name; }
-};
-
-/// Stock ComfyUI knows scales for rows as a kind of `int8_tensorwise`; the fork calls them `int8_axiswise`.
-template <>
-struct stored_format<int8_axis> {
-  static constexpr std::string_view name(marker_style style) {
-    return style == marker_style::fork ? int8_axis::name : int8_tensor::name;
-  }
-};
 
 namespace detail {
 
@@ -55,15 +23,6 @@ inline constexpr std::array<std::string_view, 4> format_keys{"format", "group_si
 /// What every layer may have beside its codes, whatever its basis.
 inline constexpr std::array<std::string_view, 7> format_endings{".weight",      ".bias",        ".weight_scale", ".scale_weight",
                                                                 ".comfy_quant", ".input_scale", ".scale_input"};
-
-/// Returns the side of a layout's square blocks, 0 where it has none.
-template <class Layout>
-constexpr index_t block_side() {
-  if constexpr (requires { Layout::geometry::side; })
-    return Layout::geometry::side;
-  else
-    return 0;
-}
 
 /// Returns whether `shape` is one in which files store groups of the shape `groups`: a lone one as [], [1] or [1, 1], a column as
 /// [M] or [M, 1].
@@ -93,9 +52,9 @@ bool is_marked_as(layer_source const& layer, extents2 e) {
   if (!layer.marker()) return true;
   auto const* const format = layer.marked("format");
   if (format == nullptr) layer.fail("its marker names no format");
-  using traits = stored_format<Layout>;
-  if (*format != traits::name(marker_style::comfyui) && *format != traits::name(marker_style::fork)) return false;
-  if (layer.marked("group_size") != nullptr && layer.marked_number("group_size") != block_side<Layout>()) return false;
+  halfstep::format const& own = format_of<Layout>;
+  if (*format != own.files.stock.format && *format != own.files.fork.format) return false;
+  if (layer.marked("group_size") != nullptr && layer.marked_number("group_size") != own.side) return false;
   return !layer.is_marked("per_row") || Layout::groups(e) == extents2{e.rows, 1};
 }
 
@@ -103,7 +62,7 @@ bool is_marked_as(layer_source const& layer, extents2 e) {
 template <class Layout>
 bool is_stored_as(layer_source const& layer) {
   extents2 const e = extents_of_codes(layer);
-  if (layer.at(".weight").type != stored_type<typename Layout::code_type>() || !Layout::fits(e)) return false;
+  if (layer.at(".weight").type != format_of<Layout>.codes || !Layout::fits(e)) return false;
   auto const* const scales = layer.scales();
   if constexpr (!has_groups<Layout>) return scales == nullptr && !layer.marker();
   return scales != nullptr && is_shape_of_groups(scales->shape, Layout::groups(e)) && is_marked_as<Layout>(layer, e);

@@ -1,7 +1,6 @@
 // What a file says of one layer: the keys and values of its marker, or of its object in the header's metadata.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -12,12 +11,10 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/recipe/marker_pairs.hpp>
 #include <halfstep/safetensors/json.hpp>
 
 namespace halfstep {
-
-/// The keys and values of a marker, in its order: strings without quotes, numbers as written, `true`, `false` and `null`.
-using marker_pairs = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
@@ -86,12 +83,6 @@ inline std::optional<marker_pairs> pairs_in_json(std::string_view text, std::spa
   detail::object_events events(path, memory);
   safetensors::read_json(text, memory, events);
   return events.finish();
-}
-
-/// Returns the value of `key`, or null.
-inline std::string const* find_in(marker_pairs const& pairs, std::string_view key) {
-  auto const found = std::find_if(pairs.begin(), pairs.end(), [&](auto const& pair) { return pair.first == key; });
-  return found == pairs.end() ? nullptr : &found->second;
 }
 
 }  // namespace halfstep

@@ -17,10 +17,11 @@ namespace detail {
 
 /// Returns all that a recipe says, where `to_string` says what a person wants to know.
 inline std::string recipe_fact(recipe const& r) {
-  auto const& [format, rotation_group, rounding, matmul, scales, solver, basis, smoothing] = r;
+  auto const& [format, rotation_group, rounding, matmul, scales, solver, basis, smoothing, bases] = r;
   std::string text = to_string(format) + ' ' + rounding + ' ' + scales + ' ' + solver;
   for (auto const number : {rotation_group, static_cast<int>(matmul), static_cast<int>(basis)})
     text += ' ' + std::to_string(number);
+  for (auto const& own : bases) text += " + " + to_string(own);
   return smoothing ? text + ' ' + json_number(*smoothing) : text;
 }
 
