@@ -14,11 +14,13 @@
 #include <boost/math/special_functions/erf.hpp>
 
 #include <halfstep/convert/lora_directions.hpp>
+#include <halfstep/core/random.hpp>
 #include <halfstep/core/words.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/safetensors/open_model.hpp>
 #include <halfstep/safetensors/writer.hpp>
+#include <halfstep/transform/basis.hpp>
 
 #include "calibration_output.hpp"
 
@@ -45,7 +47,7 @@ double largest_normal(double chance, std::int64_t samples) {
 
 std::vector<float> maxima_of(options const& o, std::string const& layer, index_t columns, lora_directions const* lora) {
   philox const random(random_key(static_cast<std::uint64_t>(o.seed), layer));
-  auto const directions = lora == nullptr ? std::nullopt : lora->moments(serial{}, layer, 0, {}, nullptr);
+  auto const directions = lora == nullptr ? std::nullopt : lora->moments(serial{}, layer, basis());
   auto const variances = directions ? directions->diagonal() : std::vector<float>(static_cast<std::size_t>(columns), 1.0f);
   std::vector<float> maxima;
   for (std::size_t j = 0; j < variances.size(); ++j) {

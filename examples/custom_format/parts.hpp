@@ -56,11 +56,13 @@ struct halfstep::stored_basis<mirrored> {
 struct carry_forward {
   static constexpr std::string_view name = "carry_forward";
 
-  template <class Executor, class Grid, class Watch>
+  template <class Executor, class Grid, class Watch = halfstep::keep_going>
   halfstep::solve_report refine(Executor const&, host_view<float const> weight, halfstep::coded_matrix<Grid> const& q,
-                                Watch const&) const {
+                                Watch const& watch = {}) const {
     halfstep::solve_report all;
-    for (index_t row = 0; row < weight.rows(); ++row) carry(weight, q, row, all);
+    index_t row = 0;
+    do carry(weight, q, row, all);
+    while (++row < weight.rows() && watch(static_cast<int>(row), all.loss_after / std::max(all.loss_before, 1e-30)));
     return all;
   }
 
