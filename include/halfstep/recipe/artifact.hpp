@@ -29,12 +29,7 @@ enum class artifact_role : std::uint8_t {
   codes,
   scales,
   marker,
-  smooth_factors,
-  quip_flag,     ///< 1: the codes are transformed
-  quip_rows,     ///< of the transformed weight
-  quip_columns,  ///< of the transformed weight
-  row_signs,
-  column_signs,
+  basis,  ///< something that its transforms need to be undone
   input_scale,
   bias,
   copy
@@ -100,16 +95,8 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
     all.push_back({artifact_role::scales, {scales, r.format.scales, scale_shape(r.format, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
-    if (r.smoothing)
-      all.push_back(
-          {artifact_role::smooth_factors, {prefix + ".smooth_factors", dtype::f32, {static_cast<std::uint64_t>(e.columns)}}});
-    if (r.basis == storage_basis::incoherent) {
-      all.push_back({artifact_role::quip_flag, {prefix + ".hadamard_quip", dtype::i8, {}}});
-      all.push_back({artifact_role::quip_rows, {prefix + ".hadamard_size_out", dtype::i32, {}}});
-      all.push_back({artifact_role::quip_columns, {prefix + ".hadamard_size_in", dtype::i32, {}}});
-      all.push_back({artifact_role::row_signs, {prefix + ".sign_row", dtype::f32, {shape[0]}}});
-      all.push_back({artifact_role::column_signs, {prefix + ".sign_col", dtype::f32, {shape[1]}}});
-    }
+    for (auto const& part : companions_of(r.bases, e))
+      all.push_back({artifact_role::basis, {prefix + part.ending, part.type, part.shape}});
     if (added.input_scale == activation_scales::store)
       all.push_back({artifact_role::input_scale, {input_scale_name(layer, style), dtype::f32, lone_shape(lone)}});
   }

@@ -16,10 +16,10 @@ inline std::string marker_text(recipe const& r, marker_style style) {
   marker_form const& form = r.format.files.in(style);
   std::string text = "{\"format\": \"" + std::string(form.format) + "\"";
   if (r.format.side != 0) text += ", \"group_size\": " + std::to_string(r.format.side);
-  bool const rotated = r.rotation_group != 0;
-  if (form.per_row == per_row_key::write || (rotated && form.per_row == per_row_key::where_rotated))
+  auto const of_bases = marker_of(r.bases);
+  if (form.per_row == per_row_key::write || (!of_bases.empty() && form.per_row == per_row_key::where_rotated))
     text += ", \"per_row\": true";
-  if (r.rotation_group != 0) text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
+  for (auto const& [key, value] : of_bases) text += ", \"" + key + "\": " + value;
   if (r.matmul == matmul_precision::full) text += ", \"full_precision_matrix_mult\": true";
   return text + "}";
 }

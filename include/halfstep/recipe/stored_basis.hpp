@@ -14,6 +14,7 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/basis_record.hpp>
 #include <halfstep/recipe/layer_source.hpp>
 #include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/transform/chain.hpp>
@@ -23,27 +24,6 @@
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
-
-/// A small tensor that a layer has beside its codes, with its bytes.
-struct companion {
-  std::string ending;  ///< of its name, after the layer's
-  dtype type;
-  std::vector<std::uint64_t> shape;
-  std::vector<std::byte> bytes;
-};
-
-/// What a basis adds to a layer in a file.
-struct basis_record {
-  marker_pairs marker = {};  ///< values as they stand in JSON
-  std::vector<companion> companions = {};
-};
-
-/// Returns the companion that holds `values`.
-template <class T>
-companion make_companion(std::string ending, dtype type, std::vector<std::uint64_t> shape, std::span<T const> values) {
-  auto const bytes = std::as_bytes(values);
-  return {std::move(ending), type, std::move(shape), {bytes.begin(), bytes.end()}};
-}
 
 namespace detail {
 
@@ -108,7 +88,9 @@ struct stored_basis<smoothing> {
     return smoothing(std::vector<float>(factors.begin(), factors.end()));
   }
   static basis_record record(smoothing const& basis) {
-    return {{}, {make_companion(".smooth_factors", dtype::f32, {basis.factors().size()}, basis.factors())}};
+    return {
+        {},
+        {make_companion(".smooth_factors", dtype::f32, {basis.factors().size()}, basis.factors(), companion_values::positive)}};
   }
 };
 
@@ -129,12 +111,13 @@ struct stored_basis<two_sided_hadamard> {
   static basis_record record(two_sided_hadamard const& basis) {
     std::int8_t const flag = 1;
     auto const rows = static_cast<std::int32_t>(basis.padded().rows), columns = static_cast<std::int32_t>(basis.padded().columns);
-    return {{},
-            {make_companion(".hadamard_quip", dtype::i8, {}, std::span(&flag, 1)),
-             make_companion(".hadamard_size_out", dtype::i32, {}, std::span(&rows, 1)),
-             make_companion(".hadamard_size_in", dtype::i32, {}, std::span(&columns, 1)),
-             make_companion(".sign_row", dtype::f32, {basis.row_signs().size()}, basis.row_signs()),
-             make_companion(".sign_col", dtype::f32, {basis.column_signs().size()}, basis.column_signs())}};
+    return {
+        {},
+        {make_companion(".hadamard_quip", dtype::i8, {}, std::span(&flag, 1), companion_values::given),
+         make_companion(".hadamard_size_out", dtype::i32, {}, std::span(&rows, 1), companion_values::given),
+         make_companion(".hadamard_size_in", dtype::i32, {}, std::span(&columns, 1), companion_values::given),
+         make_companion(".sign_row", dtype::f32, {basis.row_signs().size()}, basis.row_signs(), companion_values::signs),
+         make_companion(".sign_col", dtype::f32, {basis.column_signs().size()}, basis.column_signs(), companion_values::signs)}};
   }
 };
 
