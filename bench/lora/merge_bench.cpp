@@ -13,6 +13,7 @@
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/linalg/gemm.hpp>
 #include <halfstep/lora/merge.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include "../support/long_files.hpp"
 #include "../support/scratch_folder.hpp"
@@ -113,7 +114,7 @@ void merging(benchmark::State& state, recipe const& how) {
 
 BENCHMARK_CAPTURE(merging, block_128, recipe{.format = format_of<int8_block<128>>})->Iterations(1)->Unit(benchmark::kSecond);
 BENCHMARK_CAPTURE(merging, axis, recipe{.format = format_of<int8_axis>})->Iterations(1)->Unit(benchmark::kSecond);
-BENCHMARK_CAPTURE(merging, axis_convrot_256, recipe{.format = format_of<int8_axis>, .rotation_group = 256})
+BENCHMARK_CAPTURE(merging, axis_convrot_256, recipe{.format = format_of<int8_axis>, .bases = {halfstep::convrot(256)}})
     ->Iterations(1)
     ->Unit(benchmark::kSecond);
 

@@ -7,6 +7,8 @@
 #include <thread>
 
 #include <halfstep/converter.hpp>
+#include <halfstep/recipe/bases.hpp>
+#include <halfstep/recipe/rotation_group.hpp>
 
 #include "formats/formats.hpp"
 #include "settings_list.hpp"
@@ -68,11 +70,11 @@ recipe recipe_of(options const& o, format_words const& words) {
   bool const fp16 = words.type == "fp16", fp8 = words.type == "fp8";
   r.format = format_of_words(words);
   bool const rotates = can_rotate(r.format) && (o.convrot || is_comfyui_fp16(o));
-  r.rotation_group = rotates ? o.convrot_group_size.value_or(256) : 0;
   r.rounding = o.rounding;
   r.matmul = o.full_precision_matrix_mult ? matmul_precision::full : matmul_precision::native;
-  if (o.smoothquant && words.type == "int8") r.smoothing = o.smoothquant_alpha.value_or(0.5);
-  if (o.optimizer == "quip" && o.quip_store_transformed && words.type == "int8") r.basis = storage_basis::incoherent;
+  if (o.smoothquant && words.type == "int8") r.bases.push_back(smoothquant(o.smoothquant_alpha.value_or(0.5)));
+  if (o.optimizer == "quip" && o.quip_store_transformed && words.type == "int8") r.bases.push_back(incoherent());
+  if (rotates) r.bases.push_back(convrot(o.convrot_group_size.value_or(256)));
   if (words.simple || fp16) return r;
   // FP8's steps grow with the weights: a search wins hundredths of a dB.
   bool const by_default = fp8 && o.scale_optimization == "auto";
@@ -204,8 +206,8 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.output = o.output;
   c.layers = plan_options_of(o);
   c.layers.static_activations = o.input_scale ? activation_scales::store : activation_scales::omit;
-  bool const is_random =
-      c.layers.target.rounding == stochastic::name || (c.layers.target.basis == storage_basis::incoherent && !o.quip_seed);
+  bool const is_random = c.layers.target.rounding == stochastic::name ||
+                         (find_basis(c.layers.target.bases, two_sided_hadamard::name) != nullptr && !o.quip_seed);
   if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{std::string(seed_key), std::to_string(seed)}};
   c.chosen = o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags;
   c.search = o.simple ? code_search::simple : code_search::learned;

@@ -7,8 +7,9 @@
 
 #include <halfstep/converter.hpp>
 #include <halfstep/halfstep.hpp>
-#include <halfstep/recipe/basis_row.hpp>
+#include <halfstep/recipe/basis_table.hpp>
 #include <halfstep/recipe/load_layer.hpp>
+#include <halfstep/recipe/make_basis.hpp>
 #include <halfstep/recipe/make_stages.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>

@@ -11,6 +11,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <solvers/solvers.hpp>
 
 #include "converted.hpp"
@@ -77,11 +78,11 @@ class WholeLayers : public testing::Test {
 
 std::vector<recipe> const recipes{
     {.format = format_of<halfstep::int8_block<64>>, .scales = "auto"},
-    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto"},
+    {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}, .scales = "auto"},
     {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic", .scales = "auto"},
     {.format = format_of<halfstep::int8_tensor>, .scales = "mse"},
     {.format = format_of<halfstep::int8_axis>, .scales = "auto", .solver = "coordinate"},
-    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto", .solver = "auto"},
+    {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}, .scales = "auto", .solver = "auto"},
     {.format = format_of<halfstep::int8_tensor>, .scales = "auto", .solver = "gptq"},
     {.format = format_of<halfstep::int8_tensor>, .scales = "absmax", .solver = "coordinate"}};
 
@@ -99,7 +100,7 @@ TEST_F(WholeLayers, GetTheSameBytesOnEveryExecutorWithAndWithoutKnownInputs) {
 }
 
 TEST_F(WholeLayers, WithoutSearchAreWhatThePiecesMake) {
-  recipe const how{.format = format_of<halfstep::int8_axis>, .rotation_group = 64};
+  recipe const how{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}};
   convert(halfstep::threads(2), folder.file("pieces"), how);
   auto const expected = stored<std::int8_t>(folder.file("pieces"), "blocks.1.mlp.weight");
   convert(halfstep::threads(2), folder.file("whole"), how, {calibration});  // known inputs hold every layer in memory

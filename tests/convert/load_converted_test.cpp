@@ -54,25 +54,26 @@ TEST(LoadConverted, GivesWhatTheConverterDecodes) {
   safetensors::reader const input(folder.file("in"));
   std::vector<recipe> const recipes{{.format = format_of<int8_block<64>>},
                                     {.format = format_of<int8_axis>},
-                                    {.format = format_of<int8_axis>, .rotation_group = 64},
+                                    {.format = format_of<int8_axis>, .bases = {convrot(64)}},
                                     {.format = format_of<int8_tensor>},
                                     {.format = format_of<fp8_block<64>>},
                                     {.format = format_of<fp8_tensor>}};
   int loaded = 0;
   for (auto const& how : recipes)
     for (auto const style : {marker_style::comfyui, marker_style::fork, marker_style::none}) {
-      if (style == marker_style::none && how.rotation_group != 0) continue;  // nothing would say that it is rotated
+      if (style == marker_style::none && !how.bases.empty()) continue;  // nothing would say that it is rotated
       SCOPED_TRACE(to_string(how));
       auto const out = folder.file("out" + std::to_string(loaded));
       auto const layers = converted(serial{}, input, make_plan(input.head(), {.target = how, .markers = style}), out);
       safetensors::reader const file(out);
       for (auto const& layer : layers) {
         auto const expected = decoded(file, layer.layer);
-        load_layer(file, layer.layer, table, [&]<class Layout, class Basis>(quantized_tensor<Layout, host_space, Basis> const& q) {
-          EXPECT_EQ(Layout::name, how.format.name);
-          auto const numbers = dequantize(serial{}, q);
-          EXPECT_TRUE(std::equal(numbers.begin(), numbers.end(), expected.begin(), expected.end())) << layer.layer;
-        });
+        load_layer(file, layer.layer, table,
+                   [&]<class Layout, class Basis>(quantized_tensor<Layout, host_space, Basis> const& q) {
+                     EXPECT_EQ(Layout::name, how.format.name);
+                     auto const numbers = dequantize(serial{}, q);
+                     EXPECT_TRUE(std::equal(numbers.begin(), numbers.end(), expected.begin(), expected.end())) << layer.layer;
+                   });
         ++loaded;
       }
     }

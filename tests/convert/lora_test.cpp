@@ -10,6 +10,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include "converted.hpp"
 #include "scene.hpp"
@@ -136,11 +137,11 @@ class LoraConversion : public testing::Test {
 
 std::vector<recipe> const recipes{{.format = format_of<halfstep::int8_block<64>>},
                                   {.format = format_of<halfstep::int8_axis>},
-                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64},
+                                  {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}},
                                   {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic"},
                                   {.format = format_of<halfstep::int8_tensor>},
                                   {.format = format_of<halfstep::fp16>},
-                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto"},
+                                  {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}, .scales = "auto"},
                                   {.format = format_of<halfstep::int8_tensor>, .scales = "mse"}};
 
 TEST_F(LoraConversion, MakesTheCodesAndScalesOfAModelMergedBeforehand) {

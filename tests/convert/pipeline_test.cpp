@@ -12,6 +12,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
 #include "converted.hpp"
@@ -46,7 +47,7 @@ std::vector<halfstep::layer_quality> convert(team_size team, std::string const& 
 
 std::vector<recipe> const recipes{{.format = format_of<halfstep::int8_block<64>>},
                                   {.format = format_of<halfstep::int8_axis>},
-                                  {.format = format_of<halfstep::int8_axis>, .rotation_group = 64},
+                                  {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}},
                                   {.format = format_of<halfstep::int8_axis>, .rounding = "stochastic"},
                                   {.format = format_of<halfstep::int8_tensor>},
                                   {.format = format_of<halfstep::fp16>}};

@@ -11,6 +11,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/tensor/incoherent.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
@@ -26,7 +27,6 @@ using halfstep::host_view;
 using halfstep::index_t;
 using halfstep::int8_axis;
 using halfstep::recipe;
-using halfstep::storage_basis;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -139,7 +139,7 @@ class QuipLayers : public testing::Test {
 };
 
 recipe const plain{.format = format_of<halfstep::int8_axis>, .scales = "auto"};
-recipe const transformed{.format = format_of<halfstep::int8_axis>, .scales = "auto", .basis = storage_basis::incoherent};
+recipe const transformed{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::incoherent()}, .scales = "auto"};
 
 TEST_F(QuipLayers, InTheOriginalBasisAreScaleSearchedRoundingWithoutAHessian) {
   auto const found = convert(plain);
@@ -242,13 +242,13 @@ TEST_F(QuipLayers, AreNotPublishedWithOtherCodesOrScalesOrSigns) {
 
 TEST_F(QuipLayers, StoredTransformedRefuseARotationOfTheirGroups) {
   recipe both = transformed;
-  both.rotation_group = 64;
+  halfstep::rotate_by(both.bases, 64);
   EXPECT_THAT(message_of([&] { convert(both); }), HasSubstr("leave out `rotation`"));
 }
 
 TEST_F(QuipLayers, AreSmoothedFirst) {
   recipe how = transformed;
-  how.smoothing = 0.5;
+  how.bases = {halfstep::smoothquant(0.5), halfstep::incoherent()};
   auto const found = convert(how, {calibration});
   EXPECT_EQ(stored<float>(".smooth_factors").size(), 320u);
   ASSERT_TRUE(found.output_error);

@@ -11,6 +11,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/transform/smoothing.hpp>
 
 #include "converted.hpp"
@@ -83,10 +84,10 @@ class SmoothedLayers : public testing::Test {
 };
 
 std::vector<recipe> const recipes{
-    {.format = format_of<halfstep::int8_block<64>>, .smoothing = 0.5},
-    {.format = format_of<halfstep::int8_axis>, .scales = "auto", .smoothing = 0.5},
-    {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .scales = "auto", .smoothing = 0.75},
-    {.format = format_of<halfstep::int8_tensor>, .scales = "mse", .smoothing = 0.3}};
+    {.format = format_of<halfstep::int8_block<64>>, .bases = {halfstep::smoothquant(0.5)}},
+    {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.5)}, .scales = "auto"},
+    {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.75), halfstep::convrot(64)}, .scales = "auto"},
+    {.format = format_of<halfstep::int8_tensor>, .bases = {halfstep::smoothquant(0.3)}, .scales = "mse"}};
 
 TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
   auto const w = noise<float>({256, 384}, 2);
@@ -105,8 +106,8 @@ TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
       for (index_t j = 0; j < 384; ++j)
         divided[static_cast<std::size_t>(j)] = x[n * 384 + j] / factors[static_cast<std::size_t>(j)];
       host_view<float> const row(divided.data(), {1, 384});
-      if (how.rotation_group != 0)
-        halfstep::hadamard_regular(halfstep::serial{}, host_view<float const>(row), row, how.rotation_group);
+      if (halfstep::rotation_group_of(how.bases) != 0)
+        halfstep::hadamard_regular(halfstep::serial{}, host_view<float const>(row), row, halfstep::rotation_group_of(how.bases));
       for (index_t i = 0; i < 256; ++i) {
         double exact = 0.0, found = 0.0;
         for (index_t j = 0; j < 384; ++j) {
@@ -135,7 +136,7 @@ TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
 TEST_F(SmoothedLayers, LoseLessByActivationsInEightBits) {
   recipe how{.format = format_of<halfstep::int8_axis>};
   auto const plain = convert(how);
-  how.smoothing = 0.5;
+  how.bases = {halfstep::smoothquant(0.5)};
   auto const smoothed = convert(how);
   for (std::size_t i = 0; i < plain.size(); ++i)
     if (plain[i].output_error_8bit) {

@@ -1,4 +1,5 @@
 #include <halfstep/convert/weight_rows.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -90,14 +91,14 @@ TEST_F(WeightRows, DecodeTheSameNumbersHoweverTheyAreCut) {
         model_part const scale{{"p.weight_scale", is_bf16 ? dtype::bf16 : dtype::f32, stored},
                                is_bf16 ? bytes_of_all(narrowed) : bytes_of_all(scales)};
         halfstep::safetensors::reader const input(written("m", {part, scale}));
-        auto tensor = planned(input, halfstep::code_source{"p.weight_scale", group, 0});
+        auto tensor = planned(input, halfstep::code_source{"p.weight_scale", group});
         std::vector<float> expected;
         for (index_t i = 0; i < shape.count(); ++i) {
           index_t const at = i / 32 / group.rows * (32 / group.columns) + i % 32 / group.columns;
           expected.push_back(number(type, part.bytes[static_cast<std::size_t>(i)]) * scales[static_cast<std::size_t>(at)]);
         }
         for (index_t const step : {64, 17, 16, 1}) EXPECT_EQ(read(input, tensor, step), expected) << name_of(type) << " " << step;
-        tensor.coded->rotation_group = 16;
+        halfstep::rotate_by(tensor.coded->bases, 16);
         auto rotated = expected;
         halfstep::host_view<float> const view(rotated.data(), shape);
         halfstep::hadamard_regular(halfstep::serial{}, halfstep::host_view<float const>(view), view, 16);
@@ -124,7 +125,7 @@ TEST_F(WeightRows, RefuseScalesThatAreNoNumbers) {
   for (float const bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     halfstep::safetensors::reader const input(
         written("m", {codes(dtype::i8), {{"p.weight_scale", dtype::f32, {}}, bytes_of_all(std::vector{bad})}}));
-    auto const tensor = planned(input, halfstep::code_source{"p.weight_scale", shape, 0});
+    auto const tensor = planned(input, halfstep::code_source{"p.weight_scale", shape});
     EXPECT_THAT([&] { read(input, tensor, 64); }, ThrowsMessage<halfstep::value_error>(HasSubstr("'p.weight_scale'")));
   }
 }

@@ -1,5 +1,6 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/plan/analyze.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <string>
 
@@ -30,8 +31,8 @@ TEST(Analyze, WritesSizesWithThreeDigits) {
 }
 
 TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
-  auto const p =
-      plan_for(halfstep_test::model("flux1_dev"), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
+  auto const p = plan_for(halfstep_test::model("flux1_dev"),
+                          {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}});
   auto const text = analyze(p);
   EXPECT_THAT(text, HasSubstr("rules of flux1 (recognised from the tensor names)"));
   EXPECT_THAT(text, ContainsRegex("   38  single_blocks\\.\\*\\.linear1\\.weight +BF16 \\[21504, 3072\\] +quantize +"
@@ -66,8 +67,8 @@ TEST(Analyze, CountsShards) {
 
 TEST(Analyze, RepeatsWarningsAndNotes) {
   auto const input = halfstep_test::header_of({{"a.0.x.weight", halfstep::dtype::f32, {300, 260}}});
-  auto const text = analyze(
-      plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 16}, .exclude = {"nowhere"}}));
+  auto const text = analyze(plan_for(
+      input, {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(16)}}, .exclude = {"nowhere"}}));
   EXPECT_THAT(text, HasSubstr("warning: `exclude` 'nowhere' matches no tensor\n"));
   EXPECT_THAT(text, HasSubstr("note: no rotation group divides the columns of 1 layer, stored unrotated: 'a.0.x.weight'\n"));
 }

@@ -3,6 +3,7 @@
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/input_check.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <string>
 
@@ -76,9 +77,9 @@ void expect_refused(plan_options const& options, std::string const& text) {
 
 TEST(InputCheck, RefusesOptionsThatContradictEachOther) {
   for (auto const& format : {format_of<halfstep::int8_block<128>>, format_of<halfstep::int8_tensor>, format_of<halfstep::fp16>})
-    expect_refused({.target = {.format = format, .rotation_group = 256}}, "`rotation` needs `scaling axis`");
+    expect_refused({.target = {.format = format, .bases = {halfstep::convrot(256)}}}, "`rotation` needs `scaling axis`");
   for (int const group : {128, 2, -16, 4096, 16384})
-    expect_refused({.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = group}}, "power of four");
+    expect_refused({.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(group)}}}, "power of four");
   expect_refused({}, "a recipe names no format");
   expect_refused({.target = {.format = format_of<halfstep::int8_axis>},
                   .markers = halfstep::marker_style::none,

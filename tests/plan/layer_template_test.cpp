@@ -1,4 +1,5 @@
 #include <halfstep/plan/layer_template.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <algorithm>
 #include <string>
@@ -91,9 +92,9 @@ std::vector<std::pair<std::string, plan_options>> combinations() {
       {"block 128", {}},
       {"block 64, searched", {.format = format_of<halfstep::int8_block<64>>, .scales = "auto"}},
       {"axis", {.format = format_of<halfstep::int8_axis>}},
-      {"axis rotated", {.format = format_of<halfstep::int8_axis>, .rotation_group = 256, .scales = "auto"}},
+      {"axis rotated", {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"}},
       {"axis rotated by 16, full",
-       {.format = format_of<halfstep::int8_axis>, .rotation_group = 16, .matmul = halfstep::matmul_precision::full}},
+       {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(16)}, .matmul = halfstep::matmul_precision::full}},
       {"tensor, solved", {.format = format_of<halfstep::int8_tensor>, .scales = "mse", .solver = "gptq"}},
       {"stochastic", {.rounding = "stochastic"}},
       {"fp16", {.format = format_of<halfstep::fp16>}}};
@@ -103,7 +104,8 @@ std::vector<std::pair<std::string, plan_options>> combinations() {
     plan_options flags{.target = how, .markers = marker_style::fork};
     flags.exclude = {"blocks?\\.[02]\\.|qkv"};
     flags.fallback = recipe{.format = format_of<halfstep::int8_tensor>, .rounding = how.rounding};
-    flags.custom = {{"\\.[13]\\.", {.format = format_of<halfstep::int8_axis>, .rotation_group = 64, .rounding = how.rounding}}};
+    flags.custom = {
+        {"\\.[13]\\.", {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}, .rounding = how.rounding}}};
     flags.sizes = halfstep::size_rule::heuristic;
     all.emplace_back(name + ", flags", flags);
   }
@@ -135,8 +137,8 @@ TEST(LayerTemplate, SharesAnEntryBetweenBlocksAndGivesOneToWhatDiffers) {
                                 {"net.blocks.1.q.weight", dtype::f32, {256, 256}},
                                 {"net.blocks.2.q.weight", dtype::f32, {256, 320}},
                                 {"net.head.weight", dtype::f32, {256, 256}}});
-  auto const p =
-      plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}, .rules = rule_source::none});
+  auto const p = plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}},
+                                  .rules = rule_source::none});
   EXPECT_EQ(layer_template(p), R"({
   "_about": "no rules: every 2-D weight; give this file to `layers`, beside `markers`",
   "_default": {"format": "keep"},

@@ -3,6 +3,7 @@
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <algorithm>
 #include <string>
@@ -73,11 +74,11 @@ TEST(RealModels, ShrinkByWhatTheCodesSave) {
 }
 
 TEST(RealModels, RotateEveryLayerOfFluxInGroupsOf256) {
-  auto const p =
-      plan_for(halfstep_test::model("flux1_dev"), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
+  auto const p = plan_for(halfstep_test::model("flux1_dev"),
+                          {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}});
   for (auto const& t : p.tensors)
     if (t.what == action::quantize) {
-      EXPECT_EQ(t.how.rotation_group, 256) << t.input.name;
+      EXPECT_EQ(halfstep::rotation_group_of(t.how.bases), 256) << t.input.name;
     }
   EXPECT_TRUE(p.notes.empty());
 }
@@ -130,10 +131,11 @@ TEST(RealModels, KeepWhatABlockOf256CannotStore) {
 }
 
 TEST(RealModels, OfColumns384TakeRotationGroupsOf64) {
-  auto const p = plan_for(sentence_encoder(), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
+  auto const p =
+      plan_for(sentence_encoder(), {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}});
   for (auto const& t : p.tensors)
     if (t.what == action::quantize) {
-      EXPECT_EQ(t.how.rotation_group, t.input.shape[1] == 384 ? 64 : 256) << t.input.name;
+      EXPECT_EQ(halfstep::rotation_group_of(t.how.bases), t.input.shape[1] == 384 ? 64 : 256) << t.input.name;
     }
 }
 

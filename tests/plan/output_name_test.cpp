@@ -3,6 +3,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/plan/output_name.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ plan of(std::initializer_list<recipe> recipes) {
 }
 
 TEST(OutputName, NamesTheStandardRecipeShortly) {
-  recipe const standard{.format = format_of<halfstep::int8_axis>, .rotation_group = 256};
+  recipe const standard{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}};
   EXPECT_EQ(
       default_output_name("models/flux.safetensors", of({standard}), standard, recipe_choice::standard, code_search::simple, 128),
       "models/flux_comfyui_int8.safetensors");
@@ -49,7 +50,7 @@ TEST(OutputName, TellsSearchFormatAndBlockSizeOtherwise) {
 
 TEST(OutputName, SaysMixedForSeveralFormatsOrBlockSizesButNotForRotations) {
   recipe const axis{.format = format_of<halfstep::int8_axis>};
-  recipe const rotated{.format = format_of<halfstep::int8_axis>, .rotation_group = 64};
+  recipe const rotated{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}};
   auto const name = [&](plan const& p) {
     return default_output_name("m.safetensors", p, recipe{.format = format_of<halfstep::int8_block<128>>}, recipe_choice::flags,
                                code_search::simple, 128);

@@ -1,4 +1,5 @@
 #include <halfstep/plan/parse_layer_config.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <string>
 
@@ -69,7 +70,7 @@ TEST(LayerConfig, NamesFormats) {
 
 TEST(LayerConfig, TakesWhatAnEntryDoesNotSayFromTheRun) {
   recipe const run{.format = format_of<halfstep::int8_axis>,
-                   .rotation_group = 64,
+                   .bases = {halfstep::convrot(64)},
                    .matmul = matmul_precision::full,
                    .scales = "mse",
                    .solver = "gptq"};
@@ -81,28 +82,29 @@ TEST(LayerConfig, TakesWhatAnEntryDoesNotSayFromTheRun) {
   with_sides.block_size = 32;
   auto const blocks = fate(R"({"scaling_mode": "block"})", with_sides).how;
   EXPECT_EQ(blocks.format, format_of<halfstep::int8_block<32>>);
-  EXPECT_EQ(blocks.rotation_group, 0);
+  EXPECT_EQ(halfstep::rotation_group_of(blocks.bases), 0);
   EXPECT_EQ(blocks.solver, "gptq");
   auto const half = fate(R"({"format": "fp16"})", bases(run)).how;
-  EXPECT_EQ(half.rotation_group, 0);
+  EXPECT_EQ(halfstep::rotation_group_of(half.bases), 0);
   EXPECT_EQ(half.solver, "none");
   EXPECT_EQ(half.matmul, matmul_precision::native);
 }
 
 TEST(LayerConfig, MeansBlockScalingByABlockSizeAlone) {
-  auto const how = fate(R"({"block_size": 64})", bases({.format = format_of<halfstep::int8_axis>, .rotation_group = 256})).how;
+  auto const how =
+      fate(R"({"block_size": 64})", bases({.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}})).how;
   EXPECT_EQ(how, (recipe{.format = format_of<halfstep::int8_block<64>>}));
 }
 
 TEST(LayerConfig, RotatesAsItSaysElseAsTheRun) {
   auto const axis = bases({.format = format_of<halfstep::int8_axis>});
-  auto const rotated = bases({.format = format_of<halfstep::int8_axis>, .rotation_group = 64});
-  EXPECT_EQ(fate(R"({"convrot": true})", axis).how.rotation_group, 256);
-  EXPECT_EQ(fate(R"({"convrot": true, "convrot_groupsize": 16})", axis).how.rotation_group, 16);
-  EXPECT_EQ(fate(R"({"convrot_groupsize": 16})", rotated).how.rotation_group, 16);
-  EXPECT_EQ(fate(R"({"convrot": true})", rotated).how.rotation_group, 64);
-  EXPECT_EQ(fate(R"({"convrot": false})", rotated).how.rotation_group, 0);
-  EXPECT_EQ(fate(R"({"format": "int8_tensorwise"})", rotated).how.rotation_group, 0);
+  auto const rotated = bases({.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}});
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"convrot": true})", axis).how.bases), 256);
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"convrot": true, "convrot_groupsize": 16})", axis).how.bases), 16);
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"convrot_groupsize": 16})", rotated).how.bases), 16);
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"convrot": true})", rotated).how.bases), 64);
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"convrot": false})", rotated).how.bases), 0);
+  EXPECT_EQ(halfstep::rotation_group_of(fate(R"({"format": "int8_tensorwise"})", rotated).how.bases), 0);
 }
 
 TEST(LayerConfig, IsSimpleOrNotAsItSays) {

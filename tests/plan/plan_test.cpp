@@ -1,4 +1,5 @@
 #include <halfstep/plan/plan.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -225,11 +226,11 @@ TEST(Plan, LetsEveryLayerTakeTheLargestRotationGroupThatDividesIt) {
                                 {"a.1.x.weight", dtype::f32, {256, 384}},
                                 {"a.2.x.weight", dtype::f32, {256, 272}},
                                 {"a.3.x.weight", dtype::f32, {256, 260}}});
-  auto const p = plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
-  EXPECT_EQ(of(p, "a.0.x.weight").how.rotation_group, 256);
-  EXPECT_EQ(of(p, "a.1.x.weight").how.rotation_group, 64);
-  EXPECT_EQ(of(p, "a.2.x.weight").how.rotation_group, 16);
-  EXPECT_EQ(of(p, "a.3.x.weight").how.rotation_group, 0);
+  auto const p = plan_for(input, {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}});
+  EXPECT_EQ(halfstep::rotation_group_of(of(p, "a.0.x.weight").how.bases), 256);
+  EXPECT_EQ(halfstep::rotation_group_of(of(p, "a.1.x.weight").how.bases), 64);
+  EXPECT_EQ(halfstep::rotation_group_of(of(p, "a.2.x.weight").how.bases), 16);
+  EXPECT_EQ(halfstep::rotation_group_of(of(p, "a.3.x.weight").how.bases), 0);
   EXPECT_EQ(of(p, "a.3.x.weight").what, action::quantize);
   EXPECT_THAT(p.notes, ElementsAre(HasSubstr("'a.3.x.weight'")));
 }
@@ -272,7 +273,7 @@ TEST(Plan, RefusesChoicesThatMatchNothingAllAtOnce) {
 }
 
 TEST(Plan, GivesCustomLayersTheirRecipeBeforeAnyOtherFlagSpeaks) {
-  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}};
   options.custom = {{"img_mlp|img_in", {.format = format_of<halfstep::fp16>}},
                     {"img_mlp|qkv", {.format = format_of<halfstep::int8_block<64>>}}};
   options.include = {"img_mlp"};
@@ -299,11 +300,14 @@ TEST(Plan, RefusesCustomLayersThatTheirRecipeCannotStoreByFormat) {
 TEST(Plan, RefusesCustomRecipesThatMakeNoSense) {
   EXPECT_THAT(
       [] {
-        plan_for(flux_part(), {.custom = {{"qkv", {.format = format_of<halfstep::fp16>, .rotation_group = 64}}}});
+        plan_for(flux_part(), {.custom = {{"qkv", {.format = format_of<halfstep::fp16>, .bases = {halfstep::convrot(64)}}}}});
       },
       ThrowsMessage<usage_error>(AllOf(HasSubstr("`custom` 'qkv'"), HasSubstr("not fp16"))));
   EXPECT_THAT(
-      [] { plan_for(flux_part(), {.fallback = halfstep::recipe{.format = format_of<halfstep::fp16>, .rotation_group = 64}}); },
+      [] {
+        plan_for(flux_part(),
+                 {.fallback = halfstep::recipe{.format = format_of<halfstep::fp16>, .bases = {halfstep::convrot(64)}}});
+      },
       ThrowsMessage<usage_error>(HasSubstr("the recipe of `fallback`")));
 }
 
@@ -376,11 +380,12 @@ TEST(Plan, PredictsTheOutputsSizeToTheByte) {
 }
 
 TEST(Plan, MakesAContractThatItsOwnFileFulfils) {
-  auto const p = plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}});
+  auto const p = plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}});
   auto const expected = contract_of(p);
   EXPECT_EQ(expected.layers.size(), 2u);
   EXPECT_EQ(expected.copied.size(), 3u);
-  auto const marker = marker_text({.format = format_of<halfstep::int8_axis>, .rotation_group = 256}, marker_style::comfyui);
+  auto const marker =
+      marker_text({.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}, marker_style::comfyui);
   EXPECT_NO_THROW(check_contract(p.output, expected, [&](auto const& t, std::uint64_t, std::span<std::byte> into) {
     float const one = 1.0f;
     for (std::size_t i = 0; i < into.size(); ++i)
@@ -402,7 +407,9 @@ halfstep::safetensors::header biased() {
                     {"a.2.weight", dtype::f32, {512, 256}}});
 }
 
-plan_options rotated_options() { return {.target = {.format = format_of<halfstep::int8_axis>, .rotation_group = 256}}; }
+plan_options rotated_options() {
+  return {.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}}};
+}
 
 std::vector<std::string> names_written(planned_tensor const& t) {
   std::vector<std::string> names;
@@ -473,7 +480,8 @@ TEST(Plan, StoresScalesOfActivationsWhereTheRangeIsKnownInTheBasisOfTheWeight) {
 }
 
 TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
-  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}, .markers = marker_style::fork};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.5)}},
+                       .markers = marker_style::fork};
   options.inputs = {{"a.0", {.maxima = halfstep::channel_maxima::known}}};
   auto const p = plan_for(biased(), options);
   auto const* const factors = p.output.find("a.0.smooth_factors");
@@ -481,16 +489,15 @@ TEST(Plan, SmoothsLayersWhoseLargestInputsAreKnown) {
   EXPECT_EQ(factors->type, dtype::f32);
   EXPECT_EQ(factors->shape, std::vector{of(p, "a.0.weight").input.shape[1]});
   EXPECT_EQ(p.output.find("a.1.smooth_factors"), nullptr);
-  EXPECT_FALSE(of(p, "a.1.weight").how.smoothing);
+  EXPECT_EQ(halfstep::find_basis(of(p, "a.1.weight").how.bases, "smoothquant"), nullptr);
   EXPECT_THAT(p.warnings, ElementsAre(AllOf(HasSubstr("`smoothing` leaves out 2 layers whose largest inputs are unknown: 'a.1'"),
                                             HasSubstr("`calibration_data`"))));
   EXPECT_EQ(to_string(of(p, "a.0.weight").how), "int8_axiswise + smoothquant");
 }
 
 TEST(Plan, PadsWhatQuipTransforms) {
-  plan_options options{
-      .target = {.format = format_of<halfstep::int8_axis>, .solver = "quip", .basis = halfstep::storage_basis::incoherent},
-      .markers = marker_style::fork};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::incoherent()}, .solver = "quip"},
+                       .markers = marker_style::fork};
   auto const p = plan_for(biased(), options);
   auto const shape_of = [&](std::string const& name) {
     auto const* const t = p.output.find(name);
@@ -504,26 +511,27 @@ TEST(Plan, PadsWhatQuipTransforms) {
     EXPECT_THAT(shape_of("a.1" + ending), IsEmpty());
   EXPECT_EQ(p.needs, halfstep::loader::quip_engine);
   EXPECT_THAT(p.notes, testing::Contains(HasSubstr("QuIP's transform pads")));
-  options.target.rotation_group = 256;
+  halfstep::rotate_by(options.target.bases, 256);
   EXPECT_THAT([&] { plan_for(biased(), options); }, ThrowsMessage<usage_error>(HasSubstr("leave out `rotation`")));
-  options.target.rotation_group = 0;
+  halfstep::rotate_by(options.target.bases, 0);
   options.markers = marker_style::comfyui;
   EXPECT_THAT([&] { plan_for(biased(), options); },
               ThrowsMessage<usage_error>(HasSubstr("stock ComfyUI takes the codes for the weight itself")));
 }
 
 TEST(Plan, RefusesSmoothingForStockComfyui) {
-  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.5)}}};
   EXPECT_THAT([&] { plan_for(biased(), options); },
               ThrowsMessage<halfstep::usage_error>(HasSubstr("stock ComfyUI drops the smoothing factors")));
   options.markers = marker_style::none;
   EXPECT_NO_THROW(plan_for(biased(), options));
-  options.target.smoothing = 1.5;
+  options.target.bases = {halfstep::smoothquant(1.5)};
   EXPECT_THAT([&] { plan_for(biased(), options); }, ThrowsMessage<halfstep::usage_error>(HasSubstr("`smoothing alpha`")));
 }
 
 TEST(Plan, StoresNoStatedScaleOfActivationsForASmoothedLayer) {
-  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .smoothing = 0.5}, .markers = marker_style::fork};
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.5)}},
+                       .markers = marker_style::fork};
   auto const maxima = halfstep::channel_maxima::known;
   options.inputs = {{"a.0", {.range = halfstep::known_range::stated, .maxima = maxima}},
                     {"a.1", {.range = halfstep::known_range::unrotated, .maxima = maxima}},

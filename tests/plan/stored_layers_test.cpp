@@ -1,4 +1,5 @@
 #include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <cstring>
 #include <map>
@@ -73,7 +74,7 @@ TEST(StoredLayers, ReadsEveryFormThatIsWritten) {
     EXPECT_EQ(layer.words, words);
     EXPECT_EQ(layer.codes.scales, "p.weight_scale");
     EXPECT_EQ(layer.codes.group, group) << words;
-    EXPECT_EQ(layer.codes.rotation_group, rotation) << words;
+    EXPECT_EQ(halfstep::rotation_group_of(layer.codes.bases), rotation) << words;
   }
 }
 
@@ -99,7 +100,7 @@ TEST(StoredLayers, BelievesTheMetadataBeforeTheMarker) {
   auto const found = found_in({{"p.weight", dtype::i8, {256, 512}}, {"p.weight_scale", dtype::f32, {256, 1}}},
                               {{"p", R"({"format": "int8_tensorwise"})"}},
                               R"({"layers": {"p": {"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 64}}})");
-  EXPECT_EQ(found.layers.at("p").codes.rotation_group, 64);
+  EXPECT_EQ(halfstep::rotation_group_of(found.layers.at("p").codes.bases), 64);
   EXPECT_EQ(found.layers.at("p").declared, R"({"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 64})");
   for (std::string const text : {"[]", "{", R"({"layers": []})"})
     EXPECT_THAT(

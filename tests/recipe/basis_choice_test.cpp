@@ -1,5 +1,5 @@
 // A program's own basis in a recipe: by its name, in the marker, among the artifacts, and where it is refused.
-#include <halfstep/recipe/basis_choice.hpp>
+#include <halfstep/recipe/basis_table.hpp>
 
 #include <algorithm>
 #include <array>
@@ -13,8 +13,8 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/bases.hpp>
-#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/known_formats.hpp>
+#include <halfstep/recipe/make_basis.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
@@ -40,13 +40,8 @@ struct mirrored {
 }  // namespace
 
 template <>
-struct halfstep::basis_trait<mirrored> {
-  static constexpr basis_need need = basis_need::shape;
-  static constexpr std::string_view method = {};
-  static constexpr std::string_view overflow = "it overflows";
+struct halfstep::basis_trait<mirrored> : basis_defaults<mirrored> {
   static mirrored make(basis_request const& of) { return {static_cast<index_t>(of.number)}; }
-  static mirrored blank(basis_request const& of) { return make(of); }
-  static mirrored restored(basis_request const& of, std::span<companion const>) { return make(of); }
 };
 
 template <>
@@ -64,9 +59,9 @@ basis_table const bases(make_basis<mirrored>(), make_basis<two_sided_hadamard>()
 recipe mirrored_in(double group) { return {.format = format_of<int8_axis>, .bases = {bases.at("mirrored", group)}}; }
 
 TEST(OwnBasis, IsFoundByItsName) {
-  EXPECT_EQ(to_string(bases.at("mirrored", 64)), "mirrored 64");
-  EXPECT_EQ(to_string(bases.at("mirrored", 0.5)), "mirrored 0.5");
-  EXPECT_EQ(to_string(bases.at("mirrored")), "mirrored");
+  EXPECT_EQ(bases.at("mirrored", 64).words(), "mirrored 64");
+  EXPECT_EQ(bases.at("mirrored", 0.5).words(), "mirrored 0.5");
+  EXPECT_EQ(bases.at("mirrored").words(), "mirrored");
   EXPECT_THAT(message_of([] { bases.at("mirored"); }), HasSubstr("no basis 'mirored': this build has mirrored, quip"));
   EXPECT_THAT(message_of([] { basis_table().at("x"); }), HasSubstr("this build has none"));
 }
@@ -80,7 +75,7 @@ TEST(OwnBasis, TellsRecipesApart) {
 
 TEST(OwnBasis, StandsInTheMarkerBeforeTheOthers) {
   auto how = mirrored_in(64);
-  how.rotation_group = 16;
+  how.bases.push_back(convrot(16));
   EXPECT_EQ(marker_text(how, marker_style::comfyui),
             R"({"format": "int8_tensorwise", "per_row": true, "mirrored": 64, "convrot": true, "convrot_groupsize": 16})");
 }
@@ -88,8 +83,7 @@ TEST(OwnBasis, StandsInTheMarkerBeforeTheOthers) {
 TEST(OwnBasis, HasItsTensorsAmongTheArtifacts) {
   auto const parts = artifacts_of("p", {4, 64}, mirrored_in(64), marker_style::comfyui);
   EXPECT_TRUE(std::any_of(parts.begin(), parts.end(), [](artifact const& part) {
-    return part.role == artifact_role::companion && part.spec.name == "p.mirror" &&
-           part.spec.shape == std::vector<std::uint64_t>{1};
+    return part.role == artifact_role::basis && part.spec.name == "p.mirror" && part.spec.shape == std::vector<std::uint64_t>{1};
   }));
   EXPECT_THAT(message_of([] {
                 artifacts_of("p", {4, 64}, mirrored_in(64), marker_style::none);
@@ -101,7 +95,7 @@ TEST(OwnBasis, IsRefusedInThePlanWhereItCannotBe) {
   EXPECT_EQ(obstacle(mirrored_in(64), {4, 128}), "");
   EXPECT_EQ(obstacle(mirrored_in(64), {4, 100}), "[4, 100] does not fit the basis mirrored 64");
   recipe const mixing{.format = format_of<int8_axis>, .bases = {bases.at("quip")}};
-  EXPECT_EQ(obstacle(mixing, {4, 128}), "its basis quip mixes rows, which a program's own may not");
+  EXPECT_EQ(obstacle(mixing, {4, 128}), "");
 }
 
 }  // namespace

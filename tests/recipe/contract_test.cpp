@@ -4,6 +4,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/contract.hpp>
 
 #include <algorithm>
@@ -43,7 +44,7 @@ struct sound_file {
     bytes.metadata = expected.metadata;
     bytes.set("p.bias", dtype::bf16, {256});
     for (auto const& a : artifacts_of("p", {256, 512}, how, style)) {
-      if (a.role == halfstep::artifact_role::scales || a.role == halfstep::artifact_role::smooth_factors)
+      if (a.role == halfstep::artifact_role::scales || a.role == halfstep::artifact_role::basis)
         bytes.set_scales(a.spec.name, a.spec.shape);
       else
         bytes.set(a.spec.name, a.spec.type, a.spec.shape,
@@ -57,7 +58,7 @@ struct sound_file {
 
 recipe const block{.format = format_of<halfstep::int8_block<64>>};
 recipe const axis{.format = format_of<halfstep::int8_axis>};
-recipe const rotated{.format = format_of<halfstep::int8_axis>, .rotation_group = 256};
+recipe const rotated{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}};
 recipe const tensor{.format = format_of<halfstep::int8_tensor>};
 recipe const half{.format = format_of<halfstep::fp16>};
 recipe const fp8{.format = format_of<halfstep::fp8_tensor>};
@@ -290,7 +291,7 @@ TEST(Contract, RefusesAScaleOfActivationsThatIsMissingOrNoPositiveScalar) {
 }
 
 TEST(Contract, RefusesSmoothingFactorsThatAreMissingOrNoPositiveNumbers) {
-  recipe const smoothed{.format = format_of<halfstep::int8_axis>, .smoothing = 0.5};
+  recipe const smoothed{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::smoothquant(0.5)}};
   sound_file const sound(smoothed, marker_style::fork);
   EXPECT_NO_THROW(sound.bytes.check(sound.expected));
   sound_file lost = sound;
@@ -310,7 +311,7 @@ TEST(Contract, RefusesSmoothingFactorsThatAreMissingOrNoPositiveNumbers) {
 }
 
 TEST(Contract, RefusesTransformedCodesWithoutWhatUndoesThem) {
-  recipe const turned{.format = format_of<halfstep::int8_axis>, .basis = halfstep::storage_basis::incoherent};
+  recipe const turned{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::incoherent()}};
   for (auto const style : {marker_style::none, marker_style::comfyui, marker_style::fork}) {
     sound_file sound(turned, style);
     auto const number = [](auto value) { return std::string(reinterpret_cast<char const*>(&value), sizeof(value)); };

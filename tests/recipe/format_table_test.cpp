@@ -1,3 +1,4 @@
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/format_table.hpp>
 
 #include <cstdint>
@@ -37,7 +38,7 @@ format_table table() { return format_table(make_format<int8_axis, nearest>(), ma
 TEST(FormatTable, FindsARowByItsNames) {
   EXPECT_EQ(table().at({.format = format_of<int8_block<64>>}).format.side, 64);
   EXPECT_EQ(table().at({.format = format_of<int8_block<64>>, .rounding = "coin"}).rounding, "coin");
-  EXPECT_EQ(table().at({.format = format_of<int8_axis>, .rotation_group = 256}).format, format_of<int8_axis>);
+  EXPECT_EQ(table().at({.format = format_of<int8_axis>, .bases = {halfstep::convrot(256)}}).format, format_of<int8_axis>);
 }
 
 TEST(FormatTable, ListsWhatItHasWhenALookupFails) {

@@ -1,3 +1,4 @@
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/marker_json.hpp>
 
 #include <string>
@@ -33,8 +34,9 @@ TEST(MarkerJson, KeepsTheOrderOfKeysAndPutsNewOnesLast) {
 
 TEST(MarkerJson, WritesMarkersAsTheConverterDoes) {
   using namespace halfstep;
-  for (auto const& how : {recipe{.format = format_of<int8_axis>, .rotation_group = 64}, recipe{.format = format_of<int8_tensor>},
-                          recipe{.format = format_of<int8_block<32>>, .matmul = matmul_precision::full}})
+  for (auto const& how :
+       {recipe{.format = format_of<int8_axis>, .bases = {halfstep::convrot(64)}}, recipe{.format = format_of<int8_tensor>},
+        recipe{.format = format_of<int8_block<32>>, .matmul = matmul_precision::full}})
     for (auto const style : {marker_style::comfyui, marker_style::fork}) {
       auto const text = marker_text(how, style);
       EXPECT_EQ(edited(text, {}), text);

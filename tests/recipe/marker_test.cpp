@@ -4,6 +4,7 @@
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/marker.hpp>
 
 #include <gtest/gtest.h>
@@ -37,7 +38,7 @@ TEST(Marker, CallsAxisScalesAxiswiseForTheFork) {
 }
 
 TEST(Marker, PutsRotationBehindPerRowAndPrecisionLast) {
-  recipe const r{.format = format_of<halfstep::int8_axis>, .rotation_group = 256, .matmul = matmul_precision::full};
+  recipe const r{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .matmul = matmul_precision::full};
   EXPECT_EQ(marker_text(r, marker_style::comfyui),
             R"({"format": "int8_tensorwise", "per_row": true, "convrot": true, "convrot_groupsize": 256, )"
             R"("full_precision_matrix_mult": true})");

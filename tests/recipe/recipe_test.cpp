@@ -1,3 +1,4 @@
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/recipe.hpp>
 
 #include <gtest/gtest.h>
@@ -16,7 +17,8 @@ using halfstep::recipe;
 
 TEST(Recipe, SaysInWordsWhatItDoes) {
   EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_block<128>>}), "int8_blockwise 128");
-  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 64}), "int8_axiswise + convrot 64");
+  EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}}),
+            "int8_axiswise + convrot 64");
   EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::fp16>, .rounding = "stochastic"}), "fp16, stochastic");
   EXPECT_EQ(to_string(recipe{.format = format_of<halfstep::int8_tensor>, .matmul = halfstep::matmul_precision::full}),
             "int8_tensorwise, full precision matmul");
@@ -25,7 +27,7 @@ TEST(Recipe, SaysInWordsWhatItDoes) {
 TEST(Recipe, ComparesTheBlockSizeOfBlocksOnly) {
   EXPECT_NE((recipe{.format = format_of<halfstep::int8_block<64>>}), (recipe{.format = format_of<halfstep::int8_block<128>>}));
   EXPECT_NE((recipe{.format = format_of<halfstep::fp8_block<64>>}), (recipe{.format = format_of<halfstep::fp8_block<128>>}));
-  EXPECT_NE((recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 64}),
+  EXPECT_NE((recipe{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}}),
             (recipe{.format = format_of<halfstep::int8_axis>}));
 }
 
@@ -52,7 +54,7 @@ TEST(Recipe, SaysWhyItCannotStoreAShape) {
   EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_block<128>>}, {3072, 64}),
             "[3072, 64] is not divisible by blocks of 128");
   EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_axis>}, {3, 5}), "");
-  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_axis>, .rotation_group = 16}, {3, 24}),
+  EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(16)}}, {3, 24}),
             "[3, 24] is not divisible into rotation groups of 16 columns");
   EXPECT_EQ(obstacle(recipe{.format = format_of<halfstep::fp16>}, {0, 5}), "[0, 5] holds no elements");
 }

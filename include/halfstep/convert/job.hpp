@@ -20,7 +20,6 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/lora/merge.hpp>
 #include <halfstep/plan/plan.hpp>
-#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/format_table.hpp>
 #include <halfstep/report/layer_quality.hpp>
@@ -47,7 +46,7 @@ class quantize_job {
       : tensor_(&tensor),
         merge_(merge),
         codec_(&how),
-        bases_(bases_of(tensor.how)),
+        bases_(tensor.how.bases),
         weight_extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
         extents_(stored_extents(tensor.how, weight_extents_)),
         key_(random_key(settings.seed, tensor.input.name)) {

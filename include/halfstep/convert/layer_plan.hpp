@@ -25,12 +25,15 @@ namespace detail {
 /// Returns `wanted` without what is decided when it is known which layers' inputs are known.
 inline plan_options without_inputs(plan_options wanted) {
   wanted.static_activations = activation_scales::omit;
-  wanted.target.smoothing.reset();
-  for (auto& custom : wanted.custom) custom.how.smoothing.reset();
-  if (wanted.fallback) wanted.fallback->smoothing.reset();
+  auto const leave_out = [](recipe& how) {
+    std::erase_if(how.bases, [](basis_choice const& choice) { return choice.row.need == basis_need::maxima; });
+  };
+  leave_out(wanted.target);
+  for (auto& custom : wanted.custom) leave_out(custom.how);
+  if (wanted.fallback) leave_out(*wanted.fallback);
   if (!wanted.layers) return wanted;
-  for (auto& entry : wanted.layers->entries) entry.fate.how.smoothing.reset();
-  if (wanted.layers->otherwise) wanted.layers->otherwise->how.smoothing.reset();
+  for (auto& entry : wanted.layers->entries) leave_out(entry.fate.how);
+  if (wanted.layers->otherwise) leave_out(wanted.layers->otherwise->how);
   return wanted;
 }
 

@@ -156,7 +156,7 @@ class conversion {
 
   /// Whether some basis of a layer follows from all of its weight, or mixes its rows.
   static bool wants_all_rows(planned_tensor const& t) {
-    return std::ranges::any_of(bases_of(t.how),
+    return std::ranges::any_of(t.how.bases,
                                [](basis_choice const& c) { return c.row.mixes_rows || c.row.need != basis_need::shape; });
   }
 

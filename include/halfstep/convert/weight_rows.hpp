@@ -16,11 +16,11 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/serial.hpp>
-#include <halfstep/kernel/hadamard.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/plan/plan.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/reader.hpp>
+#include <halfstep/transform/basis.hpp>
 
 namespace halfstep {
 
@@ -70,7 +70,9 @@ inline void decode_rows(safetensors::reader const& input, planned_tensor const& 
         for (index_t k = g * group.columns; k < (g + 1) * group.columns; ++k) w[k] = number(code[k]) * scale[g];
     }
   });
-  if (how.rotation_group != 0) hadamard_regular(serial{}, host_view<float const>(to), to, how.rotation_group);
+  basis in;
+  for (auto const& choice : how.bases) choice.row.append({.weight = to.extents(), .number = choice.number}, in);
+  in.invert_whole(serial{}, to.data(), to.extents());
 }
 
 }  // namespace detail

@@ -23,27 +23,8 @@ namespace halfstep {
 /// Throws usage_error where `r` makes no sense, or not with these markers.
 inline void require_consistent(recipe const& r, marker_style markers) {
   if (r.format.name.empty()) throw usage_error("a recipe names no format");
-  if (r.rotation_group != 0 && !can_rotate(r.format))
-    throw usage_error("`rotation` needs `scaling axis`, not " + std::string(r.format.name));
-  if (r.rotation_group != 0 && !is_rotation_group(r.rotation_group))
-    throw usage_error("`rotation group` takes a power of four from 4 to 1024, such as 256, not " +
-                      std::to_string(r.rotation_group));
-  if (r.basis == storage_basis::incoherent && (r.rotation_group != 0 || r.format.codes != dtype::i8))
-    throw usage_error("`incoherent` stores INT8 codes with a rotation of its own: leave out " +
-                      (r.rotation_group != 0 ? "`rotation`" : "`format " + std::string(r.format.files.words) + "`"));
-  if (r.basis == storage_basis::incoherent && markers == marker_style::comfyui)
-    throw usage_error(
-        "`incoherent`: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
-        "`markers fork`, or write no markers with `markers none`");
-  if (r.smoothing && r.format.codes != dtype::i8)
-    throw usage_error("`smoothing` stores factors beside INT8 codes alone: leave out `format " +
-                      std::string(r.format.files.words) + "`");
-  if (r.smoothing && markers == marker_style::comfyui)
-    throw usage_error(
-        "`smoothing`: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose `markers "
-        "fork`, or write no markers with `markers none`");
-  if (r.smoothing && !(*r.smoothing >= 0.0 && *r.smoothing <= 1.0))
-    throw usage_error("`smoothing alpha` takes 0 to 1, not " + std::to_string(*r.smoothing));
+  for (auto const& choice : r.bases)
+    if (auto const why = choice.row.conflict(choice, r.format, markers, r.bases); !why.empty()) throw usage_error(why);
 }
 
 /// Throws usage_error where a recipe or the metadata asked for makes no sense.

@@ -32,7 +32,7 @@ enum class naming : std::uint8_t { rule, flag };
 struct layer_choice {
   action what = action::keep;
   std::string reason = {};
-  recipe how = {};  ///< with action::quantize; `rotation_group` is where it starts
+  recipe how = {};  ///< with action::quantize; the numbers of its bases are where they start
   naming by = naming::rule;
   size_rule sizes = size_rule::storable;
   int block_size = 128;  ///< what size_rule::heuristic counts in, where the format has no blocks

@@ -14,7 +14,7 @@ namespace halfstep {
 /// What a layer configuration says of some layers.
 struct layer_fate {
   action what = action::keep;  ///< keep or quantize
-  recipe how = {};             ///< with action::quantize; `rotation_group` is where it starts
+  recipe how = {};             ///< with action::quantize; the numbers of its bases are where they start
 };
 
 /// An entry of a layer configuration.

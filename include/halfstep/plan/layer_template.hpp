@@ -19,7 +19,10 @@
 #include <halfstep/plan/rule.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/rotation_group.hpp>
 #include <halfstep/rounding/nearest.hpp>
+#include <halfstep/transform/smoothing.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
 
@@ -33,10 +36,9 @@ inline std::string entry_text(recipe const& r, matmul_mention mention) {
   std::string text = "{\"format\": \"" + std::string(r.format.name) + "\"";
   if (!r.format.has_scales()) return text + "}";
   if (r.format.side != 0) text += ", \"block_size\": " + std::to_string(r.format.side);
-  if (r.rotation_group != 0)
-    text += ", \"convrot\": true, \"convrot_groupsize\": " + std::to_string(r.rotation_group);
-  else if (can_rotate(r.format))
-    text += ", \"convrot\": false";
+  auto const of_bases = marker_of(r.bases);
+  for (auto const& [key, value] : of_bases) text += ", \"" + key + "\": " + value;
+  if (of_bases.empty() && can_rotate(r.format)) text += ", \"convrot\": false";
   if (r.scales == absmax_scales && r.solver == no_solver) text += ", \"simple\": true";
   if (r.matmul == matmul_precision::full)
     text += ", \"full_precision_matrix_mult\": true";
@@ -125,8 +127,11 @@ class template_writer {
     if (plan_.markers != marker_style::none) flags += " `markers`";
     if (std::ranges::any_of(plan_.tensors, [](auto const& t) { return t.coded.has_value(); })) flags += " `requantize`";
     if (plan_.markers == marker_style::fork) flags += " `markers fork`";
-    if (any([](recipe const& r) { return r.basis == storage_basis::incoherent; })) flags += " `solver quip` `incoherent`";
-    if (any([](recipe const& r) { return r.smoothing.has_value(); })) flags += " `smoothing`";
+    auto const has = [&](std::string_view name) {
+      return any([&](recipe const& r) { return find_basis(r.bases, name) != nullptr; });
+    };
+    if (has(two_sided_hadamard::name)) flags += " `solver quip` `incoherent`";
+    if (has(smoothing::name)) flags += " `smoothing`";
     if (auto const rounding = other_rounding(); !rounding.empty()) flags += " `rounding " + rounding + "`";
     return flags.empty() ? std::string() : ", beside" + flags;
   }

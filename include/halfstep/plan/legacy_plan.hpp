@@ -155,7 +155,7 @@ class legacy_planner {
     auto const said = said_by(layer);
     auto const shape = shape_text(input_.find(layer.codes.scales)->shape);
     bool const rows = layer.codes.group == extents2{1, shape_of(codes).columns};
-    if (how && how->rotation_group != 0 && !rows)
+    if (how && !how->bases.empty() && !rows)
       return "its marker says that it is rotated, and its scales of the shape " + shape + " are not one a row";
     if (auto const* per_row = said.if_contains("per_row"); per_row != nullptr && *per_row != boost::json::value(rows))
       return "its marker says per_row " + boost::json::serialize(*per_row) + ", and its scales have the shape " + shape;
@@ -175,7 +175,7 @@ class legacy_planner {
     for (format const& known : formats_) {
       if (known.codes != codes.type || known.geometry != shared) continue;
       if (known.side != 0 && known.side != source.group.rows) continue;
-      recipe how{.format = known, .rotation_group = source.rotation_group};
+      recipe how{.format = known, .bases = source.bases};
       if (wants_full_precision(name)) how.matmul = matmul_precision::full;
       return how;
     }

@@ -39,7 +39,7 @@ enum class size_rule : std::uint8_t {
 /// A recipe for the layers that an expression finds.
 struct custom_recipe {
   std::string layers;  ///< a Perl expression
-  recipe how = {};     ///< `rotation_group` is where it starts
+  recipe how = {};     ///< the numbers of its bases are where they start
   size_rule sizes = size_rule::storable;
   int block_size = 128;  ///< what size_rule::heuristic counts in, where the format has no blocks
 };
@@ -49,8 +49,8 @@ enum class requantization : std::uint8_t { refuse, allow };
 
 /// What `make_plan` is told.
 struct plan_options {
-  recipe target = {};                            ///< for every layer that is quantized; `rotation_group` is where it starts
-  std::vector<format> formats = {};              ///< that are known by name where layers are stored in them already
+  recipe target = {};                ///< for every layer that is quantized; the numbers of its bases are where they start
+  std::vector<format> formats = {};  ///< that are known by name where layers are stored in them already
   std::vector<std::string> moment_solvers = {};  ///< names of those that work from second moments: who reads what a LoRA tells
   marker_style markers = marker_style::comfyui;
   lone_scale scalars = lone_scale::scalar;

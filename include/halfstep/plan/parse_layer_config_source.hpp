@@ -22,8 +22,10 @@
 #include <halfstep/plan/layer_config.hpp>
 #include <halfstep/plan/parse_layer_config.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/rotation_group.hpp>
 #include <halfstep/safetensors/json.hpp>
 
 namespace halfstep {
@@ -172,7 +174,7 @@ class entry_reader {
     recipe how = wanted == nullptr || !wanted->has_scales() ? bases_.run : is_fp8(*wanted) ? bases_.fp8 : bases_.codes;
     if (wanted != nullptr && !wanted->has_scales() && how.format.has_scales()) how = {.rounding = how.rounding};
     if (wanted != nullptr) how.format = *wanted;
-    if (!can_rotate(how.format)) how.rotation_group = 0;
+    if (!can_rotate(how.format)) rotate_by(how.bases, 0);
     if (side && how.format.side == 0) fail("has a block_size, but " + std::string(how.format.name) + " has no blocks");
     if (how.format.side == 0 || (wanted == nullptr && !side)) return how;
     auto const* const sized = with_side(how.format, side.value_or(bases_.block_size));
@@ -199,13 +201,13 @@ class entry_reader {
     auto const rotates = flag("convrot");
     auto const group = number("convrot_groupsize");
     if (rotates == true && !can_rotate(how.format)) fail("has convrot, which needs int8_axiswise");
-    if (rotates == false) how.rotation_group = 0;
-    if (rotates == true && how.rotation_group == 0) how.rotation_group = 256;
+    if (rotates == false) rotate_by(how.bases, 0);
+    if (rotates == true && rotation_group_of(how.bases) == 0) rotate_by(how.bases, 256);
     if (!group) return;
-    if (how.rotation_group == 0) fail("has a convrot_groupsize, but no convrot");
+    if (rotation_group_of(how.bases) == 0) fail("has a convrot_groupsize, but no convrot");
     if (*group != 16 && *group != 64 && *group != 256)
       fail("has the convrot_groupsize " + std::to_string(*group) + "; it takes 16, 64 or 256");
-    how.rotation_group = static_cast<int>(*group);
+    rotate_by(how.bases, static_cast<int>(*group));
   }
 
   std::string_view pattern_;

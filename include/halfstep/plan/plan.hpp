@@ -159,24 +159,37 @@ class planner {
         return kept(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
                            ": smaller than or not divisible by " + std::to_string(side));
     }
-    if (auto const why = obstacle({.format = how.format, .basis = how.basis}, e); !why.empty()) {
+    if (auto const why = obstacle({.format = how.format, .bases = mixing(how.bases)}, e); !why.empty()) {
       bool const fatal = choice.by == naming::flag || options_.strict == strictness::refuse;
       std::string const by = choice.by == naming::flag ? " (" + choice.reason + ")" : "";
       (fatal ? remarks_.refused : remarks_.unstorable)[to_string(how)].push_back(quoted(t.name) + " " + why + by);
       return kept(t, "cannot be stored: " + why);
     }
-    how.rotation_group = rotation_group_for(e.columns, choice.how.rotation_group);
+    settle(how.bases, t);
     remarks_.padded += stored_extents(how, e) == e ? 0 : 1;
     if (how.format.codes == dtype::i8 && stored_extents(how, e) == e && (e.rows % 4 != 0 || e.columns % 4 != 0))
       remarks_.uneven.push_back(quoted(t.name));
-    if (how.rotation_group == 0 && choice.how.rotation_group != 0) remarks_.unrotated.push_back(quoted(t.name));
-    if (how.smoothing && !knows_maxima(t)) {
-      how.smoothing.reset();
-      remarks_.unsmoothed.push_back(quoted(layer_of(t.name)));
-    }
     ++remarks_.quantized;
     return {t, action::quantize, how, std::move(choice.reason),
             artifacts_of(layer_of(t.name), e, how, options_.markers, options_.scalars)};
+  }
+
+  /// Returns those of `all` that mix rows: whatever a weight does without, it does not do without them.
+  static std::vector<basis_choice> mixing(std::vector<basis_choice> all) {
+    std::erase_if(all, [](basis_choice const& choice) { return !choice.row.mixes_rows; });
+    return all;
+  }
+
+  /// Gives the bases of a weight the numbers that it takes, and leaves out those that it cannot have.
+  void settle(std::vector<basis_choice>& all, safetensors::tensor const& weight) {
+    std::erase_if(all, [&](basis_choice& choice) {
+      auto const number = choice.row.settle(choice.number, shape_of(weight));
+      if (!number) remarks_.unrotated.push_back(quoted(weight.name));
+      bool const unknown = number && choice.row.need == basis_need::maxima && !knows_maxima(weight);
+      if (unknown) remarks_.unsmoothed.push_back(quoted(layer_of(weight.name)));
+      choice.number = number.value_or(choice.number);
+      return !number || unknown;
+    });
   }
 
   bool knows_maxima(safetensors::tensor const& weight) const {
@@ -215,9 +228,11 @@ class planner {
 
   /// Whether a static scale of a layer stored as `how` follows from what is known.
   static bool gives_scale(known_range range, recipe const& how) {
-    if (how.basis == storage_basis::incoherent) return false;
-    return range == known_range::any || (range == known_range::unrotated && how.rotation_group == 0) ||
-           (range == known_range::stated && how.rotation_group == 0 && !how.smoothing);
+    auto const& all = how.bases;
+    if (std::ranges::any_of(all, [](auto const& choice) { return choice.row.mixes_rows; })) return false;
+    bool const keeps_columns = std::ranges::all_of(all, [](auto const& choice) { return choice.row.keeps_columns; });
+    return range == known_range::any || (range == known_range::unrotated && keeps_columns) ||
+           (range == known_range::stated && all.empty());
   }
 
   /// Whether `bias` is one number of a floating type for each row of `weight`, and no flag keeps it.

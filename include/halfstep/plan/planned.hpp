@@ -24,7 +24,7 @@ namespace halfstep {
 struct planned_tensor {
   safetensors::tensor input;
   action what = action::keep;
-  recipe how;                     ///< with action::quantize; `rotation_group` is the one this layer takes
+  recipe how;                     ///< with action::quantize; its bases are those this layer takes
   std::string reason;             ///< why, in a few words
   std::vector<artifact> outputs;  ///< what is written: codes first; for a kept tensor its own name, type and shape; none of a
                                   ///< bias that is corrected: its layer's weight has it

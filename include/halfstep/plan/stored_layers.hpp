@@ -25,6 +25,7 @@
 #include <halfstep/layout/fp8_axis.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
 #include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/file_trait.hpp>
@@ -88,8 +89,8 @@ class stored_layer_reader {
     found.obstacle = obstacle_of(name, codes, scales, marker);
     if (!found.obstacle.empty()) return found;
     extents2 const e{static_cast<index_t>(codes->shape[0]), static_cast<index_t>(codes->shape[1])};
-    if (scales != nullptr) found.codes = {scales->name, group_of(*scales, e), 0};
-    found.codes.rotation_group = static_cast<int>(rotation_in(marker));
+    if (scales != nullptr) found.codes = {scales->name, group_of(*scales, e)};
+    rotate_by(found.codes.bases, static_cast<int>(rotation_in(marker)));
     if (codes->type == dtype::i8 && marker.is_null() && found.codes.group == extents2{1, e.columns})
       found.doubt = "no marker says that their columns are not rotated";
     return found;

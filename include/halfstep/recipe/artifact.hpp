@@ -30,15 +30,9 @@ enum class artifact_role : std::uint8_t {
   codes,
   scales,
   marker,
-  smooth_factors,
-  quip_flag,     ///< 1: the codes are transformed
-  quip_rows,     ///< of the transformed weight
-  quip_columns,  ///< of the transformed weight
-  row_signs,
-  column_signs,
+  basis,  ///< something that its transforms need to be undone
   input_scale,
   bias,
-  companion,  ///< what a program's own basis needs
   copy
 };
 
@@ -102,23 +96,11 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
     auto const scales = prefix + (older ? ".scale_weight" : ".weight_scale");
     all.push_back({artifact_role::scales, {scales, r.format.scales, scale_shape(r.format, stored, style, lone)}});
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
-    for (auto const& own : r.bases) {
-      auto record = own.row.blank_record({.weight = e, .number = own.number});
-      if (older && !record.marker.empty())
-        throw usage_error("only a marker can say that layer " + quoted(layer) + " is in the basis " + to_string(own));
-      for (auto& part : record.companions)
-        all.push_back({artifact_role::companion, {prefix + part.ending, part.type, std::move(part.shape)}});
-    }
-    if (r.smoothing)
-      all.push_back(
-          {artifact_role::smooth_factors, {prefix + ".smooth_factors", dtype::f32, {static_cast<std::uint64_t>(e.columns)}}});
-    if (r.basis == storage_basis::incoherent) {
-      all.push_back({artifact_role::quip_flag, {prefix + ".hadamard_quip", dtype::i8, {}}});
-      all.push_back({artifact_role::quip_rows, {prefix + ".hadamard_size_out", dtype::i32, {}}});
-      all.push_back({artifact_role::quip_columns, {prefix + ".hadamard_size_in", dtype::i32, {}}});
-      all.push_back({artifact_role::row_signs, {prefix + ".sign_row", dtype::f32, {shape[0]}}});
-      all.push_back({artifact_role::column_signs, {prefix + ".sign_col", dtype::f32, {shape[1]}}});
-    }
+    for (auto const& choice : r.bases)
+      if (older && choice.row.needs == loader::own && !marker_of({&choice, 1}).empty())
+        throw usage_error("only a marker can say that layer " + quoted(layer) + " is in the basis " + choice.words());
+    for (auto const& part : companions_of(r.bases, e))
+      all.push_back({artifact_role::basis, {prefix + part.ending, part.type, part.shape}});
     if (added.input_scale == activation_scales::store)
       all.push_back({artifact_role::input_scale, {input_scale_name(layer, style), dtype::f32, lone_shape(lone)}});
   }

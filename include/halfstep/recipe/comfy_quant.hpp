@@ -22,9 +22,10 @@ inline loader loader_of(recipe const& r, marker_style style) {
   if (!r.format.has_scales()) return loader::any;
   loader const needs = r.format.files.in(style).needs;
   if (needs == loader::own) return needs;
-  if (r.basis == storage_basis::incoherent) return loader::quip_engine;
-  if (style == marker_style::none) return loader::engine;
-  return r.smoothing ? std::max(needs, loader::fork) : needs;
+  loader of_bases = loader::any;
+  for (auto const& choice : r.bases) of_bases = std::max(of_bases, choice.row.needs);
+  if (of_bases > loader::engine) return of_bases;
+  return style == marker_style::none ? loader::engine : std::max(needs, of_bases);
 }
 
 /// Returns where a file loads whose most particular layer needs `who`, as a sentence.

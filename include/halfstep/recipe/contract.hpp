@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <span>
 #include <string>
@@ -96,29 +97,18 @@ class layer_check {
       if (part.role == artifact_role::codes || part.role == artifact_role::scales || part.role == artifact_role::marker) continue;
       auto const& found = need(std::string_view(part.spec.name).substr(layer_.name.size()), part.spec.type);
       need_shape(found, part.spec.shape);
-      extents2 const stored = stored_extents(layer_.how, layer_.shape);
-      switch (part.role) {
-        case artifact_role::input_scale:
-        case artifact_role::smooth_factors:
-          need_positive(found);
-          break;
-        case artifact_role::quip_flag:
-          need_value(found, std::int8_t{1});
-          break;
-        case artifact_role::quip_rows:
-          need_value(found, static_cast<std::int32_t>(stored.rows));
-          break;
-        case artifact_role::quip_columns:
-          need_value(found, static_cast<std::int32_t>(stored.columns));
-          break;
-        case artifact_role::row_signs:
-        case artifact_role::column_signs:
-          need_signs(found);
-          break;
-        default:
-          break;
-      }
+      if (part.role == artifact_role::input_scale) need_positive(found);
     }
+    if (!layer_.how.format.has_scales()) return;
+    for (auto const& part : companions_of(layer_.how.bases, layer_.shape)) need_values(part);
+  }
+
+  /// Checks what is known beforehand of the numbers of a tensor that belongs to a basis.
+  void need_values(companion const& part) const {
+    auto const& found = need(part.ending, part.type);
+    if (part.values == companion_values::positive) return need_positive(found);
+    if (part.values == companion_values::signs) return need_signs(found);
+    if (part.values == companion_values::given) need_bytes(found, part.bytes);
   }
 
   /// Refuses what the input held of the layer as it was quantized before: a loader would apply it to other codes.
@@ -133,11 +123,19 @@ class layer_check {
 
   void need_positive(safetensors::tensor const& scales) const { need_positive_scales(layer_.name, scales, read_); }
 
-  template <class Value>
-  void need_value(safetensors::tensor const& t, Value wanted) const {
-    Value value{};
-    read_(t, 0, std::as_writable_bytes(std::span(&value, 1)));
-    if (value != wanted) fail("`" + t.name + "` is " + std::to_string(value) + ", not " + std::to_string(wanted));
+  void need_bytes(safetensors::tensor const& t, std::vector<std::byte> const& wanted) const {
+    std::vector<std::byte> bytes(t.bytes());
+    read_(t, 0, bytes);
+    if (bytes != wanted) fail("`" + t.name + "` is " + number_text(t.type, bytes) + ", not " + number_text(t.type, wanted));
+  }
+
+  /// Returns the first whole number in `bytes`, as text.
+  static std::string number_text(dtype type, std::vector<std::byte> const& bytes) {
+    std::int32_t wide = 0;
+    std::int8_t narrow = 0;
+    if (type == dtype::i8) std::memcpy(&narrow, bytes.data(), sizeof(narrow));
+    if (type == dtype::i32) std::memcpy(&wide, bytes.data(), sizeof(wide));
+    return std::to_string(type == dtype::i8 ? narrow : wide);
   }
 
   void need_signs(safetensors::tensor const& t) const {

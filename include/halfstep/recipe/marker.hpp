@@ -30,14 +30,7 @@ inline std::string marker_text(format const& format, marker_style style, marker_
 
 /// Returns the marker of a layer stored as `r`.
 inline std::string marker_text(recipe const& r, marker_style style) {
-  marker_pairs of_basis;
-  for (auto const& own : r.bases)
-    for (auto& pair : own.row.blank_record({.number = own.number}).marker) of_basis.push_back(std::move(pair));
-  if (r.rotation_group != 0) {
-    of_basis.emplace_back("convrot", "true");
-    of_basis.emplace_back("convrot_groupsize", std::to_string(r.rotation_group));
-  }
-  return marker_text(r.format, style, of_basis, r.matmul);
+  return marker_text(r.format, style, marker_of(r.bases), r.matmul);
 }
 
 }  // namespace halfstep

@@ -24,6 +24,7 @@
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/rotation_group.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {

@@ -16,6 +16,7 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/recipe/basis_record.hpp>
 #include <halfstep/recipe/layer_source.hpp>
+#include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/transform/chain.hpp>
 #include <halfstep/transform/hadamard.hpp>
 #include <halfstep/transform/identity.hpp>
@@ -23,13 +24,6 @@
 #include <halfstep/transform/two_sided_hadamard.hpp>
 
 namespace halfstep {
-
-/// Returns the companion that holds `values`.
-template <class T>
-companion make_companion(std::string ending, dtype type, std::vector<std::uint64_t> shape, std::span<T const> values) {
-  auto const bytes = std::as_bytes(values);
-  return {std::move(ending), type, std::move(shape), {bytes.begin(), bytes.end()}};
-}
 
 namespace detail {
 
@@ -94,7 +88,9 @@ struct stored_basis<smoothing> {
     return smoothing(std::vector<float>(factors.begin(), factors.end()));
   }
   static basis_record record(smoothing const& basis) {
-    return {{}, {make_companion(".smooth_factors", dtype::f32, {basis.factors().size()}, basis.factors())}};
+    return {
+        {},
+        {make_companion(".smooth_factors", dtype::f32, {basis.factors().size()}, basis.factors(), companion_values::positive)}};
   }
 };
 
@@ -115,12 +111,13 @@ struct stored_basis<two_sided_hadamard> {
   static basis_record record(two_sided_hadamard const& basis) {
     std::int8_t const flag = 1;
     auto const rows = static_cast<std::int32_t>(basis.padded().rows), columns = static_cast<std::int32_t>(basis.padded().columns);
-    return {{},
-            {make_companion(".hadamard_quip", dtype::i8, {}, std::span(&flag, 1)),
-             make_companion(".hadamard_size_out", dtype::i32, {}, std::span(&rows, 1)),
-             make_companion(".hadamard_size_in", dtype::i32, {}, std::span(&columns, 1)),
-             make_companion(".sign_row", dtype::f32, {basis.row_signs().size()}, basis.row_signs()),
-             make_companion(".sign_col", dtype::f32, {basis.column_signs().size()}, basis.column_signs())}};
+    return {
+        {},
+        {make_companion(".hadamard_quip", dtype::i8, {}, std::span(&flag, 1), companion_values::given),
+         make_companion(".hadamard_size_out", dtype::i32, {}, std::span(&rows, 1), companion_values::given),
+         make_companion(".hadamard_size_in", dtype::i32, {}, std::span(&columns, 1), companion_values::given),
+         make_companion(".sign_row", dtype::f32, {basis.row_signs().size()}, basis.row_signs(), companion_values::signs),
+         make_companion(".sign_col", dtype::f32, {basis.column_signs().size()}, basis.column_signs(), companion_values::signs)}};
   }
 };
 

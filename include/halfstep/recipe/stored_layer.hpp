@@ -10,14 +10,15 @@
 
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 
 namespace halfstep {
 
-/// How the codes of a weight [M, N] decode: W = code * scale, then the groups of columns that ConvRot rotated are rotated back.
+/// How the codes of a weight [M, N] decode: W = code * scale, then its bases are undone.
 struct code_source {
-  std::string scales = {};  ///< the tensor that holds them, row by row; empty where the codes are the numbers
-  extents2 group = {};      ///< the rows and columns of neighbouring codes that share a scale
-  int rotation_group = 0;   ///< columns that were rotated together, 0 for none
+  std::string scales = {};               ///< the tensor that holds them, row by row; empty where the codes are the numbers
+  extents2 group = {};                   ///< the rows and columns of neighbouring codes that share a scale
+  std::vector<basis_choice> bases = {};  ///< what the weight went through, that are undone
 };
 
 /// A layer as it is in a file, before anybody decides what becomes of it.

@@ -10,6 +10,7 @@
 
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/version.hpp>
+#include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/report/quality_figures.hpp>
 #include <halfstep/report/quality_number.hpp>
@@ -62,7 +63,7 @@ inline std::string json_summary(run_report const& report, quality_summary const&
 inline std::string json_layer(layer_quality const& layer) {
   std::string text = "{\"name\": " + json_text(layer.layer) + ", \"format\": " + json_text(layer.how.format.name) +
                      ", \"recipe\": " + json_text(to_string(layer.how)) +
-                     ", \"rotation\": " + std::to_string(layer.how.rotation_group) + ", \"shape\": [" +
+                     ", \"rotation\": " + std::to_string(rotation_group_of(layer.how.bases)) + ", \"shape\": [" +
                      std::to_string(layer.shape.rows) + ", " + std::to_string(layer.shape.columns) +
                      "], \"method\": " + json_text(layer.method) + ", \"bias\": " + json_text(name_of(layer.bias)) +
                      ", \"requantized\": " + (layer.is_requantized ? "true" : "false");

@@ -2,6 +2,7 @@
 #include <halfstep/layout/fp16.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
+#include <halfstep/recipe/bases.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -37,28 +38,28 @@ TEST(PlanDigest, TellsEveryRecipeApart) {
   std::vector<halfstep::recipe> all(12, block);
   all[1].format = halfstep::format_of<halfstep::int8_axis>;
   all[2].format = halfstep::format_of<halfstep::int8_block<32>>;
-  all[3] = {.format = halfstep::format_of<halfstep::int8_axis>, .rotation_group = 16};
+  all[3] = {.format = halfstep::format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(16)}};
   all[4].rounding = "stochastic";
   all[5].matmul = halfstep::matmul_precision::full;
   all[6].scales = "bounded";
   all[7].scales = "mse";
   all[8].solver = "coordinate";
   all[9].solver = "gptq";
-  all[10].basis = halfstep::storage_basis::incoherent;
+  all[10].bases = {halfstep::incoherent()};
   all[11].format = halfstep::format_of<halfstep::fp16>;
   std::set<std::uint64_t> facts;
   for (auto const& how : all) facts.insert(halfstep::plan_digest(planned(how)));
   EXPECT_EQ(facts.size(), all.size());
   auto smoothed = planned(block);
   for (double const alpha : {0.5, 0.25}) {
-    for (auto& t : smoothed.tensors) t.how.smoothing = alpha;
+    for (auto& t : smoothed.tensors) t.how.bases = {halfstep::smoothquant(alpha)};
     EXPECT_TRUE(facts.insert(halfstep::plan_digest(smoothed)).second);
   }
   auto corrected = planned(block);
   for (auto& t : corrected.tensors) t.added.bias = halfstep::dtype::f32;
   EXPECT_TRUE(facts.insert(halfstep::plan_digest(corrected)).second);
   auto decoded = planned(block);
-  for (auto& t : decoded.tensors) t.coded = halfstep::code_source{.scales = "s", .group = {1, 2}, .rotation_group = 0};
+  for (auto& t : decoded.tensors) t.coded = halfstep::code_source{.scales = "s", .group = {1, 2}};
   EXPECT_TRUE(facts.insert(halfstep::plan_digest(decoded)).second);
 }
 

@@ -57,7 +57,7 @@ inline fingerprint chosen_facts(plan const& p, std::uint64_t seed, solve_options
   bool solved = false, random = false;
   for (planned_tensor const& t : p.tensors) {
     if (t.what != action::quantize) continue;
-    solved = solved || t.how.solver != no_solver || t.how.basis != storage_basis::plain;
+    solved = solved || t.how.solver != no_solver || !t.how.bases.empty();
     random = random || t.how.rounding != nearest::name || t.how.solver != no_solver;
   }
   if (random) made.seed = seed;

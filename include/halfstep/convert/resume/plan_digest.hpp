@@ -17,12 +17,11 @@ namespace detail {
 
 /// Returns all that a recipe says, where `to_string` says what a person wants to know.
 inline std::string recipe_fact(recipe const& r) {
-  auto const& [format, rotation_group, rounding, matmul, scales, solver, basis, smoothing, bases] = r;
+  auto const& [format, bases, rounding, matmul, scales, solver] = r;
   std::string text = to_string(format) + ' ' + rounding + ' ' + scales + ' ' + solver;
-  for (auto const number : {rotation_group, static_cast<int>(matmul), static_cast<int>(basis)})
-    text += ' ' + std::to_string(number);
-  for (auto const& own : bases) text += " + " + to_string(own);
-  return smoothing ? text + ' ' + json_number(*smoothing) : text;
+  text += ' ' + std::to_string(static_cast<int>(matmul));
+  for (auto const& choice : bases) text += ' ' + std::string(choice.row.name) + ' ' + json_number(choice.number);
+  return text;
 }
 
 }  // namespace detail
@@ -36,9 +35,9 @@ inline std::uint64_t plan_digest(plan const& p) {
     if (t.what != action::quantize) continue;
     text += ' ' + detail::recipe_fact(t.how) + ' ' + std::to_string(t.added.bias ? 1 + static_cast<int>(*t.added.bias) : 0) +
             ' ' + std::to_string(static_cast<int>(t.added.input_scale));
-    if (t.coded)
-      text += ' ' + t.coded->scales + ' ' + std::to_string(t.coded->group.rows) + ' ' + std::to_string(t.coded->group.columns) +
-              ' ' + std::to_string(t.coded->rotation_group);
+    if (!t.coded) continue;
+    text += ' ' + t.coded->scales + ' ' + std::to_string(t.coded->group.rows) + ' ' + std::to_string(t.coded->group.columns);
+    for (auto const& choice : t.coded->bases) text += ' ' + choice.words();
   }
   return digest(std::as_bytes(std::span(text)));
 }
