@@ -278,7 +278,8 @@ TEST_F(WholeLayers, TellTheObserverOfEveryInputByteOnce) {
 }
 
 TEST_F(WholeLayers, RefuseASolverThatTheTableLacks) {
-  stages = halfstep::stage_table(convert_to_quant::stages_of_grids(), convert_to_quant::coordinate_solvers());
+  stages = convert_to_quant::stages_of_grids();
+  stages->add(convert_to_quant::coordinate_solvers());
   EXPECT_THAT(message_of([&] {
                 convert(halfstep::serial{}, folder.file("out"), {.format = format_of<halfstep::int8_axis>, .solver = "adamw"});
               }),

@@ -45,9 +45,9 @@ TEST(MinimalGrid, HasNeighboursAndDistancesOnBothSides) {
     EXPECT_EQ(grid::gap(c, -1.0f, s), code == -1 || code == -2 || code == 2 ? 1.5f : 0.5f) << code;
     EXPECT_EQ(grid::least_gap(c, s), code == 2 || code == -2 ? 1.5f : 0.5f) << code;
   }
-  for (auto const [x, length] : {std::pair{0.2f, 0.5f}, {-0.3f, 0.5f}, {0.7f, 1.5f}, {1.9f, 1.5f}, {-9.0f, 1.5f}})
+  for (auto const& [x, length] : {std::pair{0.2f, 0.5f}, {-0.3f, 0.5f}, {0.7f, 1.5f}, {1.9f, 1.5f}, {-9.0f, 1.5f}})
     EXPECT_EQ(grid::spacing(x, s), length) << x;
-  for (auto const [x, number] : {std::pair{0.4f, 0.0f}, {-0.6f, -1.0f}, {2.4f, 1.0f}, {2.6f, 4.0f}, {-7.0f, -4.0f}})
+  for (auto const& [x, number] : {std::pair{0.4f, 0.0f}, {-0.6f, -1.0f}, {2.4f, 1.0f}, {2.6f, 4.0f}, {-7.0f, -4.0f}})
     EXPECT_EQ(grid::nearest_number(x), number) << x;
   EXPECT_FALSE(grid::clips(2.7f, s));
   EXPECT_TRUE(grid::clips(-2.8f, s));
@@ -80,10 +80,14 @@ TYPED_TEST(DerivedAnswers, AreThoseThatTheGridGivesItself) {
     auto const code = TypeParam::locate(x, s).nearer;
     for (float const side : {1.0f, -1.0f}) {
       ASSERT_EQ(number(derived::neighbour(code, side)), number(own::neighbour(code, side))) << x;
-      if (own::neighbour(code, side) != code) ASSERT_FLOAT_EQ(derived::gap(code, side, s), own::gap(code, side, s)) << x;
+      if (own::neighbour(code, side) != code) {
+        ASSERT_FLOAT_EQ(derived::gap(code, side, s), own::gap(code, side, s)) << x;
+      }
     }
     ASSERT_FLOAT_EQ(derived::least_gap(code, s), own::least_gap(code, s)) << x;
-    if (std::fabs(x) <= 0.25f * TypeParam::last) ASSERT_EQ(derived::nearest_number(4.0f * x), own::nearest_number(4.0f * x)) << x;
+    if (std::fabs(x) <= 0.25f * TypeParam::last) {
+      ASSERT_EQ(derived::nearest_number(4.0f * x), own::nearest_number(4.0f * x)) << x;
+    }
     ASSERT_EQ(derived::clips(x, s), own::clips(x, s)) << x;
   }
 }

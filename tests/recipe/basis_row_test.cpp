@@ -50,9 +50,8 @@ struct halfstep::stored_basis<halfstep_test::scaled_columns> {
 };
 
 template <>
-struct halfstep::basis_trait<halfstep_test::scaled_columns> {
+struct halfstep::basis_trait<halfstep_test::scaled_columns> : halfstep::basis_defaults<halfstep_test::scaled_columns> {
   using type = halfstep_test::scaled_columns;
-  static constexpr basis_need need = basis_need::shape;
   static constexpr std::string_view method = "scaled";
   static constexpr std::string_view overflow = "its scaled weights exceed FP32";
   static type make(basis_request const& of) { return {static_cast<float>(of.number)}; }
