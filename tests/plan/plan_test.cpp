@@ -266,7 +266,9 @@ TEST(Plan, WarnsOfExclusionsThatMatchNothingAndRefusesThemWhenStrict) {
 
 TEST(Plan, RefusesChoicesThatMatchNothingAllAtOnce) {
   EXPECT_THAT(
-      [] { plan_for(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere"}}}); },
+      [] {
+        plan_for(flux_part(), {.include = {"bias$"}, .custom = {{"nowhere", {.format = format_of<halfstep::fp16>}}}});
+      },
       ThrowsMessage<usage_error>(HasSubstr("`custom` 'nowhere', `include` 'bias$' match no weight that can be quantized")));
   EXPECT_NO_THROW(
       plan_for(flux_part(), {.include = {"img_mlp"}, .custom = {{"img_mlp", {.format = format_of<halfstep::fp16>}}}}));

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_block.hpp>
 #include <halfstep/plan/plan.hpp>
 
 namespace {
 
 halfstep::plan planned(std::string const& seed, std::uint64_t max_shard_bytes) {
   halfstep::plan_options options;
+  options.target.format = halfstep::format_of<halfstep::int8_block<64>>;
   options.rules = halfstep::rule_source::none;
   options.added_metadata = {{"seed", seed}};
   options.max_shard_bytes = max_shard_bytes;
