@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <halfstep/converter.hpp>
-#include <halfstep/halfstep.hpp>
 #include <halfstep/recipe/basis_table.hpp>
 #include <halfstep/recipe/load_layer.hpp>
 #include <halfstep/recipe/make_basis.hpp>
