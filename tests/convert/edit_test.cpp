@@ -126,7 +126,7 @@ TEST_F(FileEdit, RepairsAFormatAndSaysNothingOfWhatWasWrongBefore) {
   options.markers.remove = {"format"};
   edited();
   EXPECT_THAT(faults, ElementsAre(HasSubstr("'a.0': its marker names no format"), HasSubstr("'b.0'"), HasSubstr("'b.1'")));
-  options = {.input = options.output, .output = folder.file("again.safetensors")};
+  options = {.input = options.output, .output = folder.file("again.safetensors"), .formats = known_formats()};
   options.markers.set = {{"format", R"("int8_tensorwise")"}};
   options.layers = "a";
   edited();
@@ -140,7 +140,7 @@ TEST_F(FileEdit, KeepsTheMetadataThatOverridesMarkersInLineWithThem) {
       R"({"format_version": "1.0", "layers": {"a.0": )" + marker + R"(, "b.0": )" + marker + R"(, "b.1": )" + marker + "}}";
   EXPECT_THAT(metadata, testing::Contains(std::pair<std::string, std::string>("_quantization_metadata", saved)));
 
-  options = {.input = options.output, .output = folder.file("again.safetensors")};
+  options = {.input = options.output, .output = folder.file("again.safetensors"), .formats = known_formats()};
   options.markers = {.remove = {"b.1.comfy_quant"}, .set = {{"per_row", "false"}}};
   options.layers = "a";
   edited();

@@ -30,6 +30,7 @@
 #include <formats/formats.hpp>
 #include <solvers/solvers.hpp>
 
+#include "../support/known_formats.hpp"
 #include "scene.hpp"
 
 namespace {
@@ -173,6 +174,7 @@ TEST_F(Resume, GivesTheSameFileAndFiguresOfLayersThatWereQuantized) {
   run(halfstep::serial{});
   options.input = options.output;
   options.layers.requantize = halfstep::requantization::allow;
+  options.layers.formats = halfstep_test::known_formats();
   options.layers.target.format = format_of<halfstep::int8_tensor>;
   options.output = folder.file("whole");
   auto const whole = run(halfstep::serial{});

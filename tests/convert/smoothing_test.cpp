@@ -111,9 +111,9 @@ TEST_F(SmoothedLayers, KeepTheirOutputsWhenInputsAreDividedByTheStoredFactors) {
       for (index_t i = 0; i < 256; ++i) {
         double exact = 0.0, found = 0.0;
         for (index_t j = 0; j < 384; ++j) {
-          auto const group = how.format == format_of<halfstep::int8_axis>         ? i
-                             : how.format == format_of<halfstep::int8_block<128>> ? i / 64 * 6 + j / 64
-                                                                                  : 0;
+          auto const group = how.format == format_of<halfstep::int8_axis>        ? i
+                             : how.format == format_of<halfstep::int8_block<64>> ? i / 64 * 6 + j / 64
+                                                                                 : 0;
           exact += static_cast<double>(x[n * 384 + j]) * static_cast<double>(w[i * 384 + j]);
           found += static_cast<double>(divided[static_cast<std::size_t>(j)]) *
                    static_cast<double>(codes[static_cast<std::size_t>(i * 384 + j)]) *
