@@ -62,7 +62,7 @@ constexpr bool has_control(std::string_view text) {
 
 /// Returns `name` in single quotes for a message of one line.
 ///
-/// Control characters and bytes that are not UTF-8 become \xNN; what lies beyond 200 bytes becomes "...".
+/// Control characters and bytes that are not UTF-8 become \\xNN; what lies beyond 200 bytes becomes "...".
 /// An object and not a function, so that a call with a std::string never means std::quoted.
 inline constexpr auto quoted = [](std::string_view name) -> std::string {
   constexpr std::size_t longest = 200;
