@@ -9,6 +9,7 @@
 
 #include "messages.hpp"
 #include "program/exit_code.hpp"
+#include "sentences.hpp"
 #include "translate.hpp"
 
 namespace convert_to_quant {
@@ -39,7 +40,7 @@ void convert_legacy(options const& o, std::atomic<bool> const& stop) {
                    {.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }});
     to.print(output_of(o, job.input_path()) + "\n");
   } catch (...) {
-    to.log("error: " + program::describe(std::current_exception()).text);
+    to.log("error: " + in_flags(program::describe(std::current_exception()).text));
     throw;
   }
 }

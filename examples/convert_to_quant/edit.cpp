@@ -13,6 +13,7 @@
 #include "messages.hpp"
 #include "pairs.hpp"
 #include "program/exit_code.hpp"
+#include "sentences.hpp"
 #include "translate.hpp"
 
 namespace convert_to_quant {
@@ -66,7 +67,7 @@ void edit(options const& o, std::atomic<bool> const& stop) {
     job.publish();
     to.print(job.output_path() + "\n");
   } catch (...) {
-    to.log("error: " + program::describe(std::current_exception()).text);
+    to.log("error: " + in_flags(program::describe(std::current_exception()).text));
     throw;
   }
 }

@@ -42,10 +42,9 @@ void messages::say(std::string_view text, verbosity least) {
 }
 
 void messages::print(std::string_view text) {
-  std::string const said = in_flags(text);
   std::scoped_lock const lock(guard_);
-  std::fwrite(said.data(), 1, said.size(), stdout);
-  write_log(said);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  write_log(text);
 }
 
 void messages::show(std::string_view line) {
@@ -55,7 +54,7 @@ void messages::show(std::string_view line) {
 
 void messages::log(std::string_view line) {
   std::scoped_lock const lock(guard_);
-  write_log(in_flags(line) + "\n");
+  write_log(std::string(line) + "\n");
 }
 
 }  // namespace convert_to_quant

@@ -13,8 +13,8 @@ namespace convert_to_quant {
 
 /// What a run says: messages on standard error, results on standard output, and both in the file of --log.
 ///
-/// What the library says of its options is said of flags. With --progress json every message is a line that holds one JSON
-/// object. Several threads may call.
+/// What is said has the library's options as flags; results are printed as they come, since paths may hold anything. With
+/// --progress json every message is a line that holds one JSON object. Several threads may call.
 class messages {
  public:
   /// Opens the log, to add to it. Throws halfstep::io_error where that cannot be done.

@@ -53,7 +53,7 @@ std::uint64_t bytes_in_flight(plan const& p, convert_settings const& settings, i
 void write_report(options const& o, run_report const& report, messages& to) {
   bool const is_page = o.report_file.ends_with(".html") || o.report_file.ends_with(".htm");
   auto* const write = is_page ? page::quality_html : o.report_file.ends_with(".json") ? quality_json : quality_text;
-  std::string const text = in_flags(write(report, o.quality_threshold));
+  std::string const text = write(in_flags(report), o.quality_threshold);
   if (o.report_file.empty()) {
     to.print(text);
     return;
@@ -107,7 +107,7 @@ std::string described(matched_adapter const& adapter) {
 void print_result(options const& o, run_report const& report, messages& to) {
   if (o.report_quality && o.report_file.empty()) write_report(o, report, to);
   if (o.level > verbosity::minimal) {
-    to.print(report.settings + "\n" + summary_text(report, o.quality_threshold));
+    to.print(report.settings + "\n" + summary_text(in_flags(report), o.quality_threshold));
     if (!o.report_file.empty()) to.print("  report: " + o.report_file + "\n");
   }
   to.print(report.output + "\n");
@@ -207,11 +207,11 @@ void convert(options const& o, any_host const& ex, int threads, messages& to, st
     to.say("note: --max-shard-size changes nothing here: one file holds the model");
   for (auto const& adapter : merged) to.say("merging " + adapter);
   if (o.dry_run == "create-template") {
-    to.print(layer_template(job.planned()));
+    to.print(in_flags(layer_template(job.planned())));
     return;
   }
   if (o.dry_run) {
-    to.print(analyze(in_flags(job.planned()), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)}));
+    to.print(in_flags(analyze(job.planned(), {.bytes_in_flight = bytes_in_flight(job.planned(), wanted.settings, threads)})));
     return;
   }
   job.keep_nonfinite(ex, watcher);
@@ -242,7 +242,7 @@ void run(options const& o, std::atomic<bool> const& stop) {
     program::start(team);
     convert(o, team, count, to, stop);
   } catch (...) {
-    to.log("error: " + program::describe(std::current_exception()).text);
+    to.log("error: " + in_flags(program::describe(std::current_exception()).text));
     throw;
   }
 }

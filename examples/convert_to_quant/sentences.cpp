@@ -85,4 +85,9 @@ halfstep::plan in_flags(halfstep::plan p) {
   return p;
 }
 
+halfstep::run_report in_flags(halfstep::run_report r) {
+  for (auto& text : r.warnings) text = in_flags(text);
+  return r;
+}
+
 }  // namespace convert_to_quant

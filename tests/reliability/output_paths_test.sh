@@ -100,4 +100,6 @@ output_is_no_file
 output_has_no_place
 output_stands_already
 closed_streams
+converts "a path that holds an option's name in backquotes" -i in.safetensors -o "x\`strict\`.safetensors" --simple
+check "it is printed as it is" grep -qxF "x\`strict\`.safetensors" stdout
 finish
