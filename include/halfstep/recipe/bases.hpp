@@ -119,12 +119,6 @@ inline basis_choice smoothquant(double alpha) { return {make_basis<smoothing>(),
 /// Returns QuIP's transformed storage.
 inline basis_choice incoherent() { return {make_basis<two_sided_hadamard>()}; }
 
-/// Returns how many columns ConvRot rotates together in one of `all`; 0 where it does not.
-inline int rotation_group_of(std::span<basis_choice const> all) {
-  auto const* const chosen = find_basis(all, regular_hadamard::name);
-  return chosen == nullptr ? 0 : static_cast<int>(chosen->number);
-}
-
 /// Makes ConvRot one of `all`, the last, with groups of at most `group` columns; with 0 none of them.
 inline void rotate_by(std::vector<basis_choice>& all, int group) {
   std::erase_if(all, [](basis_choice const& c) { return c.row.name == regular_hadamard::name; });

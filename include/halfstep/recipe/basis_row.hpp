@@ -12,9 +12,10 @@
 #include <halfstep/recipe/basis_record.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
-#include <halfstep/transform/basis.hpp>
 
 namespace halfstep {
+
+class basis;
 
 /// What a basis follows from.
 enum class basis_need : std::uint8_t {

@@ -1,9 +1,13 @@
 // How many columns ConvRot rotates together.
 #pragma once
 
+#include <span>
+
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/format.hpp>
+#include <halfstep/transform/hadamard.hpp>
 
 namespace halfstep {
 
@@ -22,6 +26,12 @@ constexpr int rotation_group_for(index_t columns, int wanted) {
   for (int group = wanted; group >= 16 || (group == wanted && group > 0); group /= 4)
     if (columns % group == 0) return group;
   return 0;
+}
+
+/// Returns how many columns ConvRot rotates together in one of `all`; 0 where it does not.
+inline int rotation_group_of(std::span<basis_choice const> all) {
+  auto const* const chosen = find_basis(all, regular_hadamard::name);
+  return chosen == nullptr ? 0 : static_cast<int>(chosen->number);
 }
 
 }  // namespace halfstep

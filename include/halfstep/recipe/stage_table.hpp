@@ -15,14 +15,17 @@
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/layout/group_geometry.hpp>
-#include <halfstep/objective/hessian.hpp>
-#include <halfstep/objective/hessian_factor.hpp>
-#include <halfstep/objective/low_rank_hessian.hpp>
+#include <halfstep/objective/factor_settings.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 #include <halfstep/solver/concept.hpp>
 
 namespace halfstep {
+
+class hessian;
+template <class Real>
+class hessian_factor;
+class low_rank_hessian;
 
 /// A layer in memory, in the basis of its codes: weight [M, N] in FP32, codes of the grid that the stage was looked up for, and
 /// the scales of their groups.

@@ -10,7 +10,7 @@
 
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/version.hpp>
-#include <halfstep/recipe/bases.hpp>
+#include <halfstep/recipe/rotation_group.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/report/quality_figures.hpp>
 #include <halfstep/report/quality_number.hpp>
