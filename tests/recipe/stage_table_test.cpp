@@ -13,6 +13,7 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/layout/e4m3_grid.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
+#include <halfstep/objective/hessian_factor.hpp>
 #include <halfstep/recipe/make_stages.hpp>
 
 #include "../support/weights.hpp"
