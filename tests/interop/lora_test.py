@@ -131,9 +131,9 @@ class Merged(support.Test):
     def test_bad_adapters_are_refused_before_anything_is_written(self):
         self.assertIn("status 66", self.refusal("--merge-lora", self.folder / "nowhere.safetensors"))
         self.assertIn("status 66", self.refusal("--merge-loras", self.folder / "nowhere.safetensors:0.5"))
-        conv = self.save("conv.safetensors", {"head.lora_down.weight": support.narrow(np.ones((2, 256, 1, 1)), "F32"),
+        conv = self.save("conv.safetensors", {"head.lora_down.weight": support.narrow(np.ones((2, 256, 3, 3)), "F32"),
                                               "head.lora_up.weight": support.narrow(np.ones((16, 2, 1, 1)), "F32")})
-        self.assertRegex(self.refusal("--merge-lora", conv), "status 65.*\n.*convolution: only adapters of linear layers are merged")
+        self.assertRegex(self.refusal("--merge-lora", conv), r"status 65.*\n.*\[2, 256, 3, 3\] does not fit 'head.weight' of the shape \[16, 256\]")
         wrong = self.save("wrong.safetensors", {"head" + part: t for part, t in self.pair("blocks.0.mlp.up", 2).items()})
         self.assertRegex(self.refusal("--merge-lora", wrong), r"status 65.*\n.*\[1024, 2\] does not fit 'head.weight' of the shape \[16, 256\]")
         nan = self.save("nan.safetensors", {"head.diff": support.narrow(np.full((16, 256), np.nan), "F32")})

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -192,20 +193,43 @@ TEST_F(LoraMerge, LeavesOutWhatMatchesNothingWhereThatIsAllowed) {
 }
 
 TEST_F(LoraMerge, LeavesAWholeLayerOutRatherThanHalfOfWhatItMeans) {
-  for (std::string const part : {".dora_scale", ".lora_mid.weight", ".lora_magnitude_vector", ".hada_w1_a"}) {
-    auto const lora = pair("blocks.0.attn.to_q").ones("blocks.0.attn.to_q" + part, {2});
-    EXPECT_THAT(message_of([&] { merged(lora); }), HasSubstr("'blocks.0.attn.to_q" + part + "' (no part that is known)"));
+  for (auto const& [part, why] : {std::pair<std::string, std::string>{".oft_blocks", "OFT turns the weight and is not merged"},
+                                  {".lora_E", "AdaLoRA is not merged"},
+                                  {".set_weight", "a weight in place of the model's, not a change of it"},
+                                  {".lora_oddity", "no part that is known"}}) {
+    auto const lora = pair("blocks.0.attn.to_q").ones("blocks.0.attn.to_q" + part, {2}).ones("norm.diff", {3});
+    EXPECT_THAT(message_of([&] { merged(lora); }), HasSubstr("'blocks.0.attn.to_q" + part + "' (" + why + ")"));
     EXPECT_FALSE(merged(lora, {.unmatched = unmatched_keys::warn}).changes("blocks.0.attn.to_q.weight")) << part;
   }
   EXPECT_THAT(message_of([&] { merged(made_file().ones("blocks.0.attn.to_q.alpha", {})); }), HasSubstr("no part that is known"));
 }
 
-TEST_F(LoraMerge, RefusesConvolutions) {
+TEST_F(LoraMerge, AddsPairsOfConvolutionsAndOfPoints) {
   for (auto const& lora :
-       {made_file().ones("conv.lora_down.weight", {1, 3, 1, 1}).ones("conv.lora_up.weight", {2, 1, 1, 1}), pair("conv")})
-    for (auto const policy : {unmatched_keys::refuse, unmatched_keys::warn})
-      EXPECT_THAT(message_of([&] { merged(lora, {.unmatched = policy}); }),
-                  AllOf(HasSubstr("'conv.lora_"), HasSubstr("a convolution: only adapters of linear layers are merged")));
+       {made_file().add("conv.lora_down.weight", {1, 3, 1, 1}, {1, 2, 3}).add("conv.lora_up.weight", {2, 1, 1, 1}, {10, -1}),
+        pair("conv")})
+    EXPECT_THAT(added(merged(lora), "conv.weight", {2, 3}), times(1.0f));
+  EXPECT_THAT(message_of([&] {
+                merged(made_file().ones("conv.lora_down.weight", {1, 3, 3, 3}).ones("conv.lora_up.weight", {2, 1, 1, 1}));
+              }),
+              AllOf(HasSubstr("[1, 3, 3, 3]"), HasSubstr("'conv.weight' of the shape [2, 3, 1, 1]")));
+}
+
+TEST_F(LoraMerge, GivesRowsTheLengthThatMagnitudesSay) {
+  std::vector<float> const weight{3, 0, 0, 0, 0, -2};
+  auto const rows_of = [&](made_file const& lora, double strength) {
+    auto const merge = merged({{saved(lora), strength}});
+    auto rows = weight;
+    merge.at("blocks.0.attn.to_q.weight")->add_to(host_view<float>(rows.data(), {2, 3}));
+    EXPECT_TRUE(merge.at("blocks.0.attn.to_q.weight")->depends_on_weight());
+    return rows;
+  };
+  auto const lora = made_file()
+                        .add("blocks.0.attn.to_q.lora_A.weight", {1, 3}, {0, 4, 0})
+                        .add("blocks.0.attn.to_q.lora_B.weight", {2, 1}, {1, 0})
+                        .add("blocks.0.attn.to_q.lora_magnitude_vector", {2}, {10, 6});
+  EXPECT_THAT(rows_of(lora, 1.0), ElementsAre(6, 8, 0, 0, 0, -6)) << "(3, 4, 0) has the length 5";
+  EXPECT_THAT(rows_of(lora, 0.5), ElementsAre(4.5f, 4, 0, 0, 0, -4)) << "half of the way";
 }
 
 TEST_F(LoraMerge, NamesTensorAndBothShapesWhereTheyDoNotFit) {

@@ -30,7 +30,7 @@ class conversion_inputs {
   /// Opens what `options` name. Throws io_error, format_error and usage_error.
   explicit conversion_inputs(conversion_options const& options)
       : model_(safetensors::open_model(options.input)), known_(options.calibration_data), others_(options.other_inputs) {
-    if (!options.loras.empty()) merge_.emplace(options.loras, options.merging, weights().head());
+    if (!options.loras.empty()) merge_.emplace(options.loras, options.merging, weights().head()).measure_on(weights());
     if (!options.calibration_lora.empty()) directions_.emplace(options.calibration_lora, weights().head());
   }
   conversion_inputs(conversion_inputs const&) = delete;

@@ -29,7 +29,8 @@ inline extents2 rows_along_first(safetensors::tensor const& t) {
   return {rows, static_cast<index_t>(t.count()) / std::max<index_t>(rows, 1)};
 }
 
-/// Adds `delta` to whole rows of `t` from byte `first` on, in place: summed in FP32, of F64 in F64, and rounded once.
+/// Adds `delta` to whole rows of `t` from byte `first` on, in place: summed in FP32, of F64 in F64, and rounded once. What
+/// depends on a weight of F64 (`weight_delta::depends_on_weight`) takes it rounded to FP32.
 inline void merge_in_place(safetensors::tensor const& t, weight_delta const& delta, std::uint64_t first,
                            std::span<std::byte> bytes, workspace& memory) {
   with_source_type(t.type, [&]<class Source>(std::type_identity<Source>) {
@@ -40,7 +41,8 @@ inline void merge_in_place(safetensors::tensor const& t, weight_delta const& del
     extents2 const e{count / columns, columns};
     host_view<float> const sum(memory.rows(count).data(), e, place / columns);
     constexpr bool wider = std::is_same_v<Source, double>;
-    if constexpr (wider)
+    bool const from_zero = wider && !delta.depends_on_weight();
+    if (from_zero)
       std::fill_n(sum.data(), count, 0.0f);
     else
       widen(serial{}, host_view<Source const>(x, e, sum.first_row()), sum);
@@ -48,7 +50,7 @@ inline void merge_in_place(safetensors::tensor const& t, weight_delta const& del
     for (index_t i = 0; i < count; ++i) {
       Source merged{};
       if constexpr (wider)
-        merged = x[i] + static_cast<double>(sum.data()[i]);
+        merged = x[i] + (static_cast<double>(sum.data()[i]) - (from_zero ? 0.0 : static_cast<double>(static_cast<float>(x[i]))));
       else
         merged = narrow<Source>(sum.data()[i]);
       if (is_finite(x[i]) && !is_finite(merged))

@@ -14,11 +14,13 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
-#include <halfstep/core/words.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/lora/adapter.hpp>
-#include <halfstep/lora/delta.hpp>
-#include <halfstep/lora/merge.hpp>
+#include <halfstep/lora/adapter_claims.hpp>
+#include <halfstep/lora/adapter_fit.hpp>
+#include <halfstep/lora/adapter_layer.hpp>
+#include <halfstep/lora/layer_index.hpp>
+#include <halfstep/lora/small_matrix.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/transform/basis.hpp>
@@ -49,18 +51,21 @@ class lora_directions {
   /// Opens the file and matches its pairs to the layers of `model`. Throws what `adapter` throws; format_error where a shape does
   /// not fit or a name fits two layers.
   lora_directions(std::string const& path, safetensors::header const& model) : adapter_(path) {
-    detail::layer_index const layers(model);
+    layer_index const layers(model);
+    adapter_claims const claims(adapter_);
     for (auto const& layer : adapter_.layers()) {
-      auto const* const name = layer.strangers.empty() && layer.down != nullptr ? layers.find(layer.name) : nullptr;
-      auto const* const weight = name == nullptr ? nullptr : model.find(*name + ".weight");
-      if (weight == nullptr || weight->shape.size() != 2) {
-        unmatched_.push_back(layer.any().name);
-        continue;
+      bool const reads = layer.strangers.empty() && layer.method == adapter_method::low_rank;
+      auto targets = reads ? layers.find(layer.name) : std::vector<lora_target>{};
+      if (claims.is_for_another_encoder(layer, targets, model)) targets.clear();
+      bool informs = false;
+      for (auto const& target : targets) {
+        auto const* const weight = model.find(*target.layer + ".weight");
+        if (weight == nullptr || weight->shape.size() != 2) continue;
+        if (!detail::same_columns(layer.product, weight->shape)) refuse_shape(adapter_, *layer.down(), *weight);
+        pairs_[*target.layer].push_back(&layer);
+        informs = true;
       }
-      if (weight->shape[1] != layer.down->shape[1])
-        throw format_error(adapter_.described(*layer.down) + " of the shape " + shape_text(layer.down->shape) + " does not fit " +
-                           quoted(weight->name) + " of the shape " + shape_text(weight->shape));
-      down_.emplace(*name, layer.down);
+      if (!informs) unmatched_.push_back(layer.any().name);
     }
   }
 
@@ -68,28 +73,33 @@ class lora_directions {
   file::file_identity const& identity() const { return adapter_.file().identity(); }
   void require_unchanged() const { adapter_.file().require_unchanged(); }
 
-  /// Returns whether the LoRA has a pair for a layer of the model.
-  bool has(std::string_view layer) const { return down_.find(layer) != down_.end(); }
+  /// Returns whether the LoRA has a pair for a layer of the model, or for some of its rows.
+  bool has(std::string_view layer) const { return pairs_.find(layer) != pairs_.end(); }
 
   /// Returns the first tensors of what no layer of the model takes.
   std::vector<std::string> const& unmatched() const { return unmatched_; }
 
-  /// Returns `lora_informed` of the directions in the basis `in` of the layer's codes; nothing where the LoRA has none. The
-  /// identity is that of this basis. Throws value_error at NaN or infinity, and io_error.
+  /// Returns `lora_informed` of the directions of all pairs for a layer, in the basis `in` of the layer's codes; nothing where
+  /// the LoRA has none. The identity is that of this basis. Throws value_error at NaN or infinity, and io_error.
   template <host_executor Executor>
   std::optional<low_rank_hessian> moments(Executor const& ex, std::string_view layer, basis const& in) const {
-    auto const found = down_.find(layer);
-    if (found == down_.end()) return std::nullopt;
-    extents2 const e{static_cast<index_t>(found->second->shape[0]), static_cast<index_t>(found->second->shape[1])};
-    host_buffer<float> const memory(e.count());
-    detail::read_adapter(adapter_, *found->second, 0, {memory.data(), static_cast<std::size_t>(memory.size())});
-    auto const directions = in.inputs(ex, host_view<float const>(memory.view(e)));
+    auto const found = pairs_.find(layer);
+    if (found == pairs_.end()) return std::nullopt;
+    std::vector<float> rows;
+    index_t columns = 0;
+    for (auto const* const pair : found->second) {
+      auto const factor = detail::right_factor(adapter_, *pair);
+      rows.insert(rows.end(), factor.values.begin(), factor.values.end());
+      columns = factor.extents.columns;
+    }
+    extents2 const e{static_cast<index_t>(rows.size()) / columns, columns};
+    auto const directions = in.inputs(ex, host_view<float const>(rows.data(), e));
     return lora_informed(host_view<float const>(directions.data(), {e.rows, in.stored({1, e.columns}).columns}));
   }
 
  private:
   adapter adapter_;
-  std::map<std::string, safetensors::tensor const*, std::less<>> down_;
+  std::map<std::string, std::vector<adapter_layer const*>, std::less<>> pairs_;
   std::vector<std::string> unmatched_;
 };
 

@@ -1,7 +1,6 @@
-// A LoRA file: which low-rank pairs and differences it holds for which layers.
+// A LoRA file: what it holds for which layers.
 #pragma once
 
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -18,56 +17,23 @@
 #include <halfstep/core/source.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/lora/adapter_checks.hpp>
+#include <halfstep/lora/adapter_key.hpp>
+#include <halfstep/lora/adapter_layer.hpp>
+#include <halfstep/lora/other_methods.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep {
 
-/// What an adapter holds for one layer; what it lacks is null. The tensors are those of the adapter's file.
-struct adapter_layer {
-  std::string name;                                 ///< as the file has it
-  safetensors::tensor const* down = nullptr;        ///< A [r, N]
-  safetensors::tensor const* up = nullptr;          ///< B [M, r]
-  safetensors::tensor const* alpha = nullptr;       ///< a scalar
-  safetensors::tensor const* difference = nullptr;  ///< of the weight
-  safetensors::tensor const* bias_difference = nullptr;
-  std::vector<safetensors::tensor const*> strangers;  ///< belong to the layer and are none of these
-  double scale = 1.0;                                 ///< alpha / r of the pair
-
-  /// Returns one of the layer's tensors, to speak of.
-  safetensors::tensor const& any() const {
-    for (auto const* t : {down, up, difference, bias_difference, alpha})
-      if (t != nullptr) return *t;
-    return *strangers.front();
-  }
-};
-
-namespace detail {
-
-/// The endings of an adapter's tensors.
-struct adapter_part {
-  std::string_view ending;
-  safetensors::tensor const* adapter_layer::*place;
-};
-
-inline constexpr std::array<adapter_part, 7> adapter_parts{{{".lora_A.weight", &adapter_layer::down},
-                                                            {".lora_B.weight", &adapter_layer::up},
-                                                            {".lora_down.weight", &adapter_layer::down},
-                                                            {".lora_up.weight", &adapter_layer::up},
-                                                            {".alpha", &adapter_layer::alpha},
-                                                            {".diff", &adapter_layer::difference},
-                                                            {".diff_b", &adapter_layer::bias_difference}}};
-
-}  // namespace detail
-
 /// A LoRA file, open. Its layers are in the order of their names.
 ///
-/// Pairs are `X.lora_A.weight` and `X.lora_B.weight` or `X.lora_down.weight` and `X.lora_up.weight`; alpha is `X.alpha`, else the
-/// metadata's `<X with underscores for dots>_alpha`, else r; `X.diff` and `X.diff_b` are added to weight and bias as they are.
+/// Tensors have the names that `parse_adapter_key` knows; alpha is `X.alpha`, else the metadata's
+/// `<X with underscores for dots>_alpha`, else r; `X.diff` and `X.diff_b` are added to weight and bias as they are.
 class adapter {
  public:
-  /// Opens the file and checks every pair. Throws io_error; format_error for half a pair, a pair whose shapes do not go together
-  /// or are a convolution's, a type that is none of F32, F16, BF16, and an alpha that is no number.
+  /// Opens the file and checks what it holds for every layer. Throws io_error; format_error for half a pair, tensors whose shapes
+  /// do not go together, a type that is none of F32, F16, BF16, and an alpha that is no number.
   explicit adapter(std::string const& path) : file_(path) {
     std::map<std::string, adapter_layer, std::less<>> found;
     for (auto const& t : file_.head().tensors()) place(t, found);
@@ -89,46 +55,29 @@ class adapter {
   using layer_map = std::map<std::string, adapter_layer, std::less<>>;
 
   void place(safetensors::tensor const& t, layer_map& found) const {
-    for (auto const& part : detail::adapter_parts) {
-      if (!t.name.ends_with(part.ending)) continue;
-      auto& held = found[t.name.substr(0, t.name.size() - part.ending.size())].*part.place;
-      if (held != nullptr) throw format_error(described(t) + " and " + quoted(held->name) + " are the same part");
-      held = &t;
-      return;
-    }
-    found[std::string(owner_of(t.name))].strangers.push_back(&t);
+    auto const key = parse_adapter_key(t.name);
+    if (!key) return found[std::string(owner_of(t.name))].strangers.push_back(&t);
+    auto& held = found[key->layer].at(key->part);
+    if (held != nullptr) throw format_error(described(t) + " and " + quoted(held->name) + " are the same part");
+    held = &t;
   }
 
-  /// Returns the layer that a tensor of an unknown ending belongs to: its name without what follows ".lora_", ".hada_", ".lokr_",
-  /// or without its last part.
+  /// Returns the layer that a tensor of an unknown ending belongs to: its name without what follows the mark of a method, or
+  /// without its last part.
   static std::string_view owner_of(std::string_view name) {
+    if (auto const* const method = find_method(name)) return name.substr(0, name.find(method->text));
     for (std::string_view const mark : {".lora_", ".hada_", ".lokr_"})
       if (auto const at = name.find(mark); at != std::string_view::npos) return name.substr(0, at);
     return name.substr(0, name.rfind('.'));
   }
 
   void require_sound(adapter_layer& layer) const {
-    if (layer.down == nullptr && layer.up == nullptr && layer.difference == nullptr && layer.bias_difference == nullptr &&
-        layer.alpha != nullptr)
-      layer.strangers.push_back(layer.alpha);
+    if (layer.alpha() != nullptr && &layer.any() == layer.alpha()) layer.strangers.push_back(layer.alpha());
     if (!layer.strangers.empty()) return;
-    for (auto const* t : {layer.down, layer.up, layer.difference, layer.bias_difference})
-      if (t != nullptr) require_type(*t);
-    if ((layer.down == nullptr) != (layer.up == nullptr)) {
-      bool const lacks_up = layer.up == nullptr;
-      throw format_error(described(lacks_up ? *layer.down : *layer.up) + " has no " + (lacks_up ? "up (B)" : "down (A)") +
-                         " matrix beside it");
-    }
-    if (layer.down == nullptr) return;
-    auto const& a = layer.down->shape;
-    auto const& b = layer.up->shape;
-    if (a.size() > 2 || b.size() > 2)
-      throw format_error(described(*layer.down) + " of the shape " + shape_text(a) +
-                         " belongs to a convolution: only adapters of linear layers are merged");
-    if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1])
-      throw format_error(described(*layer.down) + " of the shape " + shape_text(a) + " and " + quoted(layer.up->name) +
-                         " of the shape " + shape_text(b) + " have no rank in common");
-    layer.scale = alpha_of(layer).value_or(static_cast<double>(a[0])) / static_cast<double>(a[0]);
+    detail::adapter_checks(path(), layer).settle();
+    if (layer.rank == 0) return;
+    auto const rank = static_cast<double>(layer.rank);
+    layer.scale = alpha_of(layer).value_or(rank) / rank;
   }
 
   void require_type(safetensors::tensor const& t) const {
@@ -137,7 +86,7 @@ class adapter {
   }
 
   std::optional<double> alpha_of(adapter_layer const& layer) const {
-    if (layer.alpha != nullptr) return stored_alpha(*layer.alpha);
+    if (layer.alpha() != nullptr) return stored_alpha(*layer.alpha());
     for (auto const& name : {layer.name, without_prefix(layer.name).text})
       for (auto const& [key, value] : file_.head().metadata())
         if (key == underscored(name) + "_alpha") return stated_alpha(key, value);

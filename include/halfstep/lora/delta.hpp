@@ -1,117 +1,192 @@
-// What adapters add to one tensor, in memory, and added to its rows.
+// What adapters do to one tensor, in memory, and done to its rows.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
-#include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/buffer.hpp>
-#include <halfstep/core/error.hpp>
-#include <halfstep/core/magnitude.hpp>
+#include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
-#include <halfstep/core/source.hpp>
-#include <halfstep/exec/serial.hpp>
-#include <halfstep/kernel/add_product.hpp>
-#include <halfstep/kernel/group_range.hpp>
-#include <halfstep/kernel/widen.hpp>
-#include <halfstep/lora/adapter.hpp>
-#include <halfstep/safetensors/reader.hpp>
+#include <halfstep/lora/adapter_layer.hpp>
+#include <halfstep/lora/delta_part.hpp>
+#include <halfstep/lora/hadamard_delta.hpp>
+#include <halfstep/lora/kronecker_delta.hpp>
+#include <halfstep/lora/low_rank_sum.hpp>
 
 namespace halfstep {
 
-/// One adapter's part in a tensor: factor * up * down, or factor * difference.
-struct delta_part {
-  adapter const* from;
-  double factor;                                    ///< strength, dampening and, for a pair, alpha / r
-  safetensors::tensor const* down = nullptr;        ///< A [r, N], with `up`
-  safetensors::tensor const* up = nullptr;          ///< B [M, r]
-  safetensors::tensor const* difference = nullptr;  ///< of the tensor's shape, where there is no pair
-};
+/// Stores rows of a tensor, as they are before anything is merged, from the view's `first_row()` on.
+using weight_rows = std::function<void(host_view<float> rows)>;
 
 namespace detail {
 
-/// Reads elements of `t` from `first` on as FP32. Throws value_error at NaN or infinity.
-inline void read_adapter(adapter const& from, safetensors::tensor const& t, index_t first, std::span<float> into) {
-  with_source_type(t.type, [&]<class Source>(std::type_identity<Source>) {
-    host_buffer<Source> const stored(static_cast<index_t>(into.size()));
-    from.file().read(t, static_cast<std::uint64_t>(first) * sizeof(Source),
-                     std::as_writable_bytes(std::span(stored.data(), into.size())));
-    extents2 const e{1, stored.size()};
-    widen(serial{}, host_view<Source const>(stored.view(e)), host_view<float>(into.data(), e));
-    if (is_finite(matrix_range(serial{}, host_view<Source const>(stored.view(e))).amax)) return;
-    auto const bad = std::find_if(into.begin(), into.end(), [](float x) { return !std::isfinite(x); });
-    throw value_error(from.described(t) + " holds NaN or infinity at element " + std::to_string(first + (bad - into.begin())));
-  });
-}
+/// What some parts without magnitudes add.
+class additive_delta {
+ public:
+  /// Reads what the methods need; differences stay in their files. Throws value_error at NaN or infinity, and io_error.
+  explicit additive_delta(std::span<delta_part const> parts) {
+    std::vector<delta_part> pairs;
+    for (auto const& part : parts) {
+      if (part.difference != nullptr) differences_.push_back(part);
+      if (part.layer == nullptr) continue;
+      if (part.layer->method == adapter_method::low_rank) pairs.push_back(part);
+      if (part.layer->method == adapter_method::hadamard) hadamards_.emplace_back(part);
+      if (part.layer->method == adapter_method::kronecker) kroneckers_.emplace_back(part);
+    }
+    if (!pairs.empty()) pairs_ = low_rank_sum(pairs);
+  }
+
+  void add_to(host_view<float> rows) const {
+    pairs_.add_to(rows);
+    for (auto const& delta : hadamards_) delta.add_to(rows);
+    for (auto const& delta : kroneckers_) delta.add_to(rows);
+    for (auto const& part : differences_)
+      for_each_run(part.rows, rows.first_row(), rows.rows(), [&](index_t from, index_t to, index_t count) {
+        auto const into = rows.rows(to - rows.first_row(), count);
+        host_buffer<float> const more(into.extents().count());
+        read_adapter(*part.from, *part.difference, from * rows.columns(), {more.data(), static_cast<std::size_t>(more.size())});
+        auto const factor = static_cast<float>(part.factor);
+        for (index_t i = 0; i < more.size(); ++i) into.data()[i] = multiply_add(factor, more[i], into.data()[i]);
+      });
+  }
+
+ private:
+  low_rank_sum pairs_;
+  std::vector<hadamard_delta> hadamards_;
+  std::vector<kronecker_delta> kroneckers_;
+  std::vector<delta_part> differences_;
+};
+
+/// DoRA: rows or columns that take a direction from an adapter and their length from it too (arXiv:2402.09353).
+class magnitude_delta {
+ public:
+  explicit magnitude_delta(delta_part const& part)
+      : rows_(part.rows),
+        strength_(part.strength),
+        axis_(part.axis),
+        extents_{part.tensor_rows, static_cast<index_t>(part.layer->columns())},
+        direction_({&part, 1}),
+        magnitudes_(static_cast<index_t>(part.magnitude->count())) {
+    read_adapter(*part.from, *part.magnitude, 0, {magnitudes_.data(), static_cast<std::size_t>(magnitudes_.size())});
+  }
+
+  /// Measures the columns of v, which only the whole tensor tells: `weight` stores rows of w.
+  void measure_columns(weight_rows const& weight) {
+    constexpr index_t most = 64;
+    index_t const kernel = extents_.columns / magnitudes_.size();
+    host_buffer<float> const memory(most * extents_.columns);
+    scales_.assign(static_cast<std::size_t>(magnitudes_.size()), 0.0);
+    for (index_t first = 0; first < extents_.rows; first += most) {
+      index_t const count = std::min(most, extents_.rows - first);
+      host_view<float> const v(memory.data(), {count, extents_.columns}, first);
+      weight(v);
+      direction_.add_to(v);
+      for_each_run(rows_, first, count, [&](index_t, index_t to, index_t some) {
+        for (index_t i = 0; i < some; ++i)
+          for (index_t j = 0; j < extents_.columns; ++j) {
+            auto const x = static_cast<double>(v(to - first + i, j));
+            scales_[static_cast<std::size_t>(j / kernel)] += x * x;
+          }
+      });
+    }
+    for (std::size_t k = 0; k < scales_.size(); ++k) scales_[k] = scale(magnitudes_[static_cast<index_t>(k)], scales_[k]);
+  }
+
+  /// Makes each row or column w + strength (m v / |v| - w), |v| summed in FP64; a v of zeros stays zero.
+  void apply_to(host_view<float> rows) const {
+    host_buffer<float> const moved(rows.extents().count());
+    std::copy_n(rows.data(), moved.size(), moved.data());
+    direction_.add_to({moved.data(), rows.extents(), rows.first_row()});
+    index_t const kernel = axis_ == magnitude_axis::columns ? extents_.columns / magnitudes_.size() : 1;
+    for_each_run(rows_, rows.first_row(), rows.rows(), [&](index_t from, index_t to, index_t count) {
+      for (index_t i = 0; i < count; ++i) {
+        float* const w = rows.row(to - rows.first_row() + i);
+        float const* const v = moved.data() + (w - rows.data());
+        double const of_row = axis_ == magnitude_axis::rows ? scale(magnitudes_[from + i], square(v)) : 0.0;
+        for (index_t j = 0; j < extents_.columns; ++j) {
+          double const m = axis_ == magnitude_axis::rows ? of_row : scales_[static_cast<std::size_t>(j / kernel)];
+          double const old = static_cast<double>(w[j]);
+          w[j] = static_cast<float>(old + strength_ * (m * static_cast<double>(v[j]) - old));
+        }
+      }
+    });
+  }
+
+ private:
+  double square(float const* v) const {
+    double sum = 0.0;
+    for (index_t j = 0; j < extents_.columns; ++j) sum += static_cast<double>(v[j]) * static_cast<double>(v[j]);
+    return sum;
+  }
+
+  static double scale(float magnitude, double square) {
+    return square > 0.0 ? static_cast<double>(magnitude) / std::sqrt(square) : 0.0;
+  }
+
+  std::vector<row_run> rows_;
+  double strength_;
+  magnitude_axis axis_;
+  extents2 extents_;  // of the tensor
+  additive_delta direction_;
+  host_buffer<float> magnitudes_;
+  std::vector<double> scales_;  // of columns, once they are measured
+};
 
 }  // namespace detail
 
-/// What adapters add to a tensor, with all low-rank pairs as one in memory; differences stay in their files.
+/// What adapters do to a tensor. Low-rank pairs and other factors are in memory; differences stay in their files.
 class weight_delta {
  public:
-  /// Reads the pairs of `parts`, which all fit one tensor. Throws value_error at NaN or infinity, and io_error.
-  explicit weight_delta(std::vector<delta_part> const& parts) {
-    index_t rank = 0;
-    for (auto const& part : parts) {
-      if (part.difference != nullptr) differences_.push_back(part);
-      if (part.down == nullptr) continue;
-      rank += static_cast<index_t>(part.down->shape[0]);
-      left_extents_.rows = static_cast<index_t>(part.up->shape[0]);
-      right_columns_ = static_cast<index_t>(part.down->shape[1]);
+  /// Reads what `parts`, which all fit one tensor, need; of magnitudes of columns the tensor too, by `weight`. Throws value_error
+  /// at NaN or infinity, and io_error.
+  explicit weight_delta(std::vector<delta_part> const& parts, weight_rows const& weight = {}) {
+    auto first = parts.begin();
+    for (auto part = parts.begin(); part != parts.end(); ++part) {
+      if (part->magnitude == nullptr) continue;
+      step made{detail::additive_delta({first, part}), detail::magnitude_delta(*part)};
+      if (part->axis == magnitude_axis::columns)
+        made.magnitudes->measure_columns([&](host_view<float> rows) {
+          weight(rows);
+          add_to(rows);
+          made.sum.add_to(rows);
+        });
+      steps_.push_back(std::move(made));
+      first = part + 1;
     }
-    left_extents_.columns = rank;
-    left_ = host_buffer<float>(left_extents_.count());
-    host_buffer<float> const right(rank * right_columns_);
-    for (index_t first = 0; auto const& part : parts) {
-      if (part.down == nullptr) continue;
-      auto const r = static_cast<index_t>(part.down->shape[0]);
-      detail::read_adapter(*part.from, *part.down, 0,
-                           {right.data() + first * right_columns_, static_cast<std::size_t>(r * right_columns_)});
-      read_left(part, first, r);
-      first += r;
-    }
-    right_ = packed_factor(right.view({rank, right_columns_}));
+    if (first != parts.end()) steps_.push_back({detail::additive_delta({first, parts.end()}), std::nullopt});
   }
 
-  /// Adds to `rows`, which are those of the tensor from its `first_row()` on.
+  /// Returns whether what is added depends on the weight, as it does with DoRA's magnitudes.
+  bool depends_on_weight() const {
+    return std::any_of(steps_.begin(), steps_.end(), [](step const& s) { return s.magnitudes.has_value(); });
+  }
+
+  /// Merges into `rows`, which are those of the tensor from its `first_row()` on and hold its numbers.
   ///
-  /// The pairs' product first, summed in FP32, then the differences in the order of the files. On one machine the same bits
-  /// however a tensor is cut into rows. Throws io_error, and value_error for NaN or infinity in a difference.
+  /// The pairs' product first, summed in FP32, then other products and differences in the order of the files; parts with
+  /// magnitudes take what was made before them. On one machine the same bits however a tensor is cut into rows. Throws io_error,
+  /// and value_error for NaN or infinity in a difference.
   void add_to(host_view<float> rows) const {
-    if (left_extents_.columns != 0)
-      add_product(serial{}, host_view<float const>(left_.view(left_extents_)).rows(rows.first_row(), rows.rows()), right_, rows);
-    for (auto const& part : differences_) {
-      host_buffer<float> const more(rows.extents().count());
-      detail::read_adapter(*part.from, *part.difference, rows.first_row() * rows.columns(),
-                           {more.data(), static_cast<std::size_t>(more.size())});
-      auto const factor = static_cast<float>(part.factor);
-      for (index_t i = 0; i < more.size(); ++i) rows.data()[i] = multiply_add(factor, more[i], rows.data()[i]);
+    for (auto const& step : steps_) {
+      step.sum.add_to(rows);
+      if (step.magnitudes) step.magnitudes->apply_to(rows);
     }
   }
 
  private:
-  /// Reads B, with the part's factor in it, into the columns of the left factor from `first` on.
-  void read_left(delta_part const& part, index_t first, index_t rank) {
-    host_buffer<float> const up(left_extents_.rows * rank);
-    detail::read_adapter(*part.from, *part.up, 0, {up.data(), static_cast<std::size_t>(up.size())});
-    for (index_t row = 0; row < left_extents_.rows; ++row)
-      for (index_t k = 0; k < rank; ++k)
-        left_[row * left_extents_.columns + first + k] =
-            static_cast<float>(part.factor * static_cast<double>(up[row * rank + k]));
-  }
+  struct step {
+    detail::additive_delta sum;
+    std::optional<detail::magnitude_delta> magnitudes;
+  };
 
-  extents2 left_extents_{};
-  index_t right_columns_ = 0;
-  host_buffer<float> left_;
-  packed_factor right_;
-  std::vector<delta_part> differences_;
+  std::vector<step> steps_;
 };
 
 }  // namespace halfstep

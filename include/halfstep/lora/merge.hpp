@@ -10,83 +10,42 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <halfstep/core/edit_distance.hpp>
+#include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/source.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/core/words.hpp>
+#include <halfstep/exec/serial.hpp>
 #include <halfstep/file/file_identity.hpp>
+#include <halfstep/kernel/widen.hpp>
 #include <halfstep/lora/adapter.hpp>
+#include <halfstep/lora/adapter_claims.hpp>
+#include <halfstep/lora/adapter_fit.hpp>
+#include <halfstep/lora/adapter_layer.hpp>
 #include <halfstep/lora/delta.hpp>
+#include <halfstep/lora/delta_part.hpp>
+#include <halfstep/lora/layer_index.hpp>
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/options.hpp>
+#include <halfstep/lora/other_methods.hpp>
 #include <halfstep/safetensors/header.hpp>
-#include <halfstep/safetensors/layer_name.hpp>
+#include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep {
 
-namespace detail {
-
-/// The layers of a model by the names that adapters give them.
-class layer_index {
- public:
-  explicit layer_index(safetensors::header const& model) {
-    for (auto const& t : model.tensors())
-      for (std::string_view const ending : {".weight", ".bias"})
-        if (t.name.ends_with(ending)) layers_.insert(t.name.substr(0, t.name.size() - ending.size()));
-    for (auto const& layer : layers_) {
-      auto const bare = without_prefix(layer).text;
-      by_bare_name_[bare].push_back(&layer);
-      by_underscores_[underscored(bare)].push_back(&layer);
-    }
-  }
-
-  /// Returns the layer that an adapter calls `name`, or null. Throws format_error where it may be either of two.
-  std::string const* find(std::string_view name) const {
-    if (auto const exact = layers_.find(name); exact != layers_.end()) return &*exact;
-    auto const bare = without_prefix(name);
-    auto const& names = bare.form == name_form::underscored ? by_underscores_ : by_bare_name_;
-    auto const found = names.find(bare.text);
-    if (found == names.end()) return nullptr;
-    if (found->second.size() > 1)
-      throw format_error("the LoRA layer " + quoted(name) + " may be " + quoted(*found->second[0]) + " or " +
-                         quoted(*found->second[1]));
-    return found->second[0];
-  }
-
-  /// Returns the layer whose name is most like `name`; null for a model without layers.
-  std::string const* nearest(std::string_view name) const {
-    auto const bare = without_prefix(name);
-    auto const& names = bare.form == name_form::underscored ? by_underscores_ : by_bare_name_;
-    std::string const* best = nullptr;
-    std::size_t least = 0;
-    for (auto const& [text, layers] : names) {
-      std::size_t const d = edit_distance(bare.text, text);
-      if (best != nullptr && d >= least) continue;
-      best = layers[0];
-      least = d;
-    }
-    return best;
-  }
-
- private:
-  using name_map = std::map<std::string, std::vector<std::string const*>, std::less<>>;
-
-  std::set<std::string, std::less<>> layers_;
-  name_map by_bare_name_;
-  name_map by_underscores_;
-};
-
-}  // namespace detail
-
-/// Adapters to be merged into a model: W += strength * damp * (alpha / r) * B A, and differences, in FP32.
+/// Adapters to be merged into a model: W += strength * damp * (alpha / r) * B A, what LoHa and LoKr make, differences, and DoRA's
+/// magnitudes, in FP32.
 ///
-/// Layers are matched by their exact name, else without the prefixes that programs add. Pairs are read when a tensor is worked on
-/// and dropped soon after. Const members may run on several threads at once.
+/// Layers are matched by their exact name, else without the prefixes that programs add, else by the names of `name_families`.
+/// Pairs are read when a tensor is worked on and dropped soon after. Const members may run on several threads at once.
 class lora_merge {
  public:
   /// Opens the files in the order given and matches them to `model`.
@@ -95,7 +54,7 @@ class lora_merge {
   /// warned of; format_error where a shape does not fit, a name fits two layers, two names one layer, or a tensor is no F64, F32,
   /// F16 or BF16. I8 and FP8 are accepted for the codes of layers that are decoded: the plan knows which are.
   lora_merge(std::vector<lora_request> const& files, lora_options const& options, safetensors::header const& model) {
-    detail::layer_index const layers(model);
+    layer_index const layers(model);
     std::vector<std::string> unmatched;
     double damp = 1.0;
     for (auto const& file : files) {
@@ -115,6 +74,9 @@ class lora_merge {
     warnings_.push_back(text + "; left out");
   }
 
+  /// Takes the model that this merges into, which must outlive it: magnitudes of columns are measured on whole weights.
+  void measure_on(safetensors::reader const& model) { model_ = &model; }
+
   /// Returns whether anything is added to a tensor.
   bool changes(std::string_view tensor) const { return parts_.find(tensor) != parts_.end(); }
 
@@ -123,7 +85,8 @@ class lora_merge {
     auto const found = parts_.find(tensor);
     if (found == parts_.end()) return nullptr;
     auto const used = slot_of(found->second);
-    std::call_once(used->read, [&] { used->value.emplace(found->second); });
+    std::call_once(used->read,
+                   [&] { used->value.emplace(found->second, [&](host_view<float> rows) { read_weight(tensor, rows); }); });
     return {used, &*used->value};
   }
 
@@ -161,76 +124,110 @@ class lora_merge {
     return slots_.emplace_back(made);
   }
 
-  void match(adapter const& a, safetensors::header const& model, detail::layer_index const& layers,
-             std::vector<std::string>& unmatched) {
-    std::map<std::string, adapter_layer const*> taken;
+  /// Reads rows of the model's tensor as FP32.
+  void read_weight(std::string_view tensor, host_view<float> rows) const {
+    auto const* const t = model_ != nullptr ? model_->head().find(tensor) : nullptr;
+    if (t == nullptr)
+      throw usage_error("halfstep: lora_merge measures " + quoted(tensor) + " on no model; call `measure_on` first");
+    with_source_type(t->type, [&]<class Source>(std::type_identity<Source>) {
+      host_buffer<Source> const stored(rows.extents().count());
+      model_->read(*t, static_cast<std::uint64_t>(rows.first_row() * rows.columns()) * sizeof(Source),
+                   std::as_writable_bytes(std::span(stored.data(), static_cast<std::size_t>(stored.size()))));
+      widen(serial{}, host_view<Source const>(stored.view(rows.extents())), host_view<float>(rows.data(), rows.extents()));
+    });
+  }
+
+  void match(adapter const& a, safetensors::header const& model, layer_index const& layers, std::vector<std::string>& unmatched) {
+    adapter_claims taken(a);
+    std::set<std::string_view> changed;
     auto const miss = [&](safetensors::tensor const& t, std::string const& why) { unmatched.push_back(quoted(t.name) + why); };
     for (auto const& layer : a.layers()) {
       if (!layer.strangers.empty()) {
-        for (auto const* t : layer.strangers) miss(*t, " (no part that is known)");
+        for (auto const* t : layer.strangers) miss(*t, " (" + std::string(why_not_merged(*t)) + ")");
         continue;
       }
-      auto const* const name = layers.find(layer.name);
-      if (name == nullptr) {
+      auto const targets = layers.find(layer.name);
+      if (targets.empty()) {
         auto const* const nearest = layers.nearest(layer.name);
         miss(layer.any(), nearest == nullptr ? "" : " (nearest: " + quoted(*nearest) + ")");
         continue;
       }
-      if (auto const [place, fresh] = taken.try_emplace(*name, &layer); !fresh)
-        throw format_error(a.described(layer.any()) + " and " + quoted(place->second->any().name) + " are both for the layer " +
-                           quoted(*name));
-      std::size_t const before = added_;
-      match_weight(a, layer, model.find(*name + ".weight"), miss);
-      match_bias(a, layer, model.find(*name + ".bias"), miss);
-      if (added_ != before) ++matched_.back().layers;
-    }
-  }
-
-  template <class Miss>
-  void match_weight(adapter const& a, adapter_layer const& layer, safetensors::tensor const* weight, Miss const& miss) {
-    double const factor = matched_.back().factor;
-    if (layer.down == nullptr && layer.difference == nullptr) return;
-    if (weight == nullptr) return miss(layer.any(), " (its layer has no weight)");
-    if (layer.down != nullptr) {
-      if (weight->shape.size() > 2)
-        throw format_error(a.described(*layer.down) + " is for " + quoted(weight->name) + " of the shape " +
-                           shape_text(weight->shape) + ", a convolution: only adapters of linear layers are merged");
-      std::vector<std::uint64_t> const product{layer.up->shape[0], layer.down->shape[1]};
-      if (weight->shape != product) {
-        bool const up = weight->shape.empty() || weight->shape[0] != product[0];
-        refuse_shape(a, up ? *layer.up : *layer.down, *weight);
+      if (taken.is_for_another_encoder(layer, targets, model)) {
+        miss(layer.any(), " (by its shape for another text encoder)");
+        continue;
       }
-      add(a, *weight, {&a, factor * layer.scale, layer.down, layer.up, nullptr});
+      taken.add(layer, targets);
+      for (auto const& target : targets) {
+        std::size_t const before = added_;
+        match_weight(a, layer, target, targets, model, miss);
+        match_bias(a, layer, target, targets, model, miss);
+        if (added_ != before) changed.insert(*target.layer);
+      }
     }
-    if (layer.difference != nullptr) match_difference(a, *layer.difference, *weight);
+    matched_.back().layers = changed.size();
   }
 
   template <class Miss>
-  void match_bias(adapter const& a, adapter_layer const& layer, safetensors::tensor const* bias, Miss const& miss) {
-    if (layer.bias_difference == nullptr) return;
-    if (bias == nullptr) return miss(*layer.bias_difference, " (its layer has no bias)");
-    match_difference(a, *layer.bias_difference, *bias);
+  void match_weight(adapter const& a, adapter_layer const& layer, lora_target const& target,
+                    std::vector<lora_target> const& targets, safetensors::header const& model, Miss const& miss) {
+    if (layer.method == adapter_method::none && layer.difference() == nullptr) return;
+    auto const* const weight = weight_of(model, *target.layer);
+    if (weight == nullptr) return miss(layer.any(), " (its layer has no weight)");
+    double const factor = matched_.back().factor;
+    if (layer.method != adapter_method::none) {
+      require_fit(a, layer, targets, *weight);
+      bool const dora = layer.magnitude() != nullptr;
+      add(a, *weight, target,
+          {.from = &a,
+           .factor = dora ? layer.scale : factor * layer.scale,
+           .layer = &layer,
+           .magnitude = layer.magnitude(),
+           .axis = dora ? *axis_of(layer, rows_of(targets, *weight), *weight) : magnitude_axis::rows,
+           .strength = factor});
+    }
+    if (layer.difference() != nullptr) match_difference(a, *layer.difference(), target, targets, *weight, factor);
   }
 
-  void match_difference(adapter const& a, safetensors::tensor const& difference, safetensors::tensor const& to) {
-    if (difference.shape != to.shape) refuse_shape(a, difference, to);
-    add(a, to, {&a, matched_.back().factor, nullptr, nullptr, &difference});
+  template <class Miss>
+  void match_bias(adapter const& a, adapter_layer const& layer, lora_target const& target,
+                  std::vector<lora_target> const& targets, safetensors::header const& model, Miss const& miss) {
+    auto const* const bias = model.find(*target.layer + ".bias");
+    double const factor = matched_.back().factor;
+    for (auto const& [t, scale] :
+         {std::pair{layer.bias_difference(), 1.0}, std::pair{layer.at(adapter_part::up_bias), layer.scale}}) {
+      if (t == nullptr) continue;
+      if (bias == nullptr)
+        miss(*t, " (its layer has no bias)");
+      else
+        match_difference(a, *t, target, targets, *bias, factor * scale);
+    }
   }
 
-  [[noreturn]] static void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model) {
-    throw format_error(a.described(t) + " of the shape " + shape_text(t.shape) + " does not fit " + quoted(model.name) +
-                       " of the shape " + shape_text(model.shape));
+  void match_difference(adapter const& a, safetensors::tensor const& difference, lora_target const& target,
+                        std::vector<lora_target> const& targets, safetensors::tensor const& to, double factor) {
+    auto shape = to.shape;
+    if (!target.rows.empty() && !shape.empty()) shape[0] = rows_of(targets, to);
+    if (difference.shape != shape) refuse_shape(a, difference, to);
+    add(a, to, target, {.from = &a, .factor = factor, .difference = &difference});
   }
 
-  void add(adapter const& a, safetensors::tensor const& to, delta_part part) {
+  void add(adapter const& a, safetensors::tensor const& to, lora_target const& target, delta_part part) {
     bool const is_code = to.type == dtype::i8 || to.type == dtype::f8_e4m3 || to.type == dtype::f8_e5m2;
     if (!is_code && to.type != dtype::f64 && to.type != dtype::f32 && to.type != dtype::f16 && to.type != dtype::bf16)
-      throw format_error(a.described(part.up != nullptr ? *part.up : *part.difference) + " cannot be added to " +
+      throw format_error(a.described(part.layer != nullptr ? part.layer->any() : *part.difference) + " cannot be added to " +
                          quoted(to.name) + ": it is " + std::string(name_of(to.type)) + ", not F64, F32, F16 or BF16");
-    parts_[to.name].push_back(part);
+    if (is_code && part.axis == magnitude_axis::columns)
+      throw format_error(
+          a.described(*part.magnitude) + " of the shape " + shape_text(part.magnitude->shape) +
+          " holds the magnitudes of columns (DoRA over the input axis), which the whole weight is needed for, and " +
+          quoted(to.name) + " is quantized: merge it into the model as it was before that");
+    part.rows = target.rows;
+    part.tensor_rows = to.shape.empty() ? 1 : static_cast<index_t>(to.shape[0]);
+    parts_[to.name].push_back(std::move(part));
     ++added_;
   }
 
+  safetensors::reader const* model_ = nullptr;
   std::deque<adapter> adapters_;
   std::vector<matched_adapter> matched_;
   std::vector<std::string> warnings_;

@@ -1,0 +1,138 @@
+// The layers of a model under the names that adapters give them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <halfstep/core/edit_distance.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/lora/names/families.hpp>
+#include <halfstep/lora/names/name_pair.hpp>
+#include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/layer_name.hpp>
+
+namespace halfstep {
+
+/// A layer of a model that an adapter's layer changes, and the rows that they share.
+struct lora_target {
+  std::string const* layer;
+  std::vector<row_run> rows = {};  ///< from the adapter's to the model's; none: all, as they are
+
+  friend bool operator==(lora_target const&, lora_target const&) = default;
+};
+
+/// The layers of a model by their own names, without prefixes, with underscores for dots, and by the names of `name_families`.
+///
+/// A layer is what has a weight or a bias, or a tensor that is neither.
+class layer_index {
+ public:
+  explicit layer_index(safetensors::header const& model) : model_(&model) {
+    for (auto const& t : model.tensors())
+      for (std::string_view const ending : {".weight", ".bias"})
+        if (t.name.ends_with(ending)) layers_.insert(t.name.substr(0, t.name.size() - ending.size()));
+    for (auto const& layer : layers_) {
+      auto const bare = without_prefix(layer).text;
+      bare_.dotted[bare].push_back({&layer});
+      bare_.underscored[underscored(bare)].push_back({&layer});
+    }
+    for (auto const& t : model.tensors())
+      if (!t.name.ends_with(".weight") && !t.name.ends_with(".bias"))
+        other_.add(without_prefix(t.name).text, {&*tensors_.insert(t.name).first});
+    for (auto const* const names : {&layers_, &tensors_})
+      for (auto const& name : *names) add_other_names(name);
+  }
+
+  /// Returns the layers that an adapter calls `name`, several where it is of one that the model has in parts; none where there is
+  /// none. Throws format_error where it may be either of two.
+  std::vector<lora_target> find(std::string_view name) const {
+    for (auto const* const names : {&layers_, &tensors_})
+      if (auto const exact = names->find(name); exact != names->end()) return {{&*exact}};
+    auto const bare = without_prefix(name);
+    for (auto const* const table : {&bare_, &other_}) {
+      auto const& names = table->of(bare.form);
+      auto const found = names.find(bare.text);
+      if (found == names.end()) continue;
+      require_apart(name, found->second);
+      return found->second;
+    }
+    return {};
+  }
+
+  /// Returns the layer whose name is most like `name`; null for a model without layers.
+  std::string const* nearest(std::string_view name) const {
+    auto const bare = without_prefix(name);
+    std::string const* best = nullptr;
+    std::size_t least = 0;
+    for (auto const& [text, layers] : bare_.of(bare.form)) {
+      std::size_t const d = edit_distance(bare.text, text);
+      if (best != nullptr && d >= least) continue;
+      best = layers[0].layer;
+      least = d;
+    }
+    return best;
+  }
+
+ private:
+  using name_map = std::map<std::string, std::vector<lora_target>, std::less<>>;
+
+  struct name_table {
+    name_map dotted;
+    name_map underscored;
+
+    name_map const& of(name_form form) const { return form == name_form::underscored ? underscored : dotted; }
+    void add(std::string const& name, lora_target const& target) {
+      for (auto* const targets : {&dotted[name], &underscored[halfstep::underscored(name)]})
+        if (std::find(targets->begin(), targets->end(), target) == targets->end()) targets->push_back(target);
+    }
+  };
+
+  void add_other_names(std::string const& layer) {
+    auto const bare = without_prefix(layer).text;
+    auto const* t = model_->find(layer + ".weight");
+    if (t == nullptr) t = model_->find(layer);
+    extents2 e{};
+    if (t != nullptr && t->shape.size() == 2) e = {static_cast<index_t>(t->shape[0]), static_cast<index_t>(t->shape[1])};
+    for_each_other_name(
+        bare, [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_in_second(rows, e)); },
+        [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_of_second(rows, e)); });
+    constexpr std::string_view numbered = ".to_out.0";  // attention processors leave the number out
+    if (bare.ends_with(numbered)) other_.add(bare.substr(0, bare.size() - 2), {&layer});
+  }
+
+  void offer(std::string const& name, std::string const& layer, std::optional<std::vector<row_run>> rows) {
+    if (rows) other_.add(name, {&layer, *std::move(rows)});
+  }
+
+  /// Throws format_error where two layers would take the same rows of what is called `name`.
+  static void require_apart(std::string_view name, std::vector<lora_target> const& targets) {
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      for (std::size_t k = 0; k < i; ++k)
+        if (targets[i].rows.empty() || targets[k].rows.empty() || overlap(targets[i].rows, targets[k].rows))
+          throw format_error("the LoRA layer " + quoted(name) + " may be " + quoted(*targets[k].layer) + " or " +
+                             quoted(*targets[i].layer));
+  }
+
+  static bool overlap(std::vector<row_run> const& a, std::vector<row_run> const& b) {
+    return std::any_of(a.begin(), a.end(), [&](row_run const& x) {
+      return std::any_of(b.begin(), b.end(),
+                         [&](row_run const& y) { return x.from < y.from + y.count && y.from < x.from + x.count; });
+    });
+  }
+
+  safetensors::header const* model_;
+  std::set<std::string, std::less<>> layers_;
+  std::set<std::string, std::less<>> tensors_;
+  name_table bare_;
+  name_table other_;
+};
+
+}  // namespace halfstep
