@@ -74,6 +74,12 @@ TEST(LayerIndex, PrefersANameOfTheModelToThatOfAFamily) {
   EXPECT_EQ(*found[0].layer, "proj_out");
 }
 
+TEST(LayerIndex, TakesTheNamesOfFamiliesForTheNearestLayerToo) {
+  auto const model =
+      made_file().ones("double_blocks.0.img_attn.qkv.weight", {12, 4}).ones("transformed.0.attn.weight", {4, 4}).head();
+  EXPECT_EQ(*layer_index(model).nearest("transformer.transformer_blocks.5.attn.to_q"), "double_blocks.0.img_attn.qkv");
+}
+
 TEST(LayerIndex, RefusesANameThatTwoLayersAnswerTo) {
   auto const model = made_file().ones("unet.x_embedder.q.weight", {4, 4}).ones("net.x_embedder.q.weight", {4, 4}).head();
   layer_index const layers(model);

@@ -94,7 +94,9 @@ inline void require_fit(adapter const& a, adapter_layer const& layer, std::vecto
     bool const wider = !row_misfit && inputs != 0 && columns > inputs && columns % inputs == 0;
     std::string more;
     if (wider)
-      more = ": it is of a control LoRA, which widens the inputs of its layer, and such are not merged";
+      more =
+          ": it is of a control LoRA, which widens the inputs of its layer, and such are not merged; load it on top of "
+          "the converted model";
     else if (!weight.shape.empty() && rows != weight.shape[0])
       more = ", of which it is for " + std::to_string(rows) + " rows";
     refuse_shape(a, row_misfit ? *layer.up() : *layer.down(), weight, more);

@@ -67,17 +67,18 @@ class layer_index {
     return {};
   }
 
-  /// Returns the layer whose name is most like `name`; null for a model without layers.
+  /// Returns the layer one of whose names is most like `name`; null for a model without layers.
   std::string const* nearest(std::string_view name) const {
     auto const bare = without_prefix(name);
     std::string const* best = nullptr;
     std::size_t least = 0;
-    for (auto const& [text, layers] : bare_.of(bare.form)) {
-      std::size_t const d = edit_distance(bare.text, text);
-      if (best != nullptr && d >= least) continue;
-      best = layers[0].layer;
-      least = d;
-    }
+    for (auto const* const table : {&bare_, &other_})
+      for (auto const& [text, layers] : table->of(bare.form)) {
+        std::size_t const d = edit_distance(bare.text, text);
+        if (best != nullptr && d >= least) continue;
+        best = layers[0].layer;
+        least = d;
+      }
     return best;
   }
 
