@@ -97,7 +97,7 @@ TEST(SingularVectors, OfAKnownMatrixAreItsOwn) {
   a[0 * 4 + 1] = 3.0f;
   a[5 * 4 + 2] = -2.0f;
   for (auto const& s :
-       {halfstep::leading_singular_vectors(serial{}, a.view(e), 3, philox(1)), halfstep::exact_singular_vectors(a.view(e), 3)}) {
+       {halfstep::leading_singular_vectors(serial{}, a.view(e), 3, philox(1)), halfstep::exact_singular_vectors(serial{}, a.view(e), 3)}) {
     ASSERT_EQ(s.rank(), 2);  // the third direction is not determined
     EXPECT_NEAR(s.values[0], 3.0f, 1e-6f);
     EXPECT_NEAR(s.values[1], 2.0f, 1e-6f);
@@ -112,12 +112,32 @@ TEST(SingularVectors, HoldNearlyTheEnergyOfTheExactOnes) {
     auto const a = noise(e, 5);
     index_t const k = 40;
     auto const fast = halfstep::leading_singular_vectors(threads(2), a.view(e), k, philox(9));
-    auto const exact = halfstep::exact_singular_vectors(a.view(e), k);
+    auto const exact = halfstep::exact_singular_vectors(serial{}, a.view(e), k);
     ASSERT_EQ(fast.rank(), k);
     EXPECT_LT(off_orthonormal(fast.u.view({e.rows, k})), 1e-5);
     EXPECT_LT(off_orthonormal(fast.v.view({e.columns, k})), 1e-5);
     EXPECT_GT(energy_in(a.view(e), fast), 0.95 * energy_in(a.view(e), exact));
     EXPECT_LT(energy_in(a.view(e), fast), 1.0001 * energy_in(a.view(e), exact));
+  }
+}
+
+TEST(SingularVectors, OfAllOfTheSpectrumGiveTheMatrixBack) {
+  for (extents2 const e : {extents2{90, 60}, extents2{60, 130}, extents2{64, 64}}) {
+    auto const a = noise(e, 7);
+    index_t const k = std::min(e.rows, e.columns);
+    auto const s = halfstep::exact_singular_vectors(threads(2), a.view(e), k);
+    ASSERT_EQ(s.rank(), k);
+    EXPECT_TRUE(std::is_sorted(s.values.rbegin(), s.values.rend()));
+    EXPECT_LT(off_orthonormal(s.u.view({e.rows, k})), 1e-5);
+    EXPECT_LT(off_orthonormal(s.v.view({e.columns, k})), 1e-5);
+    for (index_t i = 0; i < e.rows; ++i)
+      for (index_t j = 0; j < e.columns; ++j) {
+        double sum = 0.0;
+        for (index_t d = 0; d < k; ++d)
+          sum += static_cast<double>(s.u[i * k + d]) * static_cast<double>(s.values[static_cast<std::size_t>(d)]) *
+                 static_cast<double>(s.v[j * k + d]);
+        ASSERT_NEAR(sum, static_cast<double>(a[i * e.columns + j]), 2e-5);
+      }
   }
 }
 
@@ -128,6 +148,10 @@ TEST(SingularVectors, AreTheSameBitsForEveryNumberOfThreads) {
   auto const together = halfstep::leading_singular_vectors(threads(5), a.view(e), 64, philox(1));
   EXPECT_TRUE(std::equal(alone.u.begin(), alone.u.end(), together.u.begin()));
   EXPECT_TRUE(std::equal(alone.v.begin(), alone.v.end(), together.v.begin()));
+  auto const one = halfstep::exact_singular_vectors(serial{}, a.view(e), 64);
+  auto const many = halfstep::exact_singular_vectors(threads(5), a.view(e), 64);
+  EXPECT_TRUE(std::equal(one.u.begin(), one.u.end(), many.u.begin()));
+  EXPECT_TRUE(std::equal(one.v.begin(), one.v.end(), many.v.begin()));
 }
 
 TEST(SingularVectors, OfZerosAreNoneAndOfTooManyAreRefused) {
@@ -135,9 +159,9 @@ TEST(SingularVectors, OfZerosAreNoneAndOfTooManyAreRefused) {
   host_buffer<float> a(e.count());
   std::fill(a.begin(), a.end(), 0.0f);
   EXPECT_EQ(halfstep::leading_singular_vectors(serial{}, a.view(e), 4, philox(1)).rank(), 0);
-  EXPECT_EQ(halfstep::exact_singular_vectors(a.view(e), 4).rank(), 0);
+  EXPECT_EQ(halfstep::exact_singular_vectors(serial{}, a.view(e), 4).rank(), 0);
   EXPECT_THROW(halfstep::leading_singular_vectors(serial{}, a.view(e), 11, philox(1)), halfstep::shape_error);
-  EXPECT_THROW(halfstep::exact_singular_vectors(a.view(e), 0), halfstep::shape_error);
+  EXPECT_THROW(halfstep::exact_singular_vectors(serial{}, a.view(e), 0), halfstep::shape_error);
 }
 
 }  // namespace

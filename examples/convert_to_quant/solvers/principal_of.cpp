@@ -14,7 +14,7 @@ halfstep::principal principal_of(halfstep::layer_matrices const& layer, halfstep
   auto const e = layer.weight.extents();
   auto const k = context.options.rank(e);
   auto found = context.options.svd == halfstep::svd_kind::exact
-                   ? halfstep::exact_singular_vectors(layer.weight, k)
+                   ? halfstep::exact_singular_vectors(context.team, layer.weight, k)
                    : halfstep::leading_singular_vectors(context.team, layer.weight, k, context.random);
   auto const rank = found.rank();
   return {std::move(found.u), std::move(found.v), e.rows, e.columns, rank};

@@ -14,7 +14,6 @@
 #endif
 #include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
-#include <Eigen/SVD>
 #if defined(__NVCC__)
 #pragma nv_diagnostic pop
 #endif
