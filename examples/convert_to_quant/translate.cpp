@@ -7,9 +7,11 @@
 #include <thread>
 
 #include <halfstep/converter.hpp>
-#include <halfstep/recipe/bases.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/rotation_group.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>
 
+#include "bases/bases.hpp"
 #include "formats/formats.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
