@@ -34,7 +34,7 @@ void convert_legacy(options const& o, std::atomic<bool> const& stop) {
            "; codes are copied");
     for (auto const& note : o.notes) to.say("note: " + note);
     for (auto const& note : plan.notes) to.say("note: " + note);
-    to.say("the output " + std::string(load_sentence(plan.needs)));
+    to.say("the output " + load_sentence(plan.needs, plan.since));
     if (o.dry_run) return;
     job.publish_as(output_of(o, job.input_path()), o.force ? file::overwrite::replace : file::overwrite::refuse,
                    {.advanced = {}, .cancelled = [&stop] { return stop.load(std::memory_order_relaxed); }});

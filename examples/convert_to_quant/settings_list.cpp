@@ -64,7 +64,7 @@ std::vector<std::pair<std::string, std::string>> settings_list(options const& o,
   std::string command = "convert_to_quant";
   for (auto const& argument : o.arguments) command += " " + in_shell(argument);
   std::vector<std::pair<std::string, std::string>> list{
-      {"command line", command}, {"layers chosen by", p.rules}, {"the output", std::string(load_sentence(p.needs))}};
+      {"command line", command}, {"layers chosen by", p.rules}, {"the output", load_sentence(p.needs, p.since)}};
   if (o.rounding == "stochastic") list.emplace_back("seed", std::to_string(seed));
   list.emplace_back("threads", std::to_string(threads));
   list.emplace_back("rows decoded again", o.verify);

@@ -166,6 +166,60 @@ TEST(ModelRules, AreThoseOfTheFamilyWhoseSignsTheNamesShow) {
       }
 }
 
+TEST(ModelRules, KeepTheLastBlocksWhateverTheirNumber) {
+  for (int const depth : {1, 4, 28, 64}) {
+    tensor_specs specs;
+    for (int i = 0; i < depth; ++i)
+      for (std::string const name : {"linear_attn.in_proj_a", "linear_attn.in_proj_b", "mlp.up_proj"})
+        specs.push_back({"model.layers." + std::to_string(i) + "." + name + ".weight", dtype::bf16, {512, 512}});
+    for (int i = 0; i < 70; ++i) specs.push_back({"other.layers." + std::to_string(i) + ".x.weight", dtype::bf16, {512, 512}});
+    auto const p = plan_for(header_of(specs), {});
+    EXPECT_THAT(p.families, testing::ElementsAre("qwen35"));
+    for (int i = 0; i < depth; ++i) {
+      auto const& t = of(p, "model.layers." + std::to_string(i) + ".mlp.up_proj.weight");
+      EXPECT_EQ(t.what, i == 0 || i == depth - 1 ? action::keep : action::quantize) << i << " of " << depth;
+      if (i != 0 && i == depth - 1) {
+        EXPECT_EQ(t.reason, "qwen35 keeps the last blocks '.layers." + std::to_string(i) + ".'");
+      }
+    }
+    EXPECT_EQ(of(p, "other.layers.63.x.weight").what, action::quantize);
+    EXPECT_EQ(of(p, "other.layers.69.x.weight").what, action::keep);
+  }
+}
+
+TEST(ModelRules, KeepTheLastTwoBlocksOfAFamilyThatKeepsTwo) {
+  tensor_specs specs{{"audio_adaln_single.linear.weight", dtype::bf16, {512, 512}},
+                     {"adaln_single.emb.timestep_embedder.linear_1.bias", dtype::bf16, {512}}};
+  for (int i = 0; i < 30; ++i)
+    specs.push_back({"transformer_blocks." + std::to_string(i) + ".ff.weight", dtype::bf16, {512, 512}});
+  auto const p = plan_for(header_of(specs), {});
+  EXPECT_THAT(p.families, testing::ElementsAre("ltxv2"));
+  for (int i = 0; i < 30; ++i)
+    EXPECT_EQ(of(p, "transformer_blocks." + std::to_string(i) + ".ff.weight").what,
+              i < 2 || i > 27 ? action::keep : action::quantize)
+        << i;
+}
+
+TEST(ModelRules, RemoveOnlyWhatBelongsToTheModelThatWasRecognised) {
+  for (std::string const prefix : {"", "te.t5xxl."}) {
+    auto const p = plan_for(header_of({{prefix + "shared.weight", dtype::bf16, {512, 512}},
+                                       {prefix + "encoder.block.0.layer.0.SelfAttention.q.weight", dtype::bf16, {512, 512}},
+                                       {prefix + "decoder.block.0.layer.0.SelfAttention.q.weight", dtype::bf16, {512, 512}},
+                                       {prefix + "decoders.0.weight", dtype::bf16, {512, 512}},
+                                       {"vae.decoder.0.weight", dtype::bf16, {512, 512}},
+                                       {"vae.encoder.0.weight", dtype::bf16, {512, 512}}}),
+                            {});
+    EXPECT_EQ(of(p, prefix + "decoder.block.0.layer.0.SelfAttention.q.weight").what, action::remove);
+    EXPECT_EQ(of(p, prefix + "decoders.0.weight").what, action::keep);
+    EXPECT_EQ(of(p, "vae.decoder.0.weight").what, action::keep);
+    EXPECT_EQ(of(p, "vae.decoder.0.weight").reason, "no part of the model of which t5xxl removes 'decoder'");
+    ASSERT_EQ(p.warnings.size(), 1u);
+    EXPECT_EQ(p.warnings[0], "left out of the output: t5xxl removes '" + prefix +
+                                 "decoder' (1 tensor, 524 kB); `exclude` keeps what it names, and naming the family with `families` "
+                                 "says that they are to go");
+  }
+}
+
 /// Every tensor of every plan has a reason, which the table of a dry run shows.
 TEST(ModelRules, GiveEveryDecisionAReason) {
   for (auto const* name : {"flux1_dev", "t5xxl_encoder", "wan21_14b", "qwen_image", "z_image"})

@@ -341,7 +341,10 @@ TEST(Plan, KeepsAndListsWhatTheFallbackCannotStore) {
 }
 
 TEST(Plan, WarnsWhereNothingIsQuantized) {
-  EXPECT_THAT(plan_for(header_of({{"x.bias", dtype::f32, {4}}}), {}).warnings, ElementsAre("no layer is quantized"));
+  EXPECT_THAT(plan_for(header_of({{"x.bias", dtype::f32, {4}}}), {}).warnings,
+              ElementsAre("no layer is quantized; what stays is mostly 'x.bias' (F32 [4], not a 2-D weight: 16 bytes)"));
+  EXPECT_THAT(plan_for(header_of({{"a.0.weight", dtype::f32, {512, 512}}}), {.exclude = {"a"}}).warnings,
+              ElementsAre("no layer is quantized"));
   EXPECT_EQ(plan_for(header_of({}), {}).output_bytes, 16u);
 }
 
@@ -368,6 +371,19 @@ TEST(Plan, NamesTheLoaderThatTheMostParticularLayerNeeds) {
   EXPECT_EQ(plan_for(flux_part(), {.target = {.format = format_of<halfstep::int8_axis>}}).needs, halfstep::loader::stock_comfyui);
   EXPECT_EQ(plan_for(flux_part(), {.markers = marker_style::none}).needs, halfstep::loader::engine);
   EXPECT_EQ(plan_for(flux_part(), {.target = {.format = format_of<halfstep::fp16>}}).needs, halfstep::loader::any);
+}
+
+TEST(Plan, NamesTheVersionOfComfyuiThatLoadsWhatIsQuantized) {
+  auto const input = header_of({{"model.layers.0.q.weight", dtype::bf16, {512, 512}}, {"model.embed_tokens.weight", dtype::bf16, {512, 512}}});
+  plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
+  EXPECT_EQ(plan_for(input, options).since, (halfstep::comfyui_version{0, 27}));
+  options.include = {"embed"};
+  auto const p = plan_for(input, options);
+  EXPECT_EQ(p.since, (halfstep::comfyui_version{0, 30}));
+  EXPECT_THAT(p.notes, ElementsAre("ComfyUI before 0.30 takes the codes of tables that are looked up for their numbers: "
+                                   "'model.embed_tokens.weight'; `exclude` keeps what it names"));
+  options.markers = marker_style::none;
+  EXPECT_THAT(plan_for(input, options).warnings, ElementsAre(HasSubstr("no loader is known to decode 1 layer")));
 }
 
 TEST(Plan, PredictsTheOutputsSizeToTheByte) {

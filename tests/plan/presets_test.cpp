@@ -1,6 +1,7 @@
 #include <halfstep/plan/presets.hpp>
 
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ TEST(Presets, EqualTheirSourceValueByValue) {
     for (auto const signs : family.detect) detect.push_back(held(signs));
     EXPECT_EQ(detect, entry.contains("detect") ? boost::json::value_to<std::vector<strings>>(entry.at("detect"))
                                                : std::vector<strings>{});
+    std::map<std::string, int> last;
+    for (auto const& [stem, count] : family.keep_last) last.emplace(stem, count);
+    auto const* const told = entry.if_contains("keep_last");
+    EXPECT_EQ(last, told != nullptr ? (boost::json::value_to<std::map<std::string, int>>(*told)) : (std::map<std::string, int>{}));
   }
 }
 

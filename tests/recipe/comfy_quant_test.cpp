@@ -35,6 +35,26 @@ TEST(ComfyQuant, KnowsWhoLoadsWhat) {
   EXPECT_EQ(loader_of({.format = format_of<halfstep::fp8_block<128>>}, marker_style::none), loader::engine);
 }
 
+TEST(ComfyQuant, KnowsSinceWhenStockComfyuiLoadsWhat) {
+  using halfstep::comfyui_version;
+  using halfstep::load_sentence;
+  using halfstep::version_of;
+  using halfstep::weight_use;
+  recipe const axis{.format = format_of<halfstep::int8_axis>}, tensor{.format = format_of<halfstep::int8_tensor>},
+      fp8{.format = format_of<halfstep::fp8_tensor>}, half{.format = format_of<halfstep::fp16>};
+  auto const stock = marker_style::comfyui;
+  EXPECT_EQ(version_of(axis, stock, weight_use::multiplied), (comfyui_version{0, 27}));
+  EXPECT_EQ(version_of(axis, stock, weight_use::looked_up), (comfyui_version{0, 30}));
+  EXPECT_EQ(version_of(tensor, marker_style::fork, weight_use::looked_up), (comfyui_version{0, 30}));
+  EXPECT_EQ(version_of(fp8, stock, weight_use::multiplied), (comfyui_version{0, 4}));
+  EXPECT_EQ(version_of(fp8, stock, weight_use::looked_up), (comfyui_version{0, 21}));
+  EXPECT_FALSE(version_of(axis, marker_style::fork, weight_use::looked_up).is_known());
+  EXPECT_FALSE(version_of(half, stock, weight_use::multiplied).is_known());
+  EXPECT_EQ(load_sentence(loader::stock_comfyui, {0, 30}), "loads in stock ComfyUI, version 0.30 or newer");
+  EXPECT_LT((comfyui_version{0, 4}), (comfyui_version{0, 27}));
+  EXPECT_EQ(to_string(comfyui_version{0, 4}), "0.4");
+}
+
 TEST(ComfyQuant, GivesEveryLayerItsMarkersObjectInTheMetadata) {
   std::vector<std::pair<std::string, recipe>> const layers{{"a.0", {.format = format_of<halfstep::int8_tensor>}},
                                                            {"a.1", {.format = format_of<halfstep::fp16>}},

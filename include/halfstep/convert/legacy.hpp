@@ -10,6 +10,7 @@
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/file/output_policy.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
 
@@ -21,6 +22,7 @@ struct legacy_summary {
   std::size_t marked = 0;          ///< layers that get a marker
   std::size_t repaired = 0;        ///< markers that get a format
   loader needs = loader::any;      ///< the most particular program that any of these layers needs
+  comfyui_version since = {};      ///< the first of stock ComfyUI that loads all of them that are its
 };
 
 /// Gives a file of the older form markers: codes byte for byte, scales under their newer names.

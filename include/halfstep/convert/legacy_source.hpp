@@ -39,7 +39,7 @@ class legacy_conversion::state {
   state(state const&) = delete;
   state& operator=(state const&) = delete;
 
-  legacy_summary summary() const { return {plan_.notes, plan_.marked, plan_.repaired, plan_.needs}; }
+  legacy_summary summary() const { return {plan_.notes, plan_.marked, plan_.repaired, plan_.needs, plan_.since}; }
 
   /// Returns the path of the file that is read, or of the index of shards.
   std::string const& input_path() const { return input_.path(); }

@@ -113,7 +113,7 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   text += "time: about " + std::to_string(moved / run.bytes_per_second + 1) + " s where the storage reads and writes " +
           size_in_words(run.bytes_per_second) + " a second in all" +
           (solved == 0 ? "" : ", and more for what a solver does to " + layers_in_words(solved)) + "\n";
-  text += "the output " + std::string(load_sentence(p.needs)) + "\n";
+  text += "the output " + load_sentence(p.needs, p.since) + "\n";
   for (auto const& warning : p.warnings) text += "warning: " + warning + "\n";
   for (auto const& note : p.notes) text += "note: " + note + "\n";
   return text;

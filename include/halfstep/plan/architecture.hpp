@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +27,25 @@ inline model_family const* recognise(std::span<std::string_view const> names) {
   for (std::string_view const candidate : detection_order)
     if (auto const* family = family_named(candidate); shows_signs_of(*family, names)) return family;
   return nullptr;
+}
+
+/// Returns the prefixes under which `names` show all signs of one of the family's alternatives, such as "text_encoders.t5xxl.": what
+/// a sign stands behind, where it begins a part of the name.
+inline std::set<std::string> prefixes_of(model_family const& family, std::span<std::string_view const> names) {
+  std::set<std::string> all;
+  for (name_parts const signs : family.detect) {
+    std::set<std::string> common;
+    for (std::size_t i = 0; i < signs.size(); ++i) {
+      std::set<std::string> found;
+      for (std::string_view const name : names)
+        if (auto const at = name.find(signs[i]); at != std::string_view::npos && (at == 0 || name[at - 1] == '.'))
+          found.emplace(name.substr(0, at));
+      if (i == 0) common = found;
+      std::erase_if(common, [&](std::string const& prefix) { return !found.contains(prefix); });
+    }
+    all.merge(common);
+  }
+  return all;
 }
 
 /// Returns the names of all families, as messages list them.

@@ -19,6 +19,7 @@
 #include <halfstep/plan/pattern_specificity.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/weight_role.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -42,7 +43,7 @@ namespace detail {
 
 /// Why a tensor cannot become codes whatever flags and rules say; empty where it can.
 inline std::string unfit(safetensors::tensor const& t, plan_options const& options) {
-  if (t.shape.size() != 2) return "not a 2-D weight";
+  if (t.shape.size() != 2) return is_expert_bank(t) ? "an expert bank, not a 2-D weight" : "not a 2-D weight";
   if (layer_of(t.name).empty()) return "its name does not end in .weight";
   if (t.shape[0] == 0 || t.shape[1] == 0) return "holds no elements";
   if (t.type != dtype::f64 && t.type != dtype::f32 && t.type != dtype::f16 && t.type != dtype::bf16)
@@ -78,7 +79,7 @@ class layer_chooser {
     fitness const fit = why_unfit.empty() ? fitness::fit : fitness::unfit;
     layer_choice choice = spoken_for(t, fit);
     if (choice.what == action::remove || why_unfit.empty()) return choice;
-    return {action::keep, std::move(why_unfit)};
+    return {.what = action::keep, .reason = std::move(why_unfit), .by = choice.what == action::keep ? choice.by : naming::rule};
   }
 
   /// Returns whether a flag keeps the tensor `name`.
@@ -155,24 +156,24 @@ class layer_chooser {
       return {action::quantize, custom_[custom].expression.source(), options_.custom[custom].how,
               naming::flag,     options_.custom[custom].sizes,       options_.custom[custom].block_size};
     if (included != nobody) return {action::quantize, include_[included].expression.source(), options_.target, naming::flag};
-    if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit);
+    if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit, naming::flag);
     ruling rule = rules_(t, fit);
     if (rule.what == action::quantize && options_.layers && options_.layers->otherwise)
       return {options_.layers->otherwise->what,
               "`layers` '_default'",
               options_.layers->otherwise->how,
-              naming::rule,
+              options_.layers->otherwise->what == action::keep ? naming::flag : naming::rule,
               options_.sizes,
               options_.block_size};
     if (rule.what == action::quantize)
       return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes, options_.block_size};
-    if (rule.what == action::keep && !rules_.families.empty() && rules_.cover(t.name))
-      return kept_by_choice(std::move(rule.reason), fit);
+    if (rule.what == action::keep && rule.by == keeper::rule && !rules_.families.empty())
+      return kept_by_choice(std::move(rule.reason), fit, naming::rule);
     return {rule.what, std::move(rule.reason)};
   }
 
-  layer_choice kept_by_choice(std::string reason, fitness const fit) {
-    if (!options_.fallback || fit == fitness::unfit) return {action::keep, std::move(reason)};
+  layer_choice kept_by_choice(std::string reason, fitness const fit, naming by) {
+    if (!options_.fallback || fit == fitness::unfit) return {.what = action::keep, .reason = std::move(reason), .by = by};
     ++fallbacks_;
     return {action::quantize, "`fallback`: " + reason, *options_.fallback, naming::rule, options_.sizes, options_.block_size};
   }

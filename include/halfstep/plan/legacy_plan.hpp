@@ -26,8 +26,10 @@
 #include <halfstep/layout/geometry/per_tensor.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
+#include <halfstep/plan/weight_role.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>
@@ -60,6 +62,7 @@ struct legacy_plan {
   std::size_t marked = 0;          ///< layers that get a marker
   std::size_t repaired = 0;        ///< markers that get a format
   loader needs = loader::any;      ///< the most particular program that any of these layers needs
+  comfyui_version since = {};      ///< the first of stock ComfyUI that loads all of them that are its
   contract expected;
   safetensors::header output;
 };
@@ -213,13 +216,21 @@ class legacy_planner {
         added.input_scale = activation_scales::store;
       }
     }
-    if (how) plan_.needs = std::max(plan_.needs, loader_of(*how, plan_.expected.markers));
+    note_loader(codes, how);
     if (!how || says_more || input_.find(name + ".input_scale") != nullptr) {
       for (auto const& t : std::span(plan_.tensors).subspan(first)) plan_.expected.copied.push_back(t.spec);
       return;
     }
     of_layers_.insert(codes.name);
     plan_.expected.layers.push_back({name, shape_of(codes), *how, added});
+  }
+
+  /// Notes who loads a layer, and since when; `how` is nothing for F8_E5M2 with one scale.
+  void note_loader(safetensors::tensor const& codes, std::optional<recipe> const& how) {
+    constexpr comfyui_versions e5m2_since{.multiplied = {0, 8}, .looked_up = {0, 21}};
+    auto const use = use_of(roles_.of(codes.name, shape_of(codes)));
+    plan_.needs = std::max(plan_.needs, how ? loader_of(*how, plan_.expected.markers) : loader::stock_comfyui);
+    plan_.since = std::max(plan_.since, how ? version_of(*how, plan_.expected.markers, use) : e5m2_since.of(use));
   }
 
   /// Returns whether the marker says more than the recipe.
@@ -258,6 +269,7 @@ class legacy_planner {
   std::set<std::string, std::less<>> of_layers_;  ///< tensors that the contract knows as a layer's
   std::vector<std::string> refused_;
   std::size_t dropped_ = 0;
+  weight_roles roles_{input_};
   legacy_plan plan_;
 };
 

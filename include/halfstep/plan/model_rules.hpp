@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,9 +12,11 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/plan/architecture.hpp>
+#include <halfstep/plan/block_depth.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/weight_role.hpp>
 #include <halfstep/safetensors/header.hpp>
 
 namespace halfstep {
@@ -33,6 +36,9 @@ struct model_rules {
   std::vector<model_family const*> families = {};  ///< none for the general rule, and without rules
   file_extent extent = file_extent::one_model;
   std::string sentence = {};  ///< which they are and how they were chosen
+  std::set<std::string> prefixes = {};  ///< under which a family was recognised: it removes nothing elsewhere
+  block_depth depth = {};
+  weight_roles roles = {};
 
   /// Returns whether the tensor `name` belongs to the model that the rules are for.
   bool cover(std::string_view name) const {
@@ -40,11 +46,44 @@ struct model_rules {
   }
 
   /// Returns what the rules make of `t`; a reason for an unfit tensor is never shown.
+  ///
+  /// What is looked up, routes or normalizes stays under every family, and under the general rule.
   ruling operator()(safetensors::tensor const& t, fitness const fit) const {
-    if (!cover(t.name)) return {action::keep, "outside the diffusion model"};
-    if (!families.empty()) return family_rule(t.name, families);
-    if (source == rule_source::none || fit == fitness::unfit) return {action::quantize, "every 2-D weight"};
-    return general_rule(t.name, {static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])});
+    if (!cover(t.name)) return {action::keep, "outside the diffusion model", keeper::nature};
+    if (source == rule_source::none) return {action::quantize, "every 2-D weight"};
+    ruling rule = of_families(t.name);
+    if (rule.what == action::remove || fit == fitness::unfit) return rule;
+    extents2 const e{static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])};
+    if (families.empty()) rule = general_rule(t.name, e);
+    if (auto const words = words_for(roles.of(t.name, e)); !words.empty()) {
+      if (rule.what == action::quantize) rule = {action::keep, "looks like " + std::string(words)};
+      rule.by = keeper::nature;
+    }
+    return rule;
+  }
+
+ private:
+  /// Returns what the rules of the families say of a name.
+  ruling of_families(std::string_view name) const {
+    ruling rule = family_rule(name, families);
+    if (rule.what == action::remove && source == rule_source::detect) return removed_from(name, std::move(rule));
+    if (rule.what != action::quantize) return rule;
+    for (auto const* family : families)
+      if (auto const part = depth.last_part_in(name, *family); !part.empty())
+        return {action::keep, std::string(family->name) + " keeps the last blocks '" + std::string(part) + "'"};
+    return rule;
+  }
+
+  /// Returns `rule`, which removes the tensor, where the tensor belongs to the model that was recognised; else it stays.
+  ruling removed_from(std::string_view name, ruling rule) const {
+    for (auto const* family : families)
+      for (auto const& prefix : prefixes)
+        for (auto const part : family->remove) {
+          auto const root = prefix + std::string(part);
+          if (name.starts_with(root) && (name.size() == root.size() || name[root.size()] == '.'))
+            return {action::remove, std::string(family->name) + " removes '" + root + "'"};
+        }
+    return {action::keep, "no part of the model of which " + rule.reason, keeper::nature};
   }
 };
 
@@ -61,7 +100,7 @@ inline std::vector<std::string_view> names_to_rule(safetensors::header const& in
 
 /// Returns the rules that `options` and the names in `input` choose. Throws unknown_option for an unknown family.
 inline model_rules rules_for(safetensors::header const& input, plan_options const& options) {
-  model_rules rules{.source = options.rules};
+  model_rules rules{.source = options.rules, .roles = weight_roles(input)};
   auto const names = names_to_rule(input);
   if (names.size() != input.tensors().size()) rules.extent = file_extent::all_in_one;
   if (options.rules == rule_source::none) {
@@ -78,8 +117,12 @@ inline model_rules rules_for(safetensors::header const& input, plan_options cons
     }
     if (rules.families.empty()) throw usage_error("no model family is named; known: " + known_families());
   } else {
-    if (auto const* family = recognise(names)) rules.families.push_back(family);
+    if (auto const* family = recognise(names)) {
+      rules.families.push_back(family);
+      if (!family->remove.empty()) rules.prefixes = prefixes_of(*family, names);
+    }
   }
+  rules.depth = block_depth(names, rules.families);
   rules.sentence = rules.families.empty() ? "no known model family: the general rule" : "rules of ";
   for (std::size_t i = 0; i < rules.families.size(); ++i)
     rules.sentence += (i == 0 ? "" : ", ") + std::string(rules.families[i]->name);

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,10 +18,13 @@
 #include <halfstep/plan/layer_choice.hpp>
 #include <halfstep/plan/model_rules.hpp>
 #include <halfstep/plan/options.hpp>
+#include <halfstep/plan/output_groups.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/planned.hpp>
 #include <halfstep/plan/presets.hpp>
 #include <halfstep/plan/rule.hpp>
+#include <halfstep/plan/small_share.hpp>
+#include <halfstep/plan/weight_role.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
@@ -66,8 +71,22 @@ class planner {
     if (companions_.contains(t.name) || is_scaled_fp8_flag(t.name)) return kept(t, "is not a weight");
     if (auto const* stored = stored_at(layer_of(t.name))) return decide(t, *stored);
     layer_choice choice = chooser_.choose(t);
-    if (choice.what == action::remove) return {t, action::remove, {}, std::move(choice.reason), {}};
-    return choice.what == action::keep ? kept(t, std::move(choice.reason)) : quantized(t, std::move(choice));
+    if (choice.what == action::remove) return removed(t, std::move(choice.reason));
+    if (choice.what == action::quantize) return quantized(t, std::move(choice));
+    return choice.by == naming::flag ? kept_as_asked(t, std::move(choice.reason)) : kept(t, std::move(choice.reason));
+  }
+
+  planned_tensor kept_as_asked(safetensors::tensor const& t, std::string reason) {
+    chosen_.insert(t.name);
+    return kept(t, std::move(reason));
+  }
+
+  planned_tensor removed(safetensors::tensor const& t, std::string reason) {
+    auto& rules = options_.rules == rule_source::named ? remarks_.removed_as_asked : remarks_.removed;
+    auto& same = rules[reason];
+    ++same.count;
+    same.bytes += t.bytes();
+    return {t, action::remove, {}, std::move(reason), {}};
   }
 
   stored_layer const* stored_at(std::string_view layer) const {
@@ -81,10 +100,10 @@ class planner {
     safetensors::tensor numbers = t;
     numbers.type = dtype::f32;
     layer_choice choice = chooser_.choose(numbers);
-    if (choice.what == action::remove) return {t, action::remove, {}, std::move(choice.reason), {}};
+    if (choice.what == action::remove) return removed(t, std::move(choice.reason));
     if (choice.what == action::keep) {
       ++remarks_.kept_quantized;
-      return kept(t, std::move(choice.reason));
+      return choice.by == naming::flag ? kept_as_asked(t, std::move(choice.reason)) : kept(t, std::move(choice.reason));
     }
     planned_tensor made = quantized(numbers, std::move(choice));
     made.input = t;
@@ -152,11 +171,11 @@ class planner {
     extents2 const e = shape_of(t);
     recipe how = choice.how;
     if (!how.format.has_scales() && how.format.codes == t.type)
-      return kept(t, t.type == dtype::f16 ? "already FP16" : "already " + std::string(name_of(t.type)));
+      return kept_as_asked(t, t.type == dtype::f16 ? "already FP16" : "already " + std::string(name_of(t.type)));
     if (choice.sizes == size_rule::heuristic) {
       auto const side = static_cast<index_t>(how.format.side != 0 ? how.format.side : choice.block_size);
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)
-        return kept(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
+        return kept_as_asked(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
                            ": smaller than or not divisible by " + std::to_string(side));
     }
     if (auto const why = obstacle({.format = how.format, .bases = mixing(how.bases)}, e); !why.empty()) {
@@ -209,10 +228,13 @@ class planner {
       auto const known = options_.inputs.find(layer);
       known_inputs const inputs = known == options_.inputs.end() ? known_inputs{} : known->second;
       if (options_.static_activations == activation_scales::store) {
-        if (gives_scale(inputs.range, t.how))
+        if (gives_scale(inputs.range, t.how)) {
           t.added.input_scale = activation_scales::store;
-        else
+          if (t.how.format.codes == dtype::i8 && loader_of(t.how, options_.markers) == loader::stock_comfyui)
+            remarks_.unread_scales.push_back(quoted(layer));
+        } else {
           remarks_.unranged.push_back(quoted(layer));
+        }
       }
       auto const bias = biases.find(layer + ".bias");
       if (inputs.mean && bias != biases.end() && can_correct(bias->second->input, t.input)) {
@@ -246,15 +268,18 @@ class planner {
   /// Turns what was noticed into one error, or into warnings and notes.
   void speak() {
     remarks_.idle = chooser_.idle_choices();
+    remarks_.calibrated = !options_.inputs.empty();
     for (auto const& pattern : chooser_.idle_exclusions()) remarks_.unused.push_back(pattern + " matches no tensor");
     if (chooser_.is_fallback_idle())
-      remarks_.unused.push_back("`fallback` changes nothing: neither `exclude` nor a family keeps a weight");
+      remarks_.unused.push_back("`fallback` changes nothing: neither `exclude` nor a family keeps a weight that is multiplied");
     if (options_.rules == rule_source::named)
       for (auto const* family : chooser_.rules().families)
         if (std::none_of(input_.tensors().begin(), input_.tensors().end(), [&](auto const& t) {
               return !part_in(t.name, family->keep).empty() || !part_in(t.name, family->remove).empty();
             }))
           remarks_.unused.push_back("the rules of '" + std::string(family->name) + "' match no tensor of this file");
+    remarks_.small_share = small_share_warning(plan_, chosen_);
+    remarks_.banks = expert_bank_note(plan_);
     remarks_.require_possible();
     plan_.warnings = remarks_.warnings();
     if (options_.strict == strictness::refuse && !plan_.warnings.empty())
@@ -264,12 +289,26 @@ class planner {
       plan_.notes.push_back("`requantize` changes nothing: no layer that is chosen is quantized already");
   }
 
+  /// Notes who loads a layer, and since when: a table is looked up, and a norm no loader decodes.
+  void note_loader(planned_tensor const& t) {
+    auto const role = chooser_.rules().roles.of(t.input.name, shape_of(t.input));
+    auto const needs = loader_of(t.how, options_.markers);
+    auto const since = version_of(t.how, options_.markers, use_of(role));
+    plan_.needs = std::max(plan_.needs, needs);
+    plan_.since = std::max(plan_.since, since);
+    if (needs == loader::any || needs == loader::own) return;
+    if (role == weight_role::norm || (role == weight_role::table && !since.is_known()))
+      remarks_.unread.push_back(quoted(t.input.name));
+    else if (role == weight_role::table)
+      remarks_.late_tables[to_string(since)].push_back(quoted(t.input.name));
+  }
+
   void lay_out() {
     std::vector<std::pair<std::string, recipe>> layers;
     for (planned_tensor const& t : plan_.tensors) {
       if (t.what != action::quantize) continue;
       layers.emplace_back(layer_of(t.input.name), t.how);
-      plan_.needs = std::max(plan_.needs, loader_of(t.how, options_.markers));
+      note_loader(t);
     }
     plan_.metadata = input_.metadata();
     std::erase_if(plan_.metadata, [](auto const& pair) { return pair.first == quant_metadata_key; });
@@ -293,7 +332,7 @@ class planner {
 
   /// Lays the output out over several files, unless one is enough.
   void cut_up(safetensors::metadata_list const& metadata) {
-    auto made = safetensors::arrange_shards(output_groups(), metadata, options_.max_shard_bytes);
+    auto made = safetensors::arrange_shards(output_groups(plan_.tensors), metadata, options_.max_shard_bytes);
     for (auto const& shard : made.shards)
       if (safetensors::file_bytes(shard) > options_.max_shard_bytes) ++remarks_.oversized;
     if (made.shards.size() == 1) return;
@@ -302,32 +341,11 @@ class planner {
     plan_.shards = std::move(made.shards);
   }
 
-  /// Returns the tensors of the output, those of a layer together: what is made of its weight, its bias, scales that are kept.
-  std::vector<std::vector<safetensors::tensor_spec>> output_groups() const {
-    constexpr auto unused = static_cast<std::size_t>(-1);
-    std::map<std::string_view, std::size_t> places;  // of the layers that have a weight
-    for (planned_tensor const& t : plan_.tensors)
-      if (auto const layer = layer_of(t.input.name); !layer.empty()) places.emplace(layer, unused);
-    std::vector<std::vector<safetensors::tensor_spec>> groups;
-    for (planned_tensor const& t : plan_.tensors) {
-      if (t.outputs.empty()) continue;
-      std::string_view const name = t.input.name;
-      auto const layer = places.find(name.substr(0, std::min(name.rfind('.'), name.size())));
-      std::size_t alone = unused;
-      std::size_t& place = layer == places.end() ? alone : layer->second;
-      if (place == unused) {
-        place = groups.size();
-        groups.emplace_back();
-      }
-      for (artifact const& a : t.outputs) groups[place].push_back(a.spec);
-    }
-    return groups;
-  }
-
   safetensors::header const& input_;
   plan_options const& options_;
   layer_chooser chooser_;
   std::map<std::string_view, std::string_view> companions_;  ///< tensors of quantized layers, and whose
+  std::set<std::string, std::less<>> chosen_;  ///< tensors that stay because a flag says so
   plan_remarks remarks_;
   plan plan_;
 };

@@ -10,6 +10,7 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/plan/action.hpp>
 #include <halfstep/recipe/artifact.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
@@ -47,6 +48,7 @@ struct plan {
   lone_scale scalars = lone_scale::scalar;
   quant_metadata saved = quant_metadata::omit;
   loader needs = loader::any;                                 ///< the most particular program that any layer needs
+  comfyui_version since = {};                                 ///< the first of stock ComfyUI that loads all layers that are its
   safetensors::metadata_list metadata;                        ///< the input's pairs, and those that the options add
   std::vector<std::pair<std::string, std::string>> declared;  ///< layers that stay quantized as they were, and the objects
                                                               ///< that the header's metadata has of them

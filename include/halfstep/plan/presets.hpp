@@ -16,6 +16,12 @@ enum class family_origin : std::uint8_t {
   extra       ///< known from the models themselves
 };
 
+/// The last of the blocks that are numbered behind a part of their names.
+struct last_blocks {
+  std::string_view stem;  ///< such as ".layers."
+  int count = 1;
+};
+
 /// The rules of one model family.
 struct model_family {
   std::string_view name;
@@ -24,6 +30,7 @@ struct model_family {
   name_parts keep;                     ///< a tensor whose name holds one of these stays as it is
   name_parts remove;                   ///< a tensor whose name holds one of these is left out; stronger than `keep`
   std::span<name_parts const> detect;  ///< alternatives: all parts of one must occur among the names; empty: by flag only
+  std::span<last_blocks const> keep_last = {};  ///< stay as they are too, however many blocks there are
 };
 
 namespace detail {
@@ -116,10 +123,11 @@ inline constexpr std::string_view gemma4_sign_0[] = {"per_layer_input_gate", "se
 inline constexpr name_parts gemma4_detect[] = {gemma4_sign_0};
 
 inline constexpr std::string_view qwen35_keep[] = {
-    ".layers.0.", ".layers.63.", "lm_head", "embed_tokens", "in_proj_a", "in_proj_b", "visual.pos_embed", "visual.patch_embed",
+    ".layers.0.", "lm_head", "embed_tokens", "in_proj_a", "in_proj_b", "visual.pos_embed", "visual.patch_embed",
     "merger", "mtp.fc", "visual.blocks.0."};
-inline constexpr std::string_view qwen35_sign_0[] = {"linear_attn.in_proj_a", "layers.63."};
+inline constexpr std::string_view qwen35_sign_0[] = {"linear_attn.in_proj_a.", "linear_attn.in_proj_b."};
 inline constexpr name_parts qwen35_detect[] = {qwen35_sign_0};
+inline constexpr last_blocks qwen35_last[] = {{".layers."}};
 
 inline constexpr std::string_view generic_text_keep[] = {"embed_tokens", "lm_head", "norm", "router", "mlp.gate."};
 inline constexpr std::string_view generic_text_sign_0[] = {"layers.0.self_attn.q_proj.weight", "layers.0.mlp.down_proj.weight"};
@@ -156,11 +164,11 @@ inline constexpr std::string_view ltxv2_keep[] = {
     "audio_adaln_single", "audio_patchify_proj", "audio_proj_out", "audio_prompt_adaln_single", "av_ca_a2v_gate_adaln_single",
     "av_ca_audio_scale_shift_adaln_single", "av_ca_v2a_gate_adaln_single", "av_ca_video_scale_shift_adaln_single",
     "patchify_proj", "proj_out", "prompt_adaln_single", "transformer_blocks.0.", "transformer_blocks.1.",
-    "transformer_blocks.46.", "transformer_blocks.47.", "video_embeddings_connector", "vae.decoder", "vae.encoder", "vocoder",
-    "to_gate_logits"};
+    "video_embeddings_connector", "vae.decoder", "vae.encoder", "vocoder", "to_gate_logits"};
 inline constexpr std::string_view ltxv2_sign_0[] = {
     "audio_adaln_single.linear.weight", "adaln_single.emb.timestep_embedder.linear_1.bias"};
 inline constexpr name_parts ltxv2_detect[] = {ltxv2_sign_0};
+inline constexpr last_blocks ltxv2_last[] = {{"transformer_blocks.", 2}};
 
 inline constexpr std::string_view flux1_keep[] = {"img_in", "txt_in", "time_in", "vector_in", "guidance_in", "final_layer"};
 inline constexpr std::string_view flux1_sign_0[] = {"double_blocks.0.img_attn.norm.key_norm.", "img_in.weight"};
@@ -192,14 +200,14 @@ inline constexpr model_family model_families[] = {
     {"zimage_refiner", "image", family_origin::reference, detail::zimage_refiner_keep, {}, {}},
     {"lora", "diffusion", family_origin::reference, detail::lora_keep, {}, detail::lora_detect},
     {"gemma4", "text", family_origin::extra, detail::gemma4_keep, {}, detail::gemma4_detect},
-    {"qwen35", "text", family_origin::extra, detail::qwen35_keep, {}, detail::qwen35_detect},
+    {"qwen35", "text", family_origin::extra, detail::qwen35_keep, {}, detail::qwen35_detect, detail::qwen35_last},
     {"generic_text", "text", family_origin::extra, detail::generic_text_keep, {}, detail::generic_text_detect},
     {"anima", "diffusion", family_origin::extra, detail::anima_keep, {}, detail::anima_detect},
     {"lens", "diffusion", family_origin::extra, detail::lens_keep, {}, detail::lens_detect},
     {"krea2", "diffusion", family_origin::extra, detail::krea2_keep, {}, detail::krea2_detect},
     {"ideogram4", "diffusion", family_origin::extra, detail::ideogram4_keep, {}, detail::ideogram4_detect},
     {"boogu", "image", family_origin::extra, detail::boogu_keep, {}, detail::boogu_detect},
-    {"ltxv2", "video", family_origin::extra, detail::ltxv2_keep, {}, detail::ltxv2_detect},
+    {"ltxv2", "video", family_origin::extra, detail::ltxv2_keep, {}, detail::ltxv2_detect, detail::ltxv2_last},
     {"flux1", "diffusion", family_origin::extra, detail::flux1_keep, {}, detail::flux1_detect},
     {"sdxl", "diffusion", family_origin::extra, detail::sdxl_keep, {}, detail::sdxl_detect}};
 // clang-format on

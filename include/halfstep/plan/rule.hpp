@@ -13,10 +13,17 @@
 
 namespace halfstep {
 
+/// Whether a tensor that stays may be stored in another way all the same.
+enum class keeper : std::uint8_t {
+  rule,   ///< a rule of its family keeps it, and the fallback recipe may have it
+  nature  ///< it is nothing to quantize unless a flag names it
+};
+
 /// A decision and its reason in a few words.
 struct ruling {
   action what;
   std::string reason;
+  keeper by = keeper::rule;  ///< with action::keep
 };
 
 /// Returns the first of `parts` that occurs in `name`; empty where none does.

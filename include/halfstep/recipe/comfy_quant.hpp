@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <halfstep/core/text.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/marker.hpp>
 #include <halfstep/recipe/recipe.hpp>
@@ -28,13 +29,19 @@ inline loader loader_of(recipe const& r, marker_style style) {
   return style == marker_style::none ? loader::engine : std::max(needs, of_bases);
 }
 
-/// Returns where a file loads whose most particular layer needs `who`, as a sentence.
-constexpr std::string_view load_sentence(loader who) {
+/// Returns since which version stock ComfyUI loads a layer stored as `r` whose weight it uses so; 0.0 where another program loads
+/// the layer, or no version does.
+inline comfyui_version version_of(recipe const& r, marker_style style, weight_use use) {
+  return loader_of(r, style) == loader::stock_comfyui ? r.format.files.in(style).since.of(use) : comfyui_version{};
+}
+
+/// Returns where a file loads whose most particular layer needs `who`, as a sentence; stock ComfyUI since the version `since`.
+inline std::string load_sentence(loader who, comfyui_version since) {
   switch (who) {
     case loader::any:
       return "loads wherever the input loads";
     case loader::stock_comfyui:
-      return "loads in stock ComfyUI, version 0.27 or newer";
+      return "loads in stock ComfyUI" + (since.is_known() ? ", version " + to_string(since) + " or newer" : std::string());
     case loader::fork:
       return "loads only in ComfyUI forks with the INT8 patch, not in stock ComfyUI: `markers comfyui` writes what that loads";
     case loader::fp8_fork:

@@ -8,6 +8,7 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/core/dtype_of.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 
 namespace halfstep {
 
@@ -44,6 +45,7 @@ struct marker_form {
   loader needs = loader::own;    ///< who loads such a layer
   per_row_key per_row = per_row_key::omit;
   row_scales rows = row_scales::column;
+  comfyui_versions since = {};  ///< with loader::stock_comfyui
 };
 
 /// What files alone know of a format.
@@ -63,10 +65,11 @@ constexpr std::string_view words_for(dtype type, std::string_view name) {
   return type == dtype::i8 ? "int8" : type == dtype::f16 ? "fp16" : type == dtype::f8_e4m3 ? "fp8" : name;
 }
 
-/// Returns what follows from a layout's type, for a format that `needs` loads.
+/// Returns what follows from a layout's type, for a format that `needs` loads, stock ComfyUI `since` some versions.
 template <class Layout>
-constexpr file_facts facts_for(loader needs) {
-  return {words_for(dtype_of<typename Layout::code_type>, Layout::name), {Layout::name, needs}, {Layout::name, needs}};
+constexpr file_facts facts_for(loader needs, comfyui_versions since = {}) {
+  marker_form const form{.format = Layout::name, .needs = needs, .since = since};
+  return {words_for(dtype_of<typename Layout::code_type>, Layout::name), form, form};
 }
 
 }  // namespace detail
