@@ -24,6 +24,7 @@
 #include <halfstep/layout/e4m3_grid.hpp>
 #include <halfstep/layout/fp8_axis.hpp>
 #include <halfstep/layout/symmetric_grid.hpp>
+#include <halfstep/plan/foreign_scales.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/bases.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
@@ -245,6 +246,7 @@ stored_model stored_layers(safetensors::header const& file, std::span<format con
     if (auto const layer = detail::quantized_layer_shown_by(t); !layer.empty()) names.insert(layer);
     if (auto const layer = detail::layer_of_stranger(t.name); !layer.empty()) strangers.emplace(layer, t.name);
   }
+  for (auto const& [layer, scales] : foreign_scales(file)) strangers.emplace(layer, scales);
   for (auto const& [name, said] : declared) names.insert(name);
   detail::stored_layer_reader const describe(file, formats, declared, strangers);
   for (auto const name : names) found.layers.emplace(name, describe(name, read));
