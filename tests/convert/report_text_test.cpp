@@ -1,4 +1,7 @@
+#include <halfstep/report/quality_summary.hpp>
 #include <halfstep/report/quality_text.hpp>
+
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,6 +51,30 @@ TEST(ReportText, SaysWhatLayersThatWereDecodedAreMeasuredAgainst) {
   }
   for (auto const& text : {halfstep::quality_text(full_report(), 25.0), halfstep::summary_text(full_report(), 25.0)})
     EXPECT_THAT(text, Not(HasSubstr("decoded")));
+}
+
+TEST(ReportText, NamesLayersOfOneNumberAndKeepsThemOutOfMeans) {
+  auto report = full_report();
+  auto const alone = halfstep::summarize(report.layers, 25.0);
+  halfstep::layer_quality zeros = report.layers.front();
+  zeros.layer = "zeros";
+  zeros.error = {};
+  zeros.output_error = zeros.output_error_8bit = std::numeric_limits<double>::quiet_NaN();
+  zeros.only_value = 0.0;
+  report.layers.insert(report.layers.begin(), zeros);
+  auto const s = halfstep::summarize(report.layers, 25.0);
+  EXPECT_EQ(s.measured + 1, report.layers.size());
+  EXPECT_EQ(s.mean, alone.mean);
+  EXPECT_EQ(s.median, alone.median);
+  EXPECT_EQ(s.output_error, alone.output_error);
+  EXPECT_EQ(s.loss_gain, alone.loss_gain);
+  EXPECT_EQ(s.worst.size(), alone.worst.size());
+  EXPECT_EQ(s.worst_outputs.size(), alone.worst_outputs.size());
+  for (auto const& text : {halfstep::quality_text(report, 25.0), halfstep::summary_text(report, 25.0)})
+    EXPECT_THAT(text, HasSubstr("1 layer holds one number alone, and counts in no mean: 'zeros' (0)\n"));
+  report.layers = {zeros};
+  for (auto const& text : {halfstep::quality_text(report, 25.0), halfstep::summary_text(report, 25.0)})
+    EXPECT_THAT(text, Not(HasSubstr("mean 0.00")));
 }
 
 TEST(ReportText, AlignsItsColumns) {

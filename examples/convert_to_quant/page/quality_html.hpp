@@ -43,7 +43,7 @@ inline std::string facts(run_report const& report, quality_summary const& s, dou
   if (s.output_error) out += fact("Output error, median", readable(*s.output_error, number_style::error_db) + " dB", "");
   if (s.output_error_8bit)
     out += fact("with 8-bit activations", readable(*s.output_error_8bit, number_style::error_db) + " dB", "");
-  if (!report.layers.empty())
+  if (s.measured > 0)
     out += fact("SQNR of the weights, median", detail::fixed(s.median, 2) + " dB", "mean " + detail::fixed(s.mean, 2));
   std::string const below = std::to_string(s.below.size()) + " <small>of " + std::to_string(report.layers.size()) + "</small>";
   out += fact("Layers below " + detail::trimmed(threshold, 2) + " dB",
@@ -197,6 +197,7 @@ inline std::string quality_html(run_report const& report, double threshold) {
       "</h1>\n<p class=\"soft\">" + escaped(report.settings) + "</p></header>\n<main>\n";
   page += parts::facts(report, s, threshold);
   if (s.requantized > 0) page += "<p class=\"soft\">" + escaped(requantized_in_words(s.requantized)) + "</p>\n";
+  if (!s.uniform.empty()) page += "<p class=\"soft\">" + escaped(uniform_in_words(s)) + "</p>\n";
   page += parts::first_look(report, s, threshold);
   if (!report.warnings.empty()) page += "<section class=\"warnings\">\n";
   for (auto const& warning : report.warnings) page += "<p><b class=\"bad\">Warning:</b> " + escaped(warning) + "</p>\n";

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <halfstep/convert/only_value.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/random.hpp>
@@ -190,6 +191,11 @@ class quantize_job {
   }
   bool is_restored() const { return is_restored_; }
 
+  /// Takes in rows of the weight as they were read; those that adapters change are not looked at.
+  void see(void const* rows, index_t count) {
+    if (merge_ == nullptr || merge_->at(input().name) == nullptr) only_.see(row_type(), rows, count);
+  }
+
   piece_result& result(index_t piece) { return results_[static_cast<std::size_t>(piece)]; }
 
   /// Returns the error of each `residual_tile_rows` rows, in their order.
@@ -204,6 +210,7 @@ class quantize_job {
   layer_quality quality() const {
     layer_quality q = found_;
     q.is_requantized = tensor_->coded.has_value();
+    if (auto const value = only_.get()) q.only_value = value;
     for (auto const& part : error_) q.error += part;
     q.scale_min = std::numeric_limits<float>::infinity();
     for (auto const& part : results_) {
@@ -235,6 +242,7 @@ class quantize_job {
   std::atomic<index_t> ranges_left_{0};
   std::vector<std::uint64_t> digests_;
   layer_quality found_;
+  only_value only_;
   bool is_restored_ = false;
 };
 

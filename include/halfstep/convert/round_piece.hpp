@@ -30,6 +30,7 @@ class piece_rows {
   piece_rows(quantize_job& job, index_t first, index_t rows, safetensors::reader const& input, workspace& memory)
       : job_(&job), memory_(&memory), delta_(job.delta()), stored_{nullptr, {rows, job.extents().columns}, first} {
     stored_.data = read_rows(input, job.tensor(), first, rows, memory).data();
+    job.see(stored_.data, stored_.extents.count());
     auto const& codec = job.codec();
     all_ = {.job = &job, .weight = stored_, .type = job.row_type()};
     all_.codes = memory.codes(stored_.extents.count() * layer_rows::bytes_of(codec.format.codes)).data();

@@ -39,6 +39,7 @@ struct layer_quality {
   bias_state bias = bias_state::none;
   bool is_requantized = false;  ///< all figures are against what the input's codes decode to
   error_bins error_steps{};     ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
+  std::optional<double> only_value = std::nullopt;  ///< where all weights of the input are this one number
 
   /// Returns the signal to noise ratio in dB; infinite where every weight is exact.
   double sqnr() const { return error.error_square > 0.0 ? sqnr_db(error) : std::numeric_limits<double>::infinity(); }

@@ -49,15 +49,16 @@ inline std::string json_counts(std::array<index_t, 20> const& counts) {
 
 inline std::string json_summary(run_report const& report, quality_summary const& s, double threshold) {
   return "{\"layers\": " + std::to_string(report.layers.size()) + ", \"median_output_error_db\": " + json_number(s.output_error) +
-         ", \"median_output_error_8bit_db\": " + json_number(s.output_error_8bit) + ", \"mean_sqnr_db\": " + json_number(s.mean) +
-         ", \"median_sqnr_db\": " + json_number(s.median) + ", \"threshold_db\": " + json_number(threshold) +
+         ", \"median_output_error_8bit_db\": " + json_number(s.output_error_8bit) + ", \"mean_sqnr_db\": " + (s.measured > 0 ? json_number(s.mean) : "null") +
+         ", \"median_sqnr_db\": " + (s.measured > 0 ? json_number(s.median) : "null") + ", \"threshold_db\": " + json_number(threshold) +
          ", \"below_threshold\": " + std::to_string(s.below.size()) + ", \"solved_layers\": " + std::to_string(s.solved) +
          ", \"median_loss_gain_db\": " + (s.solved > 0 ? json_number(s.loss_gain) : "null") +
          ", \"median_sqnr_cost_db\": " + (s.solved > 0 ? json_number(s.sqnr_cost) : "null") +
          ", \"moved_codes\": " + std::to_string(s.moved) + ", \"requantized_layers\": " + std::to_string(s.requantized) +
          ", \"error_steps\": " + json_counts(s.error_steps) + ", \"input_bytes\": " + std::to_string(report.input_bytes) +
          ", \"output_bytes\": " + std::to_string(report.output_bytes) + ", \"seconds\": " + json_number(report.seconds) +
-         ", \"worst\": " + json_names(s.worst) + ", \"worst_outputs\": " + json_names(s.worst_outputs) + "}";
+         ", \"layers_of_one_value\": " + json_names(s.uniform) + ", \"worst\": " + json_names(s.worst) +
+         ", \"worst_outputs\": " + json_names(s.worst_outputs) + "}";
 }
 
 inline std::string json_layer(layer_quality const& layer) {

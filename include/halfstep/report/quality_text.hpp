@@ -50,6 +50,7 @@ inline std::string findings(run_report const& report, quality_summary const& s) 
     text += "solved " + std::to_string(s.solved) + " layers: objective lower by " + fixed(s.loss_gain, 2) + " dB, SQNR by " +
             fixed(s.sqnr_cost, 3) + " dB (medians), " + grouped(static_cast<double>(s.moved)) + " codes moved\n";
   if (s.requantized > 0) text += requantized_in_words(s.requantized) + "\n";
+  if (!s.uniform.empty()) text += uniform_in_words(s) + "\n";
   return text;
 }
 
@@ -73,8 +74,9 @@ inline std::string quality_text(run_report const& report, double threshold) {
     row.insert(row.end(), {to_string(layer.how), std::string(name_of(layer.bias)), method_of(layer)});
   }
   text += detail::table_of(rows, figures.size() + 1);
-  text += "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(report.layers.size()) +
-          " layers; " + std::to_string(s.below.size()) + " below " + fixed(threshold, 2) + " dB\n";
+  if (s.measured > 0)
+    text += "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(s.measured) + " layers; ";
+  text += std::to_string(s.below.size()) + " below " + fixed(threshold, 2) + " dB\n";
   for (auto const* layer : s.below) text += "  below: " + layer->layer + " " + fixed(layer->sqnr(), 2) + " dB\n";
   return text;
 }
@@ -100,11 +102,11 @@ inline std::string summary_text(run_report const& report, double threshold) {
   for (auto const* layer : s.worst_outputs)
     text += "    " + right(readable(20.0 * std::log10(detail::leading_error(*layer)), number_style::error_db), 8) + " dB  " +
             layer->layer + "\n";
-  if (!report.layers.empty()) {
+  if (s.measured > 0) {
     text += "  SQNR of the weights: median " + fixed(s.median, 2) + " dB, mean " + fixed(s.mean, 2) + " dB; worst:\n";
     for (auto const* layer : s.worst) text += "    " + right(fixed(layer->sqnr(), 2), 8) + " dB  " + layer->layer + "\n";
-    if (!s.below.empty()) text += "  " + std::to_string(s.below.size()) + " layers are below " + fixed(threshold, 2) + " dB\n";
   }
+  if (!s.below.empty()) text += "  " + std::to_string(s.below.size()) + " layers are below " + fixed(threshold, 2) + " dB\n";
   return text;
 }
 

@@ -29,7 +29,7 @@ namespace detail {
 template <class Quality, class F>
 void for_each_figure(Quality& q, F const& f) {
   auto& [layer, how, shape, error, scale_min, scale_max, seconds, method, solved, output_error, output_error_8bit, bias,
-         is_requantized, error_steps] = q;
+         is_requantized, error_steps, only_value] = q;
   auto& [weight_square, error_square, product, max_error, clipped] = error;
   f("weight_square", weight_square);
   f("error_square", error_square);
@@ -45,6 +45,7 @@ void for_each_figure(Quality& q, F const& f) {
   f("output_error_8bit", output_error_8bit);
   f("bias", bias);
   f("error_steps", error_steps);
+  f("only_value", only_value);
 }
 
 template <class Report, class F>

@@ -73,6 +73,7 @@ void load(Executor const& ex, layer& l, safetensors::reader const& input, worksp
     extents2 const e{rows, l.job.weight_extents().columns};
     auto const lease = pool.take();
     erased_rows const stored{read_rows(input, l.job.tensor(), first, rows, *lease).data(), e, first};
+    l.job.see(stored.data, e.count());
     host_view<float> const to(l.memory.weight.data() + first * e.columns, e, first);
     prepare(l.job, stored, delta.get(), to);
     if (!is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) refuse_prepared(l.job, stored, delta.get());
