@@ -1,10 +1,12 @@
 // convert_to_quant: quantizes the weights of a safetensors file.
 #include <atomic>
 #include <cstdio>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "advice.hpp"
 #include "convert_legacy.hpp"
 #include "edit.hpp"
 #include "parse.hpp"
@@ -25,5 +27,8 @@ int main(int count, char** values) {
         if (o.edit_quant) return convert_to_quant::edit(o, stop);
         (o.convert_legacy ? convert_to_quant::convert_legacy : convert_to_quant::run)(o, stop);
       },
-      [](std::string_view text) { return convert_to_quant::in_flags(text); });
+      [&](std::string_view text) {
+        std::vector<std::string> const given(values + 1, values + count);
+        return convert_to_quant::beyond_given(convert_to_quant::in_flags(text), given);
+      });
 }

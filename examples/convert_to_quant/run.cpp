@@ -20,6 +20,7 @@
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 
+#include "advice.hpp"
 #include "console.hpp"
 #include "formats/formats.hpp"
 #include "messages.hpp"
@@ -71,7 +72,7 @@ void print_plan(options const& o, plan const& p, messages& to) {
   to.say(p.rules);
   for (auto const& text : p.warnings) to.say("warning: " + text);
   for (auto const& text : p.notes) to.say("note: " + text);
-  to.say("the output " + std::string(load_sentence(p.needs)));
+  to.say("the output " + load_sentence(p.needs, p.since));
   if (o.level == verbosity::verbose) to.say(analyze(in_flags(p)));
   if (o.level < verbosity::debug) return;
   for (auto const& t : p.tensors)
@@ -242,7 +243,7 @@ void run(options const& o, std::atomic<bool> const& stop) {
     program::start(team);
     convert(o, team, count, to, stop);
   } catch (...) {
-    to.log("error: " + in_flags(program::describe(std::current_exception()).text));
+    to.log("error: " + beyond_given(in_flags(program::describe(std::current_exception()).text), o.arguments));
     throw;
   }
 }

@@ -10,6 +10,7 @@
 
 #include <halfstep/core/error.hpp>
 
+#include "advice.hpp"
 #include "edit.hpp"
 #include "option_table.hpp"
 
@@ -19,11 +20,6 @@ namespace {
 
 [[noreturn]] void contradict(std::string const& what, std::string const& why) {
   throw halfstep::usage_error("'" + what + "' contradicts " + why);
-}
-
-bool any_format_flag(options const& o) {
-  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.fp8 || o.scaling_mode || o.block_size || o.convrot ||
-         !o.layer_config.empty();
 }
 
 /// Whether no layer can be stored as codes, whatever the layers are.
@@ -80,10 +76,6 @@ void settle_solver(options& o) {
   require(alpha >= 0.0 && alpha <= 1.0, "--smoothquant-alpha", alpha, "0 to 1");
   if (o.fp8 && o.smoothquant) contradict("--smoothquant", "'--fp8': its factors are stored beside INT8 codes alone");
   if (o.fp16 && o.smoothquant) contradict("--smoothquant", "'--fp16': FP16 is not smoothed");
-  if (o.smoothquant && o.comfy_quant && o.comfy_target != "fork")
-    throw halfstep::usage_error(
-        "--smoothquant: stock ComfyUI drops the smoothing factors of INT8 layers and computes garbage; choose --comfy_target "
-        "fork, or write no markers with --recipe engine");
   if (o.smoothquant_alpha && !o.smoothquant) o.notes.push_back("--smoothquant-alpha changes nothing without --smoothquant");
   if (o.calib_samples) o.notes.push_back("--calib_samples changes nothing: no method of this version uses synthetic inputs");
   if (is_all_fp16(o) && !o.calibration_data.empty())
@@ -100,11 +92,6 @@ void settle_quip(options& o) {
     contradict("--no-quip-hadamard", "'--quip-store-transformed': a dense rotation takes more room than the codes");
   if (o.quip_store_transformed && o.fp8) contradict("--quip-store-transformed", "'--fp8': engines undo it of INT8 codes alone");
   if (o.quip_store_transformed && o.convrot) contradict("--convrot", "'--quip-store-transformed': that rotates all columns");
-  if (o.quip_store_transformed && o.comfy_quant && o.comfy_target != "fork")
-    throw halfstep::usage_error(
-        "--quip-store-transformed: stock ComfyUI takes the codes for the weight itself and computes garbage; choose "
-        "--comfy_target "
-        "fork, or write no markers with --recipe engine");
   if (o.calibration_data.empty() && o.calibration_lora.empty())
     o.notes.push_back("--optimizer quip rounds to nearest here, on searched scales: it needs --calibration-data for more");
   o.solve.feedback.order = o.quip_order;
@@ -286,6 +273,7 @@ void settle_words(options& o, std::vector<std::string> const& given) {
 
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle_formats(options& o) {
+  require_other_markers(o);
   if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
   if (o.optimizer == "quip" && !o.scaling_mode && !o.fp16)
     o.scaling_mode = o.quip_requant_scheme == "block" ? "block" : o.quip_requant_per_row && !o.fp8 ? "axis" : "tensor";
@@ -331,6 +319,11 @@ void settle_formats(options& o) {
 }
 
 }  // namespace
+
+bool any_format_flag(options const& o) {
+  return o.comfy_quant || o.comfy_target || o.int8 || o.fp16 || o.fp8 || o.scaling_mode || o.block_size || o.convrot ||
+         !o.layer_config.empty();
+}
 
 void settle(options& o, std::vector<std::string> const& given) {
   require_job(o.edit_quant ? job::edit : o.convert_legacy ? job::legacy : job::conversion, given);

@@ -214,9 +214,10 @@ TEST(ModelRules, RemoveOnlyWhatBelongsToTheModelThatWasRecognised) {
     EXPECT_EQ(of(p, "vae.decoder.0.weight").what, action::keep);
     EXPECT_EQ(of(p, "vae.decoder.0.weight").reason, "no part of the model of which t5xxl removes 'decoder'");
     ASSERT_EQ(p.warnings.size(), 1u);
-    EXPECT_EQ(p.warnings[0], "left out of the output: t5xxl removes '" + prefix +
-                                 "decoder' (1 tensor, 524 kB); `exclude` keeps what it names, and naming the family with `families` "
-                                 "says that they are to go");
+    EXPECT_EQ(p.warnings[0],
+              "left out of the output: t5xxl removes '" + prefix +
+                  "decoder' (1 tensor, 524 kB); `exclude` keeps what it names, and naming the family with `families` "
+                  "says that they are to go");
   }
 }
 

@@ -374,7 +374,8 @@ TEST(Plan, NamesTheLoaderThatTheMostParticularLayerNeeds) {
 }
 
 TEST(Plan, NamesTheVersionOfComfyuiThatLoadsWhatIsQuantized) {
-  auto const input = header_of({{"model.layers.0.q.weight", dtype::bf16, {512, 512}}, {"model.embed_tokens.weight", dtype::bf16, {512, 512}}});
+  auto const input =
+      header_of({{"model.layers.0.q.weight", dtype::bf16, {512, 512}}, {"model.embed_tokens.weight", dtype::bf16, {512, 512}}});
   plan_options options{.target = {.format = format_of<halfstep::int8_axis>}};
   EXPECT_EQ(plan_for(input, options).since, (halfstep::comfyui_version{0, 27}));
   options.include = {"embed"};

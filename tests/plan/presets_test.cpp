@@ -38,7 +38,8 @@ TEST(Presets, EqualTheirSourceValueByValue) {
     std::map<std::string, int> last;
     for (auto const& [stem, count] : family.keep_last) last.emplace(stem, count);
     auto const* const told = entry.if_contains("keep_last");
-    EXPECT_EQ(last, told != nullptr ? (boost::json::value_to<std::map<std::string, int>>(*told)) : (std::map<std::string, int>{}));
+    EXPECT_EQ(last,
+              told != nullptr ? (boost::json::value_to<std::map<std::string, int>>(*told)) : (std::map<std::string, int>{}));
   }
 }
 

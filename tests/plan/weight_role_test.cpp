@@ -19,18 +19,35 @@ using halfstep_test::header_of;
 weight_role role_of(std::string const& layer, extents2 e = {1024, 512}) { return weight_roles().of(layer + ".weight", e); }
 
 TEST(WeightRole, IsThatOfATableForWhatIsLookedUp) {
-  for (std::string const name :
-       {"model.embed_tokens", "model.embed_tokens_per_layer", "visual.pos_embed", "embeddings.token_type_embeddings",
-        "embeddings.LayerNorm.word_embeddings", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias", "shared", "transformer.wte",
-        "h.wpe", "tok_embeddings", "quantizer.codebook", "decoder.embed_tokens.0", "point_embeddings.3", "mask_tokens", "y_embedder.embedding_table",
-        "rel_pos_emb", "embeddings.word", "llm_adapter.embed", "image_index_embedding", "PositionalEmbedding", "a.position_ids"})
+  for (std::string const name : {"model.embed_tokens",
+                                 "model.embed_tokens_per_layer",
+                                 "visual.pos_embed",
+                                 "embeddings.token_type_embeddings",
+                                 "embeddings.LayerNorm.word_embeddings",
+                                 "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+                                 "shared",
+                                 "transformer.wte",
+                                 "h.wpe",
+                                 "tok_embeddings",
+                                 "quantizer.codebook",
+                                 "decoder.embed_tokens.0",
+                                 "point_embeddings.3",
+                                 "mask_tokens",
+                                 "y_embedder.embedding_table",
+                                 "rel_pos_emb",
+                                 "embeddings.word",
+                                 "llm_adapter.embed",
+                                 "image_index_embedding",
+                                 "PositionalEmbedding",
+                                 "a.position_ids"})
     EXPECT_EQ(role_of(name), weight_role::table) << name;
 }
 
 TEST(WeightRole, IsThatOfAProductForLinearLayersWhoseNamesSpeakOfTables) {
-  for (std::string const name : {"embed_vision.embedding_projection", "text_embedding_projection", "x_embedder", "t_embedder.mlp.0", "context_embedder",
-                                 "patch_embed.proj", "linear_pos", "blocks.0.attn.to_q", "blocks.0.mlp.gate_proj", "lm_head", "pos_mlp",
-                                 "blocks.0.shared", "double_blocks.0.img_mod.lin", "blocks.0.norm1.linear", "norm_out.1", "unit.compose"})
+  for (std::string const name :
+       {"embed_vision.embedding_projection", "text_embedding_projection", "x_embedder", "t_embedder.mlp.0", "context_embedder",
+        "patch_embed.proj", "linear_pos", "blocks.0.attn.to_q", "blocks.0.mlp.gate_proj", "lm_head", "pos_mlp", "blocks.0.shared",
+        "double_blocks.0.img_mod.lin", "blocks.0.norm1.linear", "norm_out.1", "unit.compose"})
     EXPECT_EQ(role_of(name), weight_role::multiplied) << name;
   EXPECT_EQ(weight_roles().of("model.embed_tokens", {8, 8}), weight_role::multiplied) << "no weight";
   EXPECT_EQ(role_of("blocks.0.embed.lora_A"), weight_role::multiplied);
@@ -50,8 +67,8 @@ TEST(WeightRole, IsThatOfAProductWhereThereIsABias) {
 }
 
 TEST(WeightRole, IsThatOfARouterForGatesOfExperts) {
-  for (std::string const name : {"layers.0.mlp.router", "layers.0.router.proj", "layers.0.mlp.shared_expert_gate", "layers.0.block_sparse_moe.gate",
-                                 "layers.0.moe_gate", "layers.0.Router.layer"})
+  for (std::string const name : {"layers.0.mlp.router", "layers.0.router.proj", "layers.0.mlp.shared_expert_gate",
+                                 "layers.0.block_sparse_moe.gate", "layers.0.moe_gate", "layers.0.Router.layer"})
     EXPECT_EQ(role_of(name), weight_role::router) << name;
   auto const file = header_of({{"layers.0.mlp.gate.weight", dtype::f32, {8, 256}},
                                {"layers.0.mlp.experts.0.up_proj.weight", dtype::f32, {512, 256}},
@@ -62,7 +79,8 @@ TEST(WeightRole, IsThatOfARouterForGatesOfExperts) {
   weight_roles const roles(file);
   EXPECT_EQ(roles.of("layers.0.mlp.gate.weight", {8, 256}), weight_role::router);
   EXPECT_EQ(roles.of("layers.2.mlp.gate.wg.weight", {512, 256}), weight_role::router);
-  EXPECT_EQ(roles.of("layers.0.mlp.experts.0.gate.weight", {512, 256}), weight_role::multiplied) << "a gated product inside an expert";
+  EXPECT_EQ(roles.of("layers.0.mlp.experts.0.gate.weight", {512, 256}), weight_role::multiplied)
+      << "a gated product inside an expert";
   EXPECT_EQ(roles.of("layers.1.mlp.gate.weight", {512, 256}), weight_role::multiplied) << "a gated product without experts";
   EXPECT_EQ(role_of("layers.0.mlp.experts_gate_up_proj"), weight_role::multiplied);
 }

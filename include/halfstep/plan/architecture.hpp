@@ -29,8 +29,8 @@ inline model_family const* recognise(std::span<std::string_view const> names) {
   return nullptr;
 }
 
-/// Returns the prefixes under which `names` show all signs of one of the family's alternatives, such as "text_encoders.t5xxl.": what
-/// a sign stands behind, where it begins a part of the name.
+/// Returns the prefixes under which `names` show all signs of one of the family's alternatives, such as "text_encoders.t5xxl.":
+/// what a sign stands behind, where it begins a part of the name.
 inline std::set<std::string> prefixes_of(model_family const& family, std::span<std::string_view const> names) {
   std::set<std::string> all;
   for (name_parts const signs : family.detect) {

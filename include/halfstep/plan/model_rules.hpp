@@ -35,7 +35,7 @@ struct model_rules {
   rule_source source = rule_source::detect;
   std::vector<model_family const*> families = {};  ///< none for the general rule, and without rules
   file_extent extent = file_extent::one_model;
-  std::string sentence = {};  ///< which they are and how they were chosen
+  std::string sentence = {};            ///< which they are and how they were chosen
   std::set<std::string> prefixes = {};  ///< under which a family was recognised: it removes nothing elsewhere
   block_depth depth = {};
   weight_roles roles = {};
@@ -55,7 +55,7 @@ struct model_rules {
     if (rule.what == action::remove || fit == fitness::unfit) return rule;
     extents2 const e{static_cast<index_t>(t.shape[0]), static_cast<index_t>(t.shape[1])};
     if (families.empty()) rule = general_rule(t.name, e);
-    if (auto const words = words_for(roles.of(t.name, e)); !words.empty()) {
+    if (auto const words = role_in_words(roles.of(t.name, e)); !words.empty()) {
       if (rule.what == action::quantize) rule = {action::keep, "looks like " + std::string(words)};
       rule.by = keeper::nature;
     }

@@ -14,8 +14,8 @@
 
 namespace halfstep {
 
-/// Returns the tensors that are written of `tensors`, those of a layer together: what is made of its weight, its bias, scales that
-/// are kept.
+/// Returns the tensors that are written of `tensors`, those of a layer together: what is made of its weight, its bias, scales
+/// that are kept.
 inline std::vector<std::vector<safetensors::tensor_spec>> output_groups(std::span<planned_tensor const> tensors) {
   constexpr auto unused = static_cast<std::size_t>(-1);
   std::map<std::string_view, std::size_t> places;  // of the layers that have a weight

@@ -176,7 +176,7 @@ class planner {
       auto const side = static_cast<index_t>(how.format.side != 0 ? how.format.side : choice.block_size);
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)
         return kept_as_asked(t, std::string(choice.by == naming::flag ? "`custom sizes`" : "`sizes`") +
-                           ": smaller than or not divisible by " + std::to_string(side));
+                                    ": smaller than or not divisible by " + std::to_string(side));
     }
     if (auto const why = obstacle({.format = how.format, .bases = mixing(how.bases)}, e); !why.empty()) {
       bool const fatal = choice.by == naming::flag || options_.strict == strictness::refuse;
@@ -345,7 +345,7 @@ class planner {
   plan_options const& options_;
   layer_chooser chooser_;
   std::map<std::string_view, std::string_view> companions_;  ///< tensors of quantized layers, and whose
-  std::set<std::string, std::less<>> chosen_;  ///< tensors that stay because a flag says so
+  std::set<std::string, std::less<>> chosen_;                ///< tensors that stay because a flag says so
   plan_remarks remarks_;
   plan plan_;
 };

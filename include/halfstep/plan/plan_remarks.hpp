@@ -36,18 +36,18 @@ struct plan_remarks {
   std::vector<std::string> uneven = {};    ///< with a side that products of INT8 codes do not like
   std::vector<std::string> unranged = {};  ///< without a static scale of their activations
   std::vector<std::string> unsmoothed = {};
-  std::vector<std::string> unread_scales = {};  ///< with a static scale of their activations that no loader reads
-  std::vector<std::string> unasked = {};      ///< quantized already, and nobody said that they may be quantized again
-  std::vector<std::string> undecodable = {};  ///< quantized already in a way that is not undone, and why
-  std::vector<std::string> undeclared = {};   ///< quantized already, and lost to loaders beside the metadata asked for
-  layers_by_format doubts = {};               ///< quantized already, by what nothing says of them
-  layers_by_format late_tables = {};          ///< looked up, by the version of ComfyUI from which on they are decoded
-  std::vector<std::string> unread = {};       ///< looked up or normalizing, and no loader is known to decode them
-  std::map<std::string, left_out> removed = {};           ///< by the rule of a family that was recognised
+  std::vector<std::string> unread_scales = {};   ///< with a static scale of their activations that no loader reads
+  std::vector<std::string> unasked = {};         ///< quantized already, and nobody said that they may be quantized again
+  std::vector<std::string> undecodable = {};     ///< quantized already in a way that is not undone, and why
+  std::vector<std::string> undeclared = {};      ///< quantized already, and lost to loaders beside the metadata asked for
+  layers_by_format doubts = {};                  ///< quantized already, by what nothing says of them
+  layers_by_format late_tables = {};             ///< looked up, by the version of ComfyUI from which on they are decoded
+  std::vector<std::string> unread = {};          ///< looked up or normalizing, and no loader is known to decode them
+  std::map<std::string, left_out> removed = {};  ///< by the rule of a family that was recognised
   std::map<std::string, left_out> removed_as_asked = {};  ///< by the rule of a family that was named
   std::string small_share = {};                           ///< how little is quantized, as a sentence
   std::string banks = {};                                 ///< of experts, as a sentence
-  bool calibrated = false;  ///< whether files say anything of the inputs of layers
+  bool calibrated = false;                                ///< whether files say anything of the inputs of layers
   std::size_t requantized = 0;
   std::size_t kept_quantized = 0;
   std::size_t corrected = 0;  ///< biases
@@ -97,9 +97,9 @@ struct plan_remarks {
       all.push_back("the calibration data cannot give " + layers_in_words(unranged.size()) +
                     " a static activation scale: " + some_of(unranged) + "; a rotated layer needs sampled inputs (`.input`)");
     if (!unsmoothed.empty())
-      all.push_back("`smoothing` leaves out " + layers_in_words(unsmoothed.size()) + " whose largest inputs are unknown: " +
-                    some_of(unsmoothed) + "; they come from " + (calibrated ? "other " : "") +
-                    "`calibration_data` with `.channel_max` or sampled inputs (`.input`)");
+      all.push_back("`smoothing` leaves out " + layers_in_words(unsmoothed.size()) +
+                    " whose largest inputs are unknown: " + some_of(unsmoothed) + "; they come from " +
+                    (calibrated ? "other " : "") + "`calibration_data` with `.channel_max` or sampled inputs (`.input`)");
     if (!removed.empty())
       all.push_back("left out of the output: " + words_for(removed) +
                     "; `exclude` keeps what it names, and naming the family with `families` says that they are to go");
@@ -136,9 +136,10 @@ struct plan_remarks {
     if (kept_quantized != 0)
       all.push_back(layers_in_words(kept_quantized) + " already quantized, kept with scales and markers as they are");
     if (!unread_scales.empty())
-      all.push_back("`static activations` changes nothing for " + layers_in_words(unread_scales.size()) +
-                    " in INT8: stock ComfyUI scales the rows of their inputs as they come, and nothing reads the input_scale of " +
-                    some_of(unread_scales));
+      all.push_back(
+          "`static activations` changes nothing for " + layers_in_words(unread_scales.size()) +
+          " in INT8: stock ComfyUI scales the rows of their inputs as they come, and nothing reads the input_scale of " +
+          some_of(unread_scales));
     if (corrected != 0)
       all.push_back("the biases of " + layers_in_words(corrected) + " are corrected for the mean of their inputs");
     return all;

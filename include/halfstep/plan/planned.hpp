@@ -10,8 +10,8 @@
 #include <halfstep/core/dtype.hpp>
 #include <halfstep/plan/action.hpp>
 #include <halfstep/recipe/artifact.hpp>
-#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
+#include <halfstep/recipe/comfyui_version.hpp>
 #include <halfstep/recipe/file_trait.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker.hpp>

@@ -27,7 +27,7 @@ enum class weight_role : std::uint8_t {
 };
 
 /// Returns what a weight of that role looks like, as the end of a reason; empty for one that is multiplied.
-constexpr std::string_view words_for(weight_role role) {
+constexpr std::string_view role_in_words(weight_role role) {
   switch (role) {
     case weight_role::table:
       return "a table that is looked up";
@@ -131,9 +131,10 @@ class weight_roles {
     if (has_bias(layer)) return weight_role::multiplied;
     bool const is_shared = *own == "shared" && std::ranges::none_of(parts, detail::is_number);  // T5's
     bool const is_bias = words.back() == "bias";
-    bool const in_embeddings = std::next(own) != parts.rend() && (*std::next(own) == "embeddings" || *std::next(own) == "embedding");
+    bool const in_embeddings =
+        std::next(own) != parts.rend() && (*std::next(own) == "embeddings" || *std::next(own) == "embedding");
     return is_shared || is_bias || in_embeddings || detail::any_word(words, detail::is_word_of_table) ? weight_role::table
-                                                                                                     : weight_role::multiplied;
+                                                                                                      : weight_role::multiplied;
   }
 
  private:
@@ -153,9 +154,7 @@ class weight_roles {
     return false;
   }
 
-  bool has_bias(std::string_view layer) const {
-    return file_ != nullptr && file_->find(std::string(layer) + ".bias") != nullptr;
-  }
+  bool has_bias(std::string_view layer) const { return file_ != nullptr && file_->find(std::string(layer) + ".bias") != nullptr; }
 
   safetensors::header const* file_ = nullptr;
   std::set<std::string_view> mixtures_;  ///< modules that hold experts

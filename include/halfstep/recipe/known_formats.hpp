@@ -26,12 +26,10 @@ struct file_trait<int8_block<Side>> {
 /// Stock ComfyUI knows it as `int8_tensorwise` with `per_row`, the fork under its own name with flat scales.
 template <>
 struct file_trait<int8_axis> {
-  static constexpr file_facts facts{"int8",
-                                    {.format = int8_tensor::name,
-                                     .needs = loader::stock_comfyui,
-                                     .per_row = per_row_key::write,
-                                     .since = detail::int8_since},
-                                    {int8_axis::name, loader::fork, per_row_key::where_rotated, row_scales::flat}};
+  static constexpr file_facts facts{
+      "int8",
+      {.format = int8_tensor::name, .needs = loader::stock_comfyui, .per_row = per_row_key::write, .since = detail::int8_since},
+      {int8_axis::name, loader::fork, per_row_key::where_rotated, row_scales::flat}};
 };
 /// Stock ComfyUI.
 template <>

@@ -37,8 +37,8 @@ struct layer_quality {
   std::optional<double> output_error;  ///< |X E^T| / |X W^T| where input rows X are known
   std::optional<double> output_error_8bit;  ///< the same with activations in 8 bit, as ComfyUI runs them
   bias_state bias = bias_state::none;
-  bool is_requantized = false;  ///< all figures are against what the input's codes decode to
-  error_bins error_steps{};     ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
+  bool is_requantized = false;                      ///< all figures are against what the input's codes decode to
+  error_bins error_steps{};                         ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond
   std::optional<double> only_value = std::nullopt;  ///< where all weights of the input are this one number
 
   /// Returns the signal to noise ratio in dB; infinite where every weight is exact.

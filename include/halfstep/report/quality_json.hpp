@@ -49,9 +49,11 @@ inline std::string json_counts(std::array<index_t, 20> const& counts) {
 
 inline std::string json_summary(run_report const& report, quality_summary const& s, double threshold) {
   return "{\"layers\": " + std::to_string(report.layers.size()) + ", \"median_output_error_db\": " + json_number(s.output_error) +
-         ", \"median_output_error_8bit_db\": " + json_number(s.output_error_8bit) + ", \"mean_sqnr_db\": " + (s.measured > 0 ? json_number(s.mean) : "null") +
-         ", \"median_sqnr_db\": " + (s.measured > 0 ? json_number(s.median) : "null") + ", \"threshold_db\": " + json_number(threshold) +
-         ", \"below_threshold\": " + std::to_string(s.below.size()) + ", \"solved_layers\": " + std::to_string(s.solved) +
+         ", \"median_output_error_8bit_db\": " + json_number(s.output_error_8bit) +
+         ", \"mean_sqnr_db\": " + (s.measured > 0 ? json_number(s.mean) : "null") +
+         ", \"median_sqnr_db\": " + (s.measured > 0 ? json_number(s.median) : "null") +
+         ", \"threshold_db\": " + json_number(threshold) + ", \"below_threshold\": " + std::to_string(s.below.size()) +
+         ", \"solved_layers\": " + std::to_string(s.solved) +
          ", \"median_loss_gain_db\": " + (s.solved > 0 ? json_number(s.loss_gain) : "null") +
          ", \"median_sqnr_cost_db\": " + (s.solved > 0 ? json_number(s.sqnr_cost) : "null") +
          ", \"moved_codes\": " + std::to_string(s.moved) + ", \"requantized_layers\": " + std::to_string(s.requantized) +

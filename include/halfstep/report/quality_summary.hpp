@@ -122,7 +122,8 @@ inline quality_summary summarize(std::vector<layer_quality> const& layers, doubl
 /// Returns the names of the layers of one number, as a sentence without its full stop.
 inline std::string uniform_in_words(quality_summary const& s) {
   std::vector<std::string> names;
-  for (auto const* layer : s.uniform) names.push_back(quoted(layer->layer) + " (" + detail::json_number(*layer->only_value) + ")");
+  for (auto const* layer : s.uniform)
+    names.push_back(quoted(layer->layer) + " (" + detail::json_number(*layer->only_value) + ")");
   return layers_in_words(names.size()) + (names.size() == 1 ? " holds" : " hold") + " one number alone, and " +
          (names.size() == 1 ? "counts" : "count") + " in no mean: " + some_of(names);
 }

@@ -75,7 +75,8 @@ inline std::string quality_text(run_report const& report, double threshold) {
   }
   text += detail::table_of(rows, figures.size() + 1);
   if (s.measured > 0)
-    text += "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(s.measured) + " layers; ";
+    text +=
+        "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(s.measured) + " layers; ";
   text += std::to_string(s.below.size()) + " below " + fixed(threshold, 2) + " dB\n";
   for (auto const* layer : s.below) text += "  below: " + layer->layer + " " + fixed(layer->sqnr(), 2) + " dB\n";
   return text;
