@@ -1,6 +1,7 @@
 // Two names for a layer, the adapter's and the model's, and which rows they share.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
