@@ -80,6 +80,31 @@ TEST(LayerIndex, TakesTheNamesOfFamiliesForTheNearestLayerToo) {
   EXPECT_EQ(*layer_index(model).nearest("transformer.transformer_blocks.5.attn.to_q"), "double_blocks.0.img_attn.qkv");
 }
 
+TEST(LayerIndex, FindsTheTextEncoderThatANameSpeaksOf) {
+  auto const model = made_file()
+                         .ones("conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight", {8, 4})
+                         .ones("conditioner.embedders.1.model.transformer.resblocks.0.mlp.c_fc.weight", {12, 6})
+                         .ones("conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight", {18, 6})
+                         .ones("text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight", {4, 4})
+                         .head();
+  layer_index const layers(model);
+  auto const found = [&](std::string const& name) {
+    auto const targets = layers.find(name);
+    return targets.size() == 1 ? *targets[0].layer : "";
+  };
+  for (std::string const first :
+       {"lora_te1_text_model_encoder_layers_0_mlp_fc1", "text_encoder.text_model.encoder.layers.0.mlp.fc1"})
+    EXPECT_EQ(found(first), "conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1");
+  for (std::string const second :
+       {"lora_te2_text_model_encoder_layers_0_mlp_fc1", "text_encoder_2.text_model.encoder.layers.0.mlp.fc1"})
+    EXPECT_EQ(found(second), "conditioner.embedders.1.model.transformer.resblocks.0.mlp.c_fc");
+  EXPECT_THAT(rows_of(layers.find("lora_te2_text_model_encoder_layers_0_self_attn_k_proj")), ElementsAre(row_run{0, 6, 6}));
+  for (std::string const t5 :
+       {"lora_te3_encoder_block_0_layer_0_SelfAttention_q", "lora_te2_encoder_block_0_layer_0_SelfAttention_q"})
+    EXPECT_EQ(found(t5), "text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q");
+  EXPECT_EQ(found("lora_unet_text_model_encoder_layers_0_mlp_fc1"), "");
+}
+
 TEST(LayerIndex, RefusesANameThatTwoLayersAnswerTo) {
   auto const model = made_file().ones("unet.x_embedder.q.weight", {4, 4}).ones("net.x_embedder.q.weight", {4, 4}).head();
   layer_index const layers(model);

@@ -179,6 +179,22 @@ class Spellings(lora_support.Loras):
         self.assert_merged(found, {name + ".weight": self.weights[name + ".weight"] + first[1].astype(np.float64) @ first[0]})
 
 
+    def test_the_text_encoders_of_a_checkpoint(self):
+        """Both are called alike in an SDXL LoRA; the second one of the checkpoint has OpenCLIP's names and fused queries, keys, values."""
+        first, second = "conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight", "conditioner.embedders.1.model.transformer.resblocks.0."
+        fc, qkv = second + "mlp.c_fc.weight", second + "attn.in_proj_weight"
+        self.make_model({first: (64, H), fc: (80, 40), qkv: (120, 40)})
+        tensors, right = {}, {}
+        for prefix, theirs, name, rows in (("lora_te1_", "mlp_fc1", first, (0, 64)), ("lora_te2_", "mlp_fc1", fc, (0, 80)),
+                                           ("lora_te2_", "self_attn_v_proj", qkv, (80, 40))):
+            a, b = self.normal(4, self.weights[name].shape[1]), self.normal(rows[1], 4)
+            key = f"{prefix}text_model_encoder_layers_0_{theirs}"
+            tensors.update({key + ".lora_down.weight": a, key + ".lora_up.weight": b})
+            right[name] = self.weights[name].astype(np.float64)
+            right[name][rows[0] : sum(rows)] += b.astype(np.float64) @ a
+        self.assert_merged(self.merged(self.save(tensors)), right)
+
+
 class Families(lora_support.Loras):
     def both_spellings(self, family, alias=lambda name: name):
         """A LoRA in the names of another program and one in the model's own, and what both add to each weight in FP64."""

@@ -17,6 +17,7 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/lora/names/families.hpp>
 #include <halfstep/lora/names/name_pair.hpp>
+#include <halfstep/lora/names/text_encoders.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
 
@@ -30,7 +31,8 @@ struct lora_target {
   friend bool operator==(lora_target const&, lora_target const&) = default;
 };
 
-/// The layers of a model by their own names, without prefixes, with underscores for dots, and by the names of `name_families`.
+/// The layers of a model by their own names, without prefixes, with underscores for dots, by the names of `name_families`, and
+/// those of its text encoders behind what stands before them in a checkpoint.
 ///
 /// A layer is what has a weight or a bias, or a tensor that is neither.
 class layer_index {
@@ -64,7 +66,7 @@ class layer_index {
       require_apart(name, found->second);
       return found->second;
     }
-    return {};
+    return bare.text_encoder == 0 ? std::vector<lora_target>{} : find_in_encoders(name, bare);
   }
 
   /// Returns the layer one of whose names is most like `name`; null for a model without layers.
@@ -96,12 +98,41 @@ class layer_index {
     }
   };
 
+  /// Returns the layer of the text encoder that `bare` speaks of, else of the one encoder that has such a layer: programs count
+  /// encoders differently.
+  std::vector<lora_target> find_in_encoders(std::string_view name, bare_name const& bare) const {
+    auto const in = [&](name_table const& encoder) {
+      auto const found = encoder.of(bare.form).find(bare.text);
+      return found == encoder.of(bare.form).end() ? std::vector<lora_target>{} : found->second;
+    };
+    if (auto const own = encoders_.find(bare.text_encoder); own != encoders_.end())
+      if (auto found = in(own->second); !found.empty()) return found;
+    std::vector<lora_target> others;
+    for (auto const& [number, encoder] : encoders_)
+      for (auto& target : in(encoder)) others.push_back(std::move(target));
+    require_apart(name, others);
+    return others;
+  }
+
+  void add_to_encoders(std::string const& layer, extents2 e) {
+    for (auto const& place : encoder_places) {
+      if (!layer.starts_with(place.prefix)) continue;
+      auto& encoder = encoders_[place.number];
+      std::string_view const inner = std::string_view(layer).substr(place.prefix.size());
+      encoder.add(std::string(inner), {&layer});
+      for (auto const& pair : open_clip_names)
+        if (auto const other = detail::renamed(inner, pair.second, pair.first))
+          if (auto rows = detail::rows_in_second(pair.rows, e)) encoder.add(*other, {&layer, *std::move(rows)});
+    }
+  }
+
   void add_other_names(std::string const& layer) {
     auto const bare = without_prefix(layer).text;
     auto const* t = model_->find(layer + ".weight");
     if (t == nullptr) t = model_->find(layer);
     extents2 e{};
     if (t != nullptr && t->shape.size() == 2) e = {static_cast<index_t>(t->shape[0]), static_cast<index_t>(t->shape[1])};
+    add_to_encoders(layer, e);
     for_each_other_name(
         bare, [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_in_second(rows, e)); },
         [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_of_second(rows, e)); });
@@ -134,6 +165,7 @@ class layer_index {
   std::set<std::string, std::less<>> tensors_;
   name_table bare_;
   name_table other_;
+  std::map<int, name_table> encoders_;
 };
 
 }  // namespace halfstep
