@@ -30,6 +30,7 @@ struct faults {
   std::atomic<int> dies{0};
   std::atomic<int> fsyncs{0};
   std::atomic<unsigned> calls{0};
+  std::atomic<size_t> longest_write{0};
 };
 faults current;
 
@@ -54,6 +55,7 @@ extern "C" ssize_t pread(int file, void* into, size_t size, off_t offset) {
 }
 
 extern "C" ssize_t pwrite(int file, void const* from, size_t size, off_t offset) {
+  if (size > current.longest_write) current.longest_write = size;
   die_when_due();
   if (due(current.write_fails)) {
     errno = EIO;
@@ -137,6 +139,26 @@ TEST_F(Interrupted, ShortAndInterruptedTransfersGiveTheSameBytes) {
   EXPECT_GT(current.calls, 500u);
   current.storm = false;
   EXPECT_TRUE(copy == data_);
+}
+
+// Bytes whose every 64 KiB differ.
+std::string long_bytes(std::size_t count) {
+  std::string all(count, ' ');
+  for (std::size_t i = 0; i < count; ++i) all[i] = static_cast<char>(i + i / 65536 * 7);
+  return all;
+}
+
+TEST_F(Interrupted, LongWritesGoInShortOnes) {
+  std::string const bytes = long_bytes(std::size_t{5} * 1000 * 1000);
+  current.longest_write = 0;
+  st::writer w(out_, st::arrange({{"a", halfstep::dtype::u8, {bytes.size()}}}, {}), halfstep::file::overwrite::refuse, {});
+  w.write(w.slots()[0], 0, halfstep_test::bytes_of(bytes));
+  w.commit();
+  EXPECT_EQ(current.longest_write, std::size_t{64} * 1024);
+  st::reader const r(out_);
+  std::string copy(bytes.size(), ' ');
+  r.read(r.head().tensors()[0], 0, std::as_writable_bytes(std::span(copy)));
+  EXPECT_TRUE(copy == bytes);
 }
 
 TEST_F(Interrupted, APartIsNotKeptAfterAFailedFlush) {

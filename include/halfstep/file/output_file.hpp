@@ -24,6 +24,7 @@
 #include <halfstep/file/locked_part.hpp>
 #include <halfstep/file/output_place.hpp>
 #include <halfstep/file/output_policy.hpp>
+#include <halfstep/file/write_fully.hpp>
 
 namespace halfstep::file {
 
@@ -70,13 +71,7 @@ class output_file {
   void write(std::uint64_t offset, std::span<std::byte const> from) {
     if (offset > bytes_ || from.size() > bytes_ - offset)
       throw shape_error("cannot write " + quoted(path()) + ": bytes beyond its " + std::to_string(bytes_));
-    std::size_t done = 0;
-    while (done < from.size()) {
-      auto const n = detail::retry(
-          [&] { return ::pwrite(part_.get(), from.data() + done, from.size() - done, static_cast<off_t>(offset + done)); });
-      if (n <= 0) fail_transfer("cannot write", n < 0 ? errno : EIO);
-      done += static_cast<std::size_t>(n);
-    }
+    if (!detail::write_fully(part_.get(), offset, from)) fail_transfer("cannot write", errno);
     start_write_back(offset, from.size());
   }
 
