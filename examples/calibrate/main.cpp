@@ -1,19 +1,17 @@
 // calibrate: from captured activations of a model to the statistics that convert_to_quant takes.
 //
 // Exit codes are those of convert_to_quant; the output appears under its name when it is complete, or not at all.
-#include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/file/process.hpp>
 
 #include "captured.hpp"
 #include "options.hpp"
 #include "program/in_flags.hpp"
 #include "program/run.hpp"
-#include "program/start_threads.hpp"
 #include "stoppable.hpp"
 #include "synthetic.hpp"
 
@@ -28,10 +26,10 @@ int main(int count, char** values) {
           calibrate::stoppable const team(ex, stop);
           calibrate::write_captured(*asked, halfstep::any_host(team));
         };
-        int const threads = asked->threads.value_or(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+        int const threads = asked->threads.value_or(halfstep::file::usable_cores());
         if (threads == 1) return work(halfstep::serial{});
         halfstep::threads const team(threads);
-        program::start(team);
+        team.start();
         work(team);
       },
       [](std::string_view text) {

@@ -72,11 +72,6 @@ std::string version_text() {
 #else
   text += "an unknown compiler";
 #endif
-#if defined(_OPENMP)
-  text += ", OpenMP";
-#else
-  text += ", without OpenMP";
-#endif
   text += ", instruction set: ";
 #if defined(__AVX512F__)
   text += "AVX-512";

@@ -27,7 +27,6 @@
 #include "page/quality_html.hpp"
 #include "program/exit_code.hpp"
 #include "program/run.hpp"
-#include "program/start_threads.hpp"
 #include "sentences.hpp"
 #include "settings_list.hpp"
 #include "solvers/solvers.hpp"
@@ -240,7 +239,7 @@ void run(options const& o, std::atomic<bool> const& stop) {
     int const count = thread_count(o);
     if (count == 1) return convert(o, serial{}, 1, to, stop);
     threads const team(count);
-    program::start(team);
+    team.start();
     convert(o, team, count, to, stop);
   } catch (...) {
     to.log("error: " + beyond_given(in_flags(program::describe(std::current_exception()).text), o.arguments));

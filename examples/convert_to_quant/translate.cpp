@@ -3,10 +3,8 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <thread>
-
 #include <halfstep/converter.hpp>
+#include <halfstep/file/process.hpp>
 #include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/rotation_group.hpp>
 #include <halfstep/transform/two_sided_hadamard.hpp>
@@ -197,10 +195,7 @@ std::string described(options const& o, std::uint64_t seed) {
   return text;
 }
 
-int thread_count(options const& o) {
-  int const cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  return o.threads.value_or(cores);
-}
+int thread_count(options const& o) { return o.threads.value_or(file::usable_cores()); }
 
 conversion_options conversion_options_of(options const& o, std::uint64_t seed, int threads) {
   conversion_options c;

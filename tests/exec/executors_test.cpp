@@ -1,7 +1,12 @@
 // Executors of host memory: every index once, exceptions in order.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <ctime>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -92,6 +97,118 @@ TEST(Threads, RunKernelsInsideKernels) {
   std::atomic<int> calls = 0;
   halfstep::threads(2).for_each(4, [&](index_t) { halfstep::threads(2).for_each(5, [&](index_t) { ++calls; }); });
   EXPECT_EQ(calls, 20);
+  calls = 0;
+  halfstep::threads const team(3);
+  team.for_each(5, [&](index_t) {
+    team.for_each(5, [&](index_t) { team.for_each(5, [&](index_t i) { calls += static_cast<int>(i); }); });
+  });
+  EXPECT_EQ(calls, 5 * 5 * 10);
+}
+
+TEST(Threads, ServeCallersSideBySide) {
+  halfstep::threads const team(3);
+  std::vector<std::atomic<int>> calls(8 * 100);
+  {
+    std::vector<std::jthread> callers;
+    for (std::size_t caller = 0; caller < 8; ++caller)
+      callers.emplace_back([&, caller] {
+        for (int round = 0; round < 50; ++round)
+          team.for_each(100, [&](index_t i) { ++calls[caller * 100 + static_cast<std::size_t>(i)]; });
+      });
+  }
+  for (auto const& c : calls) ASSERT_EQ(c, 50);
+}
+
+TEST(Threads, ThrowInsideThrowingLoops) {
+  halfstep::threads const team(3);
+  std::atomic<int> calls = 0;
+  for (int round = 0; round < 20; ++round) {
+    try {
+      team.for_each(6, [&](index_t i) {
+        team.for_each(10, [&](index_t j) {
+          ++calls;
+          if (j == 7) throw std::runtime_error(std::to_string(i));
+        });
+      });
+      ADD_FAILURE() << "nothing thrown";
+    } catch (std::runtime_error const& e) {
+      EXPECT_STREQ(e.what(), "0");
+    }
+  }
+  EXPECT_EQ(calls, 20 * 60);
+}
+
+/// Processor time that all threads of this process take for `work`, in seconds.
+template <class Work>
+double processor_seconds(Work const& work) {
+  std::clock_t const start = std::clock();
+  work();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+TEST(Threads, WaitForTheirLastIndexAsleep) {
+  halfstep::threads const team(4);
+  EXPECT_LT(processor_seconds([&] {
+              for (index_t slow = 0; slow < 4; ++slow)
+                team.for_each(4, [&](index_t i) {
+                  if (i == slow) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+                });
+            }),
+            0.1)
+      << "of 0.8 seconds that three threads waited";
+}
+
+TEST(Threads, WaitForTheNextLoopAsleep) {
+  halfstep::threads const team(4);
+  EXPECT_LT(processor_seconds([&] {
+              for (int round = 0; round < 100; ++round) {
+                team.for_each(4, [](index_t) {});
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+              }
+            }),
+            0.1)
+      << "of 0.5 seconds between loops";
+}
+
+TEST(Threads, AreThereWhenTheyAreStarted) {
+  halfstep::threads(6).start();
+  std::atomic<int> arrived = 0;
+  halfstep::threads(6).for_each(6, [&](index_t) {
+    ++arrived;
+    auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (arrived < 6 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  });
+  EXPECT_EQ(arrived, 6);
+}
+
+#if defined(__has_feature)
+#define HALFSTEP_TEST_HAS(x) __has_feature(x)
+#else
+#define HALFSTEP_TEST_HAS(x) 0
+#endif
+
+TEST(Threads, WorkInWhatForkMakesOfAProcess) {
+#if HALFSTEP_TEST_HAS(thread_sanitizer)
+  GTEST_SKIP() << "the thread sanitizer knows no threads after fork";
+#endif
+  halfstep::threads const team(3);
+  auto const all_are_called = [&] {
+    std::vector<std::atomic<int>> calls(1000);
+    for (int round = 0; round < 20; ++round) team.for_each(1000, [&](index_t i) { ++calls[static_cast<std::size_t>(i)]; });
+    for (auto const& c : calls)
+      if (c != 20) return false;
+    return true;
+  };
+  ASSERT_TRUE(all_are_called());
+  pid_t const child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(all_are_called() ? 0 : 1);
+  int status = 0;
+  for (int i = 0; i < 3000 && ::waitpid(child, &status, WNOHANG) == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  ::kill(child, SIGKILL);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_TRUE(all_are_called());
 }
 
 }  // namespace

@@ -1,36 +1,36 @@
-// The executor of all cores: through OpenMP, or through threads of its own in a build without it.
+// The executor of all cores.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <exception>
+#include <memory>
 #include <mutex>
-#include <system_error>
-#include <thread>
-#include <vector>
-
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/space.hpp>
+#include <halfstep/exec/thread_team.hpp>
+#include <halfstep/file/process.hpp>
 
 namespace halfstep {
 
-/// Runs host kernels on `count` threads, by default as many as OpenMP offers, or as the machine has where there is no OpenMP.
+/// Runs host kernels on `count` threads, the calling one among them, by default on as many as the process has cores.
 ///
 /// Indices are started in ascending order, and every one is worked on by one thread from start to end, so results are those of
-/// `serial`, bit for bit. Without OpenMP threads are started for each call: some 20 microseconds each, and none waits busily.
+/// `serial`, bit for bit. A value without state of its own: all of a process share one team of threads, which start when they
+/// are first wanted and sleep while there is nothing to do. Called on several threads at once, or inside itself, it shares them
+/// out; a caller always works too, so none waits for threads that others hold.
 class threads {
  public:
   using space = host_space;
 
   /// Throws nothing; a `count` below 1 means all cores.
-  explicit threads(int count = 0) : count_(count > 0 ? count : available()) {}
+  explicit threads(int count = 0) : count_(count > 0 ? count : file::usable_cores()) {}
 
   /// Returns how many threads work.
   int count() const { return count_; }
+
+  /// Starts all threads, which loops do otherwise when they first want them, and go without where the system refuses some.
+  /// Throws std::system_error where it does.
+  void start() const { detail::thread_team::of_process().start(count_ - 1); }
 
   void wait() const {}
 
@@ -40,7 +40,7 @@ class threads {
     std::exception_ptr failure;
     index_t failed = count;
     std::mutex guard;
-    auto const guarded = [&](index_t i) {
+    auto guarded = [&](index_t i) {
       try {
         f(i);
       } catch (...) {
@@ -51,37 +51,16 @@ class threads {
         }
       }
     };
-    share(count, guarded);
+    if (count > 1 && count_ > 1)
+      detail::thread_team::of_process().run(count, count_ - 1, std::addressof(guarded), [](void* one, index_t i) {
+        (*static_cast<decltype(guarded)*>(one))(i);
+      });
+    else
+      for (index_t i = 0; i < count; ++i) guarded(i);
     if (failure) std::rethrow_exception(failure);
   }
 
  private:
-#if defined(_OPENMP)
-  static int available() { return omp_get_max_threads(); }
-
-  template <class F>
-  void share(index_t count, F const& f) const {
-#pragma omp parallel for num_threads(count_) schedule(monotonic : dynamic, 1) if (count > 1 && count_ > 1)
-    for (index_t i = 0; i < count; ++i) f(i);
-  }
-#else
-  static int available() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
-
-  template <class F>
-  void share(index_t count, F const& f) const {
-    std::atomic<index_t> next = 0;
-    auto const work = [&] {
-      for (index_t i = next++; i < count; i = next++) f(i);
-    };
-    std::vector<std::jthread> team;  // joins where this block ends
-    try {
-      for (index_t i = 1; i < std::min<index_t>(count, count_); ++i) team.emplace_back(work);
-    } catch (std::system_error const&) {  // the machine gives no more threads: those that there are do the work
-    }
-    work();
-  }
-#endif
-
   int count_;
 };
 
