@@ -33,7 +33,8 @@ int main(int count, char** arguments) {
   auto const in_seconds = [](timeval const& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
   double const processor = in_seconds(usage.ru_utime) + in_seconds(usage.ru_stime);
   std::FILE* const file = std::fopen(arguments[1], "w");
-  if (file == nullptr || std::fprintf(file, "%.6f %ld %.6f\n", seconds, usage.ru_maxrss, processor) < 0 || std::fclose(file) != 0) {
+  if (file == nullptr || std::fprintf(file, "%.6f %ld %.6f\n", seconds, usage.ru_maxrss, processor) < 0 ||
+      std::fclose(file) != 0) {
     std::perror(arguments[1]);
     return 1;
   }

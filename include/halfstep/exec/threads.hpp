@@ -52,9 +52,8 @@ class threads {
       }
     };
     if (count > 1 && count_ > 1)
-      detail::thread_team::of_process().run(count, count_ - 1, std::addressof(guarded), [](void* one, index_t i) {
-        (*static_cast<decltype(guarded)*>(one))(i);
-      });
+      detail::thread_team::of_process().run(count, count_ - 1, std::addressof(guarded),
+                                            [](void* one, index_t i) { (*static_cast<decltype(guarded)*>(one))(i); });
     else
       for (index_t i = 0; i < count; ++i) guarded(i);
     if (failure) std::rethrow_exception(failure);
