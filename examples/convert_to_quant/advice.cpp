@@ -73,7 +73,7 @@ std::string beyond_given(std::string text, std::span<std::string const> argument
 }
 
 void require_other_markers(options const& o) {
-  bool const stored = o.optimizer == "quip" && o.quip_store_transformed;
+  bool const stored = o.optimizer == "quip" && o.quip_store_transformed && o.quip_hadamard && !o.convrot;
   if (o.fp8 || o.fp16 || (!o.smoothquant && !stored)) return;
   bool const marked = o.comfy_quant || o.recipe == "comfyui" || o.recipe == "fork" || (!o.recipe && !any_format_flag(o));
   bool const fork = o.comfy_target == "fork" || (o.recipe == "fork" && !o.comfy_target);
