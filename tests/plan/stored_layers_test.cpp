@@ -119,7 +119,7 @@ TEST(StoredLayers, SaysWhyALayerIsNotDecoded) {
   EXPECT_THAT(coded(dtype::i8, {}, R"({"format": "nvfp4"})").obstacle, HasSubstr("its format is not known"));
   EXPECT_THAT(coded(dtype::f8_e4m3, {}, R"({"format": "int8_tensorwise"})").obstacle, HasSubstr("its weight is F8_E4M3"));
   EXPECT_THAT(coded(dtype::f8_e5m2, {}, R"({"format": "float8_e4m3fn"})").obstacle, HasSubstr("its weight is F8_E5M2"));
-  EXPECT_THAT(coded(dtype::i8, {4, 8}, R"({"format": "int8_blockwise", "group_size": 128})").obstacle, HasSubstr("blocks of 64"));
+  EXPECT_THAT(coded(dtype::i8, {4, 8}, R"({"format": "int8_blockwise", "group_size": 128})").obstacle, HasSubstr("scales have the shape [4, 8], and blocks of 128 x 128, which its marker says, would have [2, 4]"));
   for (std::string const marker : {"nonsense", "[]"})
     EXPECT_THAT(coded(dtype::i8, {}, marker).obstacle, HasSubstr("no JSON object"));
   for (std::string const rotation : {R"("convrot": true)", R"("convrot": "yes")", R"("convrot": true, "convrot_groupsize": 128)",
@@ -139,9 +139,25 @@ TEST(StoredLayers, SaysWhyALayerIsNotDecoded) {
       HasSubstr("smoothed"));
   EXPECT_THAT(obstacle({{"p.weight", dtype::i8, {4, 4}}, {"p.weight_scale", dtype::f32, {}}, {"p.hadamard_quip", dtype::i8, {}}}),
               HasSubstr("QuIP"));
-  for (std::string const stranger : {"p.weight_scale_inv", "p.weight.absmax", "p.zero_point"})
+  for (std::string const stranger : {"p.weight_scale_2", "p.weight.absmax", "p.zero_point"})
     EXPECT_THAT(obstacle({{"p.weight", dtype::f8_e4m3, {4, 4}}, {stranger, dtype::f32, {4}}}),
                 HasSubstr("what '" + stranger + "' says of it is not known"));
+}
+
+TEST(StoredLayers, GuessesNoSideThatNoFormatDocuments) {
+  using halfstep::scale_sharing_of;
+  using halfstep::stated_blocks;
+  EXPECT_EQ(scale_sharing_of({2, 4}, {256, 512}, {}).group, (extents2{128, 128}));
+  EXPECT_EQ(scale_sharing_of({1, 2}, {16, 32}, {}).group, (extents2{16, 16}));
+  EXPECT_EQ(scale_sharing_of({1, 1}, {192, 192}, {}).group, (extents2{192, 192}));
+  EXPECT_EQ(scale_sharing_of({192}, {192, 64}, {}).group, (extents2{1, 64}));
+  EXPECT_THAT(scale_sharing_of({2, 2}, {192, 192}, {}).obstacle, HasSubstr("blocks of 128 with partial ones"));
+  EXPECT_THAT(scale_sharing_of({2, 2}, {1024, 1024}, {}).obstacle, HasSubstr("do not fit"));
+  EXPECT_THAT(scale_sharing_of({2, 2}, {8, 8}, {}).obstacle, HasSubstr("do not fit"));
+  stated_blocks const stated{{64, 128}, "config.json"};
+  EXPECT_EQ(scale_sharing_of({3, 2}, {192, 192}, stated).group, (extents2{64, 128}));
+  EXPECT_EQ(scale_sharing_of({3, 2}, {130, 129}, stated).group, (extents2{64, 128}));
+  EXPECT_THAT(scale_sharing_of({2, 2}, {192, 192}, stated).obstacle, HasSubstr("64 x 128, which config.json says, would have [3, 2]"));
 }
 
 TEST(StoredLayers, DoubtsRowsWithoutAMarkerOnly) {

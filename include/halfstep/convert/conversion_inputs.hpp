@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/convert/blocks_beside.hpp>
 #include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/resume/file_stamp.hpp>
@@ -50,7 +51,8 @@ class conversion_inputs {
     return stored_layers(weights().head(), formats,
                          [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
                            weights().read(t, offset, into);
-                         });
+                         },
+                         blocks_beside(weights().path()));
   }
 
   /// Returns what tells each file from every other: none of them may be the output.

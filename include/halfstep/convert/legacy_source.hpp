@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <halfstep/convert/blocks_beside.hpp>
 #include <halfstep/convert/copied_tensor.hpp>
 #include <halfstep/convert/legacy.hpp>
 #include <halfstep/convert/settings.hpp>
@@ -72,7 +73,8 @@ class legacy_conversion::state {
     auto const read = [&](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
       input.read(t, offset, into);
     };
-    return plan_legacy(input.head(), stored_layers(input.head(), formats, read), formats, markers, read);
+    return plan_legacy(input.head(), stored_layers(input.head(), formats, read, blocks_beside(input.path())), formats, markers,
+                       read);
   }
 
   void write_scales(safetensors::tensor const& from, safetensors::slot const& to, safetensors::writer& output) {

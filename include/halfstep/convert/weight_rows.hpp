@@ -56,7 +56,7 @@ inline void decode_rows(safetensors::reader const& input, planned_tensor const& 
   code_source const& how = *tensor.coded;
   index_t const columns = to.columns();
   extents2 const group = how.scales.empty() ? extents2{1, columns} : how.group;
-  index_t const groups = columns / group.columns;
+  index_t const groups = (columns + group.columns - 1) / group.columns;
   index_t const first_group = to.first_row() / group.rows;
   index_t const group_rows = (to.first_row() + to.rows() - 1) / group.rows - first_group + 1;
   auto const scales = how.scales.empty() ? std::vector<float>(static_cast<std::size_t>(group_rows), 1.0f)
@@ -67,7 +67,7 @@ inline void decode_rows(safetensors::reader const& input, planned_tensor const& 
       auto const* const code = codes + row * columns;
       float* const w = to.data() + row * columns;
       for (index_t g = 0; g < groups; ++g)
-        for (index_t k = g * group.columns; k < (g + 1) * group.columns; ++k) w[k] = number(code[k]) * scale[g];
+        for (index_t k = g * group.columns; k < std::min((g + 1) * group.columns, columns); ++k) w[k] = number(code[k]) * scale[g];
     }
   });
   basis in;

@@ -127,7 +127,8 @@ class legacy_planner {
     auto how = recipe_of(codes, layer.codes, name);
     if (!how && codes.type != dtype::f8_e5m2)
       return refuse(name, layer.codes.group.rows > 1
-                              ? "no format is known here with blocks of " + std::to_string(layer.codes.group.rows)
+                              ? "no format is known here for " + shape_text(codes.shape) + " in blocks of " +
+                                    detail::sides_text(layer.codes.group)
                               : "no marker says FP8 with a scale a row");
     if (codes.type == dtype::f8_e5m2 && layer.codes.group != shape_of(codes))
       return refuse(name, "no marker says F8_E5M2 with more than one scale");
@@ -177,7 +178,8 @@ class legacy_planner {
                                                                              : "block";
     for (format const& known : formats_) {
       if (known.codes != codes.type || known.geometry != shared) continue;
-      if (known.side != 0 && known.side != source.group.rows) continue;
+      if (known.side != 0 && source.group != extents2{known.side, known.side}) continue;
+      if (!known.fits(e)) continue;
       recipe how{.format = known, .bases = source.bases};
       if (wants_full_precision(name)) how.matmul = matmul_precision::full;
       return how;

@@ -33,6 +33,7 @@
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker_json.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/recipe/stored_blocks.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/safetensors/header.hpp>
 
@@ -68,8 +69,8 @@ class stored_layer_reader {
   using declarations = std::map<std::string, boost::json::value, std::less<>>;
 
   stored_layer_reader(safetensors::header const& file, std::span<format const> formats, declarations const& declared,
-                      std::map<std::string_view, std::string_view> const& strangers)
-      : file_(file), formats_(formats), declared_(declared), strangers_(strangers) {}
+                      std::map<std::string_view, std::string_view> const& strangers, stated_blocks const& beside)
+      : file_(file), formats_(formats), declared_(declared), strangers_(strangers), beside_(beside) {}
 
   /// Returns what the file holds of `layer`; `read(tensor, offset, bytes)` fetches the bytes of its marker.
   template <class Read>
@@ -90,7 +91,7 @@ class stored_layer_reader {
     found.obstacle = obstacle_of(name, codes, scales, marker);
     if (!found.obstacle.empty()) return found;
     extents2 const e{static_cast<index_t>(codes->shape[0]), static_cast<index_t>(codes->shape[1])};
-    if (scales != nullptr) found.codes = {scales->name, group_of(*scales, e)};
+    if (scales != nullptr) found.codes = {scales->name, sharing_of(*codes, *scales, marker).group};
     rotate_by(found.codes.bases, static_cast<int>(rotation_in(marker)));
     if (codes->type == dtype::i8 && marker.is_null() && found.codes.group == extents2{1, e.columns})
       found.doubt = "no marker says that their columns are not rotated";
@@ -113,8 +114,9 @@ class stored_layer_reader {
   }
 
   safetensors::tensor const* scales_of(std::string const& layer) const {
-    auto const* const now = file_.find(layer + ".weight_scale");
-    return now != nullptr ? now : file_.find(layer + ".scale_weight");
+    for (auto const ending : scale_endings)
+      if (auto const* const found = file_.find(layer + std::string(ending)); found != nullptr) return found;
+    return nullptr;
   }
 
   static std::string format_in(boost::json::value const& marker) {
@@ -141,15 +143,21 @@ class stored_layer_reader {
     return text;
   }
 
-  /// Returns which neighbouring codes share a scale; nothing where the scales fit no weight of shape `e`.
-  static extents2 group_of(safetensors::tensor const& scales, extents2 e) {
-    auto const& s = scales.shape;
-    auto const rows = static_cast<std::uint64_t>(e.rows), columns = static_cast<std::uint64_t>(e.columns);
-    if (scales.count() == 1) return e;
-    if (s == std::vector{rows} || s == std::vector{rows, std::uint64_t{1}}) return {1, e.columns};
-    if (s.size() != 2 || s[0] == 0 || s[1] == 0 || rows % s[0] != 0 || columns % s[1] != 0) return {};
-    bool const square = rows / s[0] == columns / s[1];
-    return square ? extents2{static_cast<index_t>(rows / s[0]), static_cast<index_t>(columns / s[1])} : extents2{};
+  /// Returns which neighbouring codes share a scale: what the marker says counts first, then what lies beside the model, then the
+  /// convention of the name.
+  scale_sharing sharing_of(safetensors::tensor const& codes, safetensors::tensor const& scales,
+                           boost::json::value const& marker) const {
+    extents2 const e{static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
+    if (format_in(marker).ends_with("blockwise"))
+      if (auto const* const side = marker.get_object().if_contains("group_size"); side != nullptr) {
+        if (!side->is_int64() || side->get_int64() <= 0) return {{}, "its marker's group_size is no number above zero"};
+        return scale_sharing_of(scales.shape, e, {{side->get_int64(), side->get_int64()}, "its marker"});
+      }
+    if (codes.type == dtype::i8 || scales.name.ends_with(".scale_weight")) return scale_sharing_of(scales.shape, e, {});
+    bool const convention = beside_.shape == extents2{} && scales.name.ends_with(".weight_scale_inv");
+    if (!convention) return scale_sharing_of(scales.shape, e, beside_);
+    auto const sharing = scale_sharing_of(scales.shape, e, {{128, 128}, "the convention of its name"});
+    return sharing.obstacle.empty() ? sharing : scale_sharing_of(scales.shape, e, beside_);
   }
 
   std::string obstacle_of(std::string const& layer, safetensors::tensor const* codes, safetensors::tensor const* scales,
@@ -164,8 +172,10 @@ class stored_layer_reader {
     if (file_.find(layer + ".smooth_factors") != nullptr) return "its columns are smoothed, which is not undone";
     if (auto const stranger = strangers_.find(layer); stranger != strangers_.end())
       return "what " + quoted(stranger->second) + " says of it is not known";
-    if (file_.find(layer + ".weight_scale") != nullptr && file_.find(layer + ".scale_weight") != nullptr)
-      return "it has both `weight_scale` and `scale_weight`";
+    std::vector<std::string> scaled;
+    for (auto const ending : scale_endings)
+      if (file_.find(layer + std::string(ending)) != nullptr) scaled.push_back("`" + std::string(ending.substr(1)) + "`");
+    if (scaled.size() > 1) return "it has both " + scaled[0] + " and " + scaled[1];
     if (!marker.is_null() && !marker.is_object()) return "its marker is no JSON object";
     return contradiction_in(*codes, scales, marker);
   }
@@ -188,17 +198,13 @@ class stored_layer_reader {
     if (scales != nullptr && scales->type != dtype::f32 && scales->type != dtype::f16 && scales->type != dtype::bf16 &&
         scales->type != dtype::f64)
       return "its scales are " + std::string(name_of(scales->type));
-    extents2 const group = scales == nullptr ? e : group_of(*scales, e);
-    if (e.count() == 0 || group.count() == 0)
-      return "scales of the shape " + shape_text(scales == nullptr ? codes.shape : scales->shape) + " do not fit its weight of " +
-             shape_text(codes.shape);
+    if (e.count() == 0) return "its weight of " + shape_text(codes.shape) + " is empty";
+    if (scales != nullptr)
+      if (auto const sharing = sharing_of(codes, *scales, marker); !sharing.obstacle.empty()) return sharing.obstacle;
     if (auto const format = format_in(marker); !format.empty()) {
       auto const type = codes_of(format);
       if (!type) return "its format is not known here";
       if (*type != codes.type) return "its weight is " + std::string(name_of(codes.type));
-      auto const* const side = marker.get_object().if_contains("group_size");
-      if (format.ends_with("blockwise") && side != nullptr && !(side->is_int64() && side->get_int64() == group.rows))
-        return "its scales are those of blocks of " + std::to_string(group.rows) + ", and its marker says otherwise";
     }
     auto const rotation = rotation_in(marker);
     if (rotation == 0) return {};
@@ -210,6 +216,7 @@ class stored_layer_reader {
   std::span<format const> formats_;
   declarations const& declared_;
   std::map<std::string_view, std::string_view> const& strangers_;
+  stated_blocks const& beside_;
 };
 
 /// Returns what the header's metadata says of layers. Throws format_error where it says it in another way.
@@ -231,12 +238,13 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
 
 /// Returns which layers of `file` are quantized already: those with markers, scales, or a matrix of 8 bits and fewer.
 ///
-/// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes decide what shares a scale,
-/// and a layer where a marker contradicts them is not decodable, nor one that names a format which is not among `formats`, or on
-/// a grid of its own. FP8 counts even without a scale. Throws format_error for
-/// metadata that is none, and what `read` throws.
+/// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes, markers and what is `beside`
+/// the file decide what shares a scale, as `scale_sharing_of` says, and a layer where they contradict each other is not decodable,
+/// nor one that names a format which is not among `formats`, or on a grid of its own. FP8 counts even without a scale. Throws
+/// format_error for metadata that is none, and what `read` throws.
 template <class Read>
-stored_model stored_layers(safetensors::header const& file, std::span<format const> formats, Read&& read) {
+stored_model stored_layers(safetensors::header const& file, std::span<format const> formats, Read&& read,
+                           stated_blocks const& beside = {}) {
   stored_model found;
   auto const declared = detail::declarations_in(file);
   std::set<std::string_view> names;
@@ -248,7 +256,7 @@ stored_model stored_layers(safetensors::header const& file, std::span<format con
   }
   for (auto const& [layer, scales] : foreign_scales(file)) strangers.emplace(layer, scales);
   for (auto const& [name, said] : declared) names.insert(name);
-  detail::stored_layer_reader const describe(file, formats, declared, strangers);
+  detail::stored_layer_reader const describe(file, formats, declared, strangers, beside);
   for (auto const name : names) found.layers.emplace(name, describe(name, read));
   return found;
 }

@@ -17,7 +17,7 @@ namespace halfstep {
 /// How the codes of a weight [M, N] decode: W = code * scale, then its bases are undone.
 struct code_source {
   std::string scales = {};               ///< the tensor that holds them, row by row; empty where the codes are the numbers
-  extents2 group = {};                   ///< the rows and columns of neighbouring codes that share a scale
+  extents2 group = {};                   ///< the rows and columns of neighbouring codes that share a scale; fewer at the edges
   std::vector<basis_choice> bases = {};  ///< what the weight went through, that are undone
 };
 
@@ -39,9 +39,13 @@ struct stored_model {
 };
 
 /// What the names of the tensors beside a layer's codes end in.
-inline constexpr std::array<std::string_view, 11> companion_endings{
-    ".comfy_quant",   ".weight_scale",      ".scale_weight",     ".input_scale", ".scale_input", ".smooth_factors",
-    ".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in", ".sign_row",    ".sign_col"};
+inline constexpr std::array<std::string_view, 12> companion_endings{
+    ".comfy_quant",    ".weight_scale",  ".weight_scale_inv",  ".scale_weight",     ".input_scale", ".scale_input",
+    ".smooth_factors", ".hadamard_quip", ".hadamard_size_out", ".hadamard_size_in", ".sign_row",    ".sign_col"};
+
+/// What the names of scales end in; code times scale is the number under each of them. The last is that of DeepSeek and of
+/// transformers' fine-grained FP8, whose blocks are 128 x 128 where nothing else is said.
+inline constexpr std::array<std::string_view, 3> scale_endings{".weight_scale", ".scale_weight", ".weight_scale_inv"};
 
 /// The name, after a prefix, of the tensor that says so of all layers whose names have that prefix too.
 inline constexpr std::string_view scaled_fp8_flag = "scaled_fp8";
