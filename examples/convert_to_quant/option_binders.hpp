@@ -248,6 +248,15 @@ inline void set_nan(CLI::App& app, option_row const& row, options& o) {
   });
 }
 
+inline void set_fp16_overflow(CLI::App& app, option_row const& row, options& o) {
+  using halfstep::overflow_policy;
+  set_choice(app, row, [&o](std::string const& got) {
+    o.fp16_overflow = got == "keep"    ? overflow_policy::keep
+                      : got == "clamp" ? overflow_policy::clamp
+                                       : overflow_policy::refuse;
+  });
+}
+
 /// A family's flag adds the family of the same name.
 inline void add_family(CLI::App& app, option_row const& row, options& o) {
   app.add_flag_callback(registered(row), [&o, name = std::string(row.names.substr(2))] { o.families.push_back(name); });

@@ -142,6 +142,8 @@ constexpr option_row table[] = {
      "rows decoded again from the file; its contract is always checked", set_word<&options::verify>},
     {advanced, conversion | edit, "--strict", "", "off", "warnings become errors", set_switch<&options::strict>},
     {advanced, conversion, "--nan", "{refuse, keep}", "refuse", "keep: leave tensors with NaN or Inf as they are", set_nan},
+    {advanced, conversion, "--fp16-overflow", "{refuse, keep, clamp}", "refuse",
+     "weights beyond FP16's 65504: keep leaves their tensors in their type, clamp stores 65504", set_fp16_overflow},
     {advanced, conversion, "--full_precision_matrix_mult", "", "off", "ask loaders not to quantize activations",
      set_switch<&options::full_precision_matrix_mult>},
     {advanced, conversion | edit, "--save-quant-metadata", "", "off", "write _quantization_metadata into the header",

@@ -98,6 +98,7 @@ struct options {
   std::string verify = "sampled";
   bool strict = false;
   halfstep::nonfinite_policy nan = halfstep::nonfinite_policy::refuse;
+  halfstep::overflow_policy fp16_overflow = halfstep::overflow_policy::refuse;
   bool full_precision_matrix_mult = false;
   bool save_quant_metadata = false;
   bool edit_quant = false;

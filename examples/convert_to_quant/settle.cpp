@@ -155,6 +155,8 @@ void note_unstored(options& o, std::vector<std::string> const& arguments) {
   bool const sketched = o.optimizer != "auto" && o.optimizer != "none" && o.optimizer != "gptq" && o.optimizer != "quip";
   if (o.rounding != "stochastic" && !sketched && !(o.optimizer == "quip" && o.quip_store_transformed && !o.quip_seed))
     changes_nothing("--manual-seed", "nothing in this run is random");
+  if (!o.fp16 && o.custom_type != "fp16" && o.fallback != "fp16" && o.layer_config.empty())
+    changes_nothing("--fp16-overflow", "no layer is stored in FP16");
 }
 
 /// Refuses recipes for some layers that make no sense, and says which of their flags change nothing.

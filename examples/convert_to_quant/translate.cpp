@@ -220,6 +220,7 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
   c.loras = o.loras;
   c.merging = lora_options_of(o);
   c.nonfinite = o.nan;
+  c.overflow = o.fp16_overflow;
   c.existing = o.force ? file::overwrite::replace : file::overwrite::refuse;
   c.part = o.resume ? file::unfinished::keep : file::unfinished::discard;
   c.asked = asked_list(o);

@@ -7,6 +7,7 @@ source "$(dirname "$0")/support.sh"
 cd "$scratch" || exit 1
 make_model in.safetensors blocks.0.attn.weight:BF16:128x128 blocks.0.attn.bias:BF16:128 blocks.1.mlp.weight:F32:96x256
 make_model nan.safetensors blocks.0.attn.weight:F32:256x256:nan@7 blocks.1.attn.weight:F32:256x256
+make_model big.safetensors blocks.0.attn.weight:F32:256x256:extremes blocks.1.attn.weight:F32:256x256
 make_model inputs.safetensors blocks.0.attn.input:F32:256x128
 lora=(blocks.0.attn.lora_A.weight:F32:4x128 blocks.0.attn.lora_B.weight:F32:128x4)
 make_model lora.safetensors "${lora[@]}"
@@ -79,6 +80,7 @@ cases() {
 --verify|full|SAME --preset none
 --strict||--preset none --exclude-layers nowhere
 --nan|keep|-i nan.safetensors
+--fp16-overflow|keep|-i big.safetensors --preset none --fp16
 --full_precision_matrix_mult,--save-quant-metadata||--preset none
 --no-normalize-scales||--preset none --comfy_quant --scaling_mode tensor
 --manual_seed|7|--preset none --rounding stochastic

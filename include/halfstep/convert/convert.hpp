@@ -43,8 +43,8 @@ class file_conversion {
   /// Returns the seed: that of the options, or of an interrupted run that is gone on with.
   std::uint64_t seed() const;
 
-  /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
-  /// note for each. Throws `cancelled` when the observer says so.
+  /// Leaves weights that hold NaN or infinity, and those that FP16 does not reach, as they are where the options say so: reads
+  /// them once and plans again, with a note for each. Throws `cancelled` when the observer says so.
   void keep_nonfinite(any_host const& ex, observer const& watcher);
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.

@@ -18,6 +18,7 @@
 #include <halfstep/convert/nonfinite.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/output_path.hpp>
+#include <halfstep/convert/overflowing.hpp>
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/result.hpp>
@@ -70,16 +71,22 @@ class file_conversion::state {
   /// Returns the seed: that of the options, or of an interrupted run that is gone on with.
   std::uint64_t seed() const { return options_.settings.seed; }
 
-  /// Leaves weights that hold NaN or infinity as they are where the options say so: reads them once and plans again, with a
-  /// note for each. Throws `cancelled` when the observer says so.
+  /// Leaves weights that hold NaN or infinity, and those that FP16 does not reach, as they are where the options say so: reads
+  /// them once and plans again, with a note for each. Throws `cancelled` when the observer says so.
   void keep_nonfinite(any_host const& ex, observer const& watcher) {
-    if (options_.nonfinite != nonfinite_policy::keep) return;
-    options_.layers.nonfinite = nonfinite_tensors(ex, inputs_.weights(), plan_, options_.settings, watcher);
-    if (options_.layers.nonfinite.empty()) return;
-    make_plan();
+    auto& layers = options_.layers;
+    if (options_.nonfinite == nonfinite_policy::keep) {
+      layers.nonfinite = nonfinite_tensors(ex, inputs_.weights(), plan_, options_.settings, watcher);
+      if (!layers.nonfinite.empty()) make_plan();
+    }
+    if (options_.overflow == overflow_policy::keep) {
+      layers.overflowing = overflowing_tensors(ex, inputs_.weights(), plan_, inputs_.merge(), options_.settings, watcher);
+      if (!layers.overflowing.empty()) make_plan();
+    }
+    if (layers.nonfinite.empty() && layers.overflowing.empty()) return;
     note_interruption();
-    for (auto const& name : options_.layers.nonfinite)
-      plan_.notes.push_back("'" + name + "' holds NaN or infinity and stays as it is");
+    for (auto const& name : layers.nonfinite) plan_.notes.push_back("'" + name + "' holds NaN or infinity and stays as it is");
+    for (auto const& name : layers.overflowing) plan_.notes.push_back("'" + name + "' exceeds FP16 and stays as it is");
   }
 
   /// Writes the whole output beside its place and checks it; returns what is known of it.
@@ -100,7 +107,7 @@ class file_conversion::state {
                       resumption_.take_part());
     resumption_.begin(*output_, now, inputs);
     conversion job(input, plan_, formats, *output_, options_.settings, watcher,
-                   {std::move(stages), options_.solving, &inputs_.known(), inputs_.merge(), inputs_.directions()},
+                   {std::move(stages), options_.solving, &inputs_.known(), inputs_.merge(), inputs_.directions(), options_.overflow},
                    resumption_.journal());
     resumption_.took_over(job.restore(ex, resumption_.before()));
     job.run(ex);
@@ -172,7 +179,9 @@ class file_conversion::state {
   /// Says what becomes of what an interrupted run to the same output left, or refuses to go on with it.
   void note_interruption() {
     resumption_.look(output_path(), inputs_.identities());
-    bool const is_planned = options_.nonfinite != nonfinite_policy::keep || !options_.layers.nonfinite.empty();
+    bool const is_planned =
+        (options_.nonfinite != nonfinite_policy::keep && options_.overflow != overflow_policy::keep) ||
+        !options_.layers.nonfinite.empty() || !options_.layers.overflowing.empty();
     if (is_planned && resumption_.goes_on()) resumption_.require_same(make_fingerprint());
     if (auto note = resumption_.note(output_path()); !note.empty()) plan_.notes.push_back(std::move(note));
   }
@@ -180,6 +189,7 @@ class file_conversion::state {
   /// Returns what the bytes of the output follow from.
   fingerprint make_fingerprint() const {
     fingerprint now = chosen_facts(plan_, options_.settings.seed, options_.solving);
+    if (options_.overflow == overflow_policy::clamp) now.numbers.push_back({"the largest number that is stored in FP16", 65504.0});
     now.asked = options_.asked;
     inputs_.add_facts(now);
     return now;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <halfstep/convert/only_value.hpp>
+#include <halfstep/convert/options.hpp>
 #include <halfstep/convert/settings.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/random.hpp>
@@ -43,9 +44,11 @@ struct piece_result {
 class quantize_job {
  public:
   quantize_job(planned_tensor const& tensor, format_row const& how, safetensors::writer const& output,
-               convert_settings const& settings, lora_merge const* merge = nullptr)
+               convert_settings const& settings, lora_merge const* merge = nullptr,
+               overflow_policy overflow = overflow_policy::refuse)
       : tensor_(&tensor),
         merge_(merge),
+        overflow_(overflow),
         codec_(&how),
         bases_(tensor.how.bases),
         weight_extents_{static_cast<index_t>(tensor.input.shape.at(0)), static_cast<index_t>(tensor.input.shape.at(1))},
@@ -83,6 +86,7 @@ class quantize_job {
   extents2 extents() const { return extents_; }                ///< of the codes
   extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
   std::uint64_t key() const { return key_; }
+  overflow_policy overflow() const { return overflow_; }  ///< of weights that FP16 does not reach
 
   /// Returns what adapters add to the weight, null where there are none.
   std::shared_ptr<weight_delta const> delta() const { return merge_ != nullptr ? merge_->at(input().name) : nullptr; }
@@ -225,6 +229,7 @@ class quantize_job {
  private:
   planned_tensor const* tensor_;
   lora_merge const* merge_;
+  overflow_policy overflow_;
   format_row const* codec_;
   std::optional<safetensors::slot> codes_;
   std::optional<safetensors::slot> scales_;

@@ -23,6 +23,13 @@ enum class nonfinite_policy : std::uint8_t {
   keep     ///< they are found in a pass over the data and stay as they are
 };
 
+/// What happens to weights beyond FP16, which would become infinite in it.
+enum class overflow_policy : std::uint8_t {
+  refuse,  ///< the run ends with tensor and element
+  keep,    ///< they are found in a pass over the data, and their tensors stay in their type
+  clamp    ///< they become 65504, FP16's last number, with a warning
+};
+
 /// What happens to biases of layers whose mean input is known.
 enum class bias_policy : std::uint8_t { correct, keep };
 
@@ -51,6 +58,7 @@ struct conversion_options {
   std::vector<lora_request> loras = {};
   lora_options merging = {};
   nonfinite_policy nonfinite = nonfinite_policy::refuse;
+  overflow_policy overflow = overflow_policy::refuse;
   file::overwrite existing = file::overwrite::refuse;
   /// keep: goes on with the part that an interrupted run of the same kind left, and leaves its own where it ends early
   file::unfinished part = file::unfinished::discard;

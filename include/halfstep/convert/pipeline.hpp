@@ -58,7 +58,7 @@ class conversion {
     for (auto const& tensor : what.tensors) {
       if (tensor.what == action::keep) cut_copy(tensor);
       if (tensor.what != action::quantize) continue;
-      auto& job = jobs_.emplace_back(tensor, formats.at(tensor.how), output, settings, better.merge);
+      auto& job = jobs_.emplace_back(tensor, formats.at(tensor.how), output, settings, better.merge, better.overflow);
       if (biases.contains(job.found().layer + ".bias")) job.found().bias = bias_state::kept;
       write_later(job, what);
       if (is_whole(tensor))

@@ -14,7 +14,7 @@ namespace halfstep {
 
 /// Returns what is known of the layers that `done` has worked on as `p` says, and of their formats.
 ///
-/// Throws value_error where weights became infinite and the options refuse what looks like a mistake.
+/// Throws value_error where weights were clamped and the options refuse what looks like a mistake.
 inline run_report report_of(conversion const& done, plan const& p, conversion_options const& options) {
   run_report r;
   r.input = options.input;
@@ -29,8 +29,9 @@ inline run_report report_of(conversion const& done, plan const& p, conversion_op
                                             : "tensors left out"];
   for (auto const& layer : r.layers) {
     if (layer.how.format.has_scales() || layer.error.clipped == 0) continue;
-    r.warnings.push_back(std::to_string(layer.error.clipped) + " weights of '" + layer.layer +
-                         "' exceed FP16 and became infinite: keep it with `exclude`");
+    r.warnings.push_back(std::to_string(layer.error.clipped) + (layer.error.clipped == 1 ? " weight" : " weights") + " of '" +
+                         layer.layer + "' exceeded FP16 and " + (layer.error.clipped == 1 ? "is" : "are") +
+                         " 65504 now: `overflow keep` leaves it as it is");
     if (options.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());
   }
   return r;

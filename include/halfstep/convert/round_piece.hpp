@@ -12,6 +12,7 @@
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/convert/step/load.hpp>
 #include <halfstep/convert/step/measure.hpp>
+#include <halfstep/convert/step/overflow.hpp>
 #include <halfstep/convert/step/round.hpp>
 #include <halfstep/convert/step/store.hpp>
 #include <halfstep/convert/weight_rows.hpp>
@@ -95,7 +96,7 @@ inline void range_piece(quantize_job& job, index_t piece, safetensors::reader co
 
 /// Converts one piece: its codes and scales go to their places in the output, what they cost into the job.
 ///
-/// Throws value_error at NaN or infinity, naming tensor and element.
+/// Throws value_error at NaN or infinity, and at a weight that FP16 does not reach, naming tensor and element.
 inline void round_piece(quantize_job& job, index_t piece, safetensors::reader const& input, safetensors::writer& output,
                         workspace& memory) {
   auto const start = std::chrono::steady_clock::now();
@@ -105,6 +106,7 @@ inline void round_piece(quantize_job& job, index_t piece, safetensors::reader co
     step::fit(serial{}, tile);
     step::encode(serial{}, tile);
     step::measure(serial{}, tile, job.error_of(tile.weight.first_row));
+    step::settle_overflow(serial{}, tile, job.error_of(tile.weight.first_row));
   });
   if (piece == 0)  // a sample that costs next to nothing
     rows.for_first_rows([&](layer_rows const& few) { job.found().error_steps = step::steps_off(few, memory); });

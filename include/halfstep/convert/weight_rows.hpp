@@ -36,10 +36,11 @@ inline std::vector<float> read_scales(safetensors::reader const& input, safetens
                std::as_writable_bytes(std::span(stored.data(), all.size())));
     std::transform(stored.data(), stored.data() + stored.size(), all.begin(), [](Source x) { return widen(x); });
   });
-  if (std::all_of(all.begin(), all.end(), [](float x) { return std::isfinite(x); })) return all;
-  throw value_error("cannot decode the scales '" + scales.name +
-                    "': one of them is NaN or infinite; get the file again, or keep "
-                    "its layer as it is with `exclude`");
+  auto const bad = std::find_if(all.begin(), all.end(), [](float x) { return !std::isfinite(x); });
+  if (bad == all.end()) return all;
+  throw value_error("cannot decode the scales '" + scales.name + "': element " +
+                    std::to_string(first * columns + (bad - all.begin())) +
+                    " is NaN or infinite; get the file again, or keep its layer as it is with `exclude`");
 }
 
 /// Calls `f(widen)` with a function from the bytes of one code of type `type` to FP32.

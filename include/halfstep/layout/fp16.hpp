@@ -11,7 +11,7 @@ namespace halfstep {
 
 /// The FP16 layout: codes [M, N] are IEEE FP16 numbers, nothing beside them.
 ///
-/// Magnitudes of 65520 and more become infinite, as a cast makes them; the quality report counts them.
+/// Magnitudes of 65520 and more become infinite, as a cast makes them; conversions of files refuse or clamp them.
 struct fp16 {
   static constexpr std::string_view name = "fp16";
   using code_type = float16;

@@ -11,9 +11,11 @@
 
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/recipe/artifact.hpp>
+#include <halfstep/report/quality_number.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/writer.hpp>
 
@@ -55,13 +57,25 @@ inline std::vector<double> bias_change(layer const& l, std::string const& name) 
   return change;
 }
 
+/// Adds `change` to a bias. Throws value_error where an element that was finite is not any more, naming it.
+template <class Bias>
+void change_bias(std::string const& name, std::span<double const> change, std::span<Bias> bias) {
+  std::vector<Bias> const before(bias.begin(), bias.end());
+  correct_bias(change, bias);
+  for (std::size_t i = 0; i < bias.size(); ++i)
+    if (is_finite(before[i]) && !is_finite(bias[i]))
+      throw value_error("cannot correct the bias '" + name + "': element " + std::to_string(i) + " becomes " +
+                        halfstep::detail::json_number(static_cast<double>(widen(before[i])) + change[i]) + ", which exceeds " +
+                        std::string(name_of(source_traits<Bias>::type)) + "; keep it as it is with `exclude`");
+}
+
 inline void store_bias(layer const& l, artifact const& part, safetensors::reader const& input, safetensors::writer& output) {
   auto const* const stored = input.head().find(part.spec.name);
   auto const change = bias_change(l, part.spec.name);
   with_source_type(part.spec.type, [&]<class Bias>(std::type_identity<Bias>) {
     std::vector<Bias> bias(static_cast<std::size_t>(l.job.weight_extents().rows));
     input.read(*stored, 0, std::as_writable_bytes(std::span(bias)));
-    if (!change.empty()) correct_bias(change, std::span(bias));
+    if (!change.empty()) change_bias(part.spec.name, change, std::span(bias));
     output.write(output.at(part.spec.name), 0, std::as_bytes(std::span(bias)));
   });
 }
