@@ -18,6 +18,7 @@
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/file/input_file.hpp>
+#include <halfstep/safetensors/foreign_content.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 
 #include "advice.hpp"
@@ -89,14 +90,18 @@ std::uint64_t any_seed() {
   return std::uniform_int_distribution<std::uint64_t>(1'000'000'000, 9'999'999'999)(device);
 }
 
-/// Returns the text of a layer configuration. Throws usage_error where it is too long.
+/// Returns the JSON of a layer configuration. Throws usage_error where it is too long or something else.
 std::string text_of(file::input_file const& file) {
   if (file.size() > max_layer_config_bytes)
     throw usage_error("--layer-config " + quoted(file.path()) + ": its " + std::to_string(file.size()) + " bytes are more than " +
                       std::to_string(max_layer_config_bytes));
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
-  return text;
+  try {
+    return std::string(safetensors::json_text(text));
+  } catch (format_error const& e) {
+    throw usage_error("--layer-config " + quoted(file.path()) + ": " + e.what());
+  }
 }
 
 std::string described(matched_adapter const& adapter) {

@@ -18,6 +18,7 @@
 #include <halfstep/file/folder.hpp>
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/recipe/stored_blocks.hpp>
+#include <halfstep/safetensors/foreign_content.hpp>
 
 namespace halfstep {
 
@@ -57,11 +58,12 @@ inline void find_block_sides(boost::json::value const& value, std::set<std::pair
 
 }  // namespace detail
 
-/// Returns the blocks that the text of a config.json states, the same wherever it does; a problem where it is none or states two.
+/// Returns the blocks that the text of a config.json states, the same wherever it does; a problem where it is no JSON or states
+/// two. Throws format_error for what `safetensors::json_text` does not take.
 inline stated_blocks blocks_in_config(std::string_view text) {
   constexpr std::string_view name = "config.json beside the model";
   boost::system::error_code why;
-  auto const value = boost::json::parse(text, why);
+  auto const value = boost::json::parse(safetensors::json_text(text), why);
   if (why) return {.problem = "; " + std::string(name) + " is no JSON: " + why.message()};
   std::set<std::pair<index_t, index_t>> found;
   detail::find_block_sides(value, found);
@@ -84,6 +86,8 @@ inline stated_blocks blocks_beside(std::string const& path) try {
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
   return blocks_in_config(text);
+} catch (format_error const& e) {
+  return {.problem = std::string("; of config.json beside the model, ") + e.what()};
 } catch (io_error const& e) {
   return {.problem = std::string("; ") + e.what()};
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <halfstep/core/error.hpp>
 #include <halfstep/file/descriptor.hpp>
@@ -46,6 +48,14 @@ inline std::vector<std::string> names_in(std::string const& folder) {
   if (errno != 0) detail::fail(io_stage::open_input, "cannot read", folder, detail::errno_text(errno) + "; check the disk");
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// Returns the text of the link `path`, which may lead nowhere; empty where it is no link.
+inline std::string link_target(std::string const& path) {
+  std::string text(4096, '\0');
+  auto const size = ::readlink(path.c_str(), text.data(), text.size());
+  text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+  return text;
 }
 
 /// Returns the path of what `path` leads to, absolute and without links. Throws io_error (open_input).

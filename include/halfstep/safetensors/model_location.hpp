@@ -13,6 +13,7 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/folder.hpp>
 #include <halfstep/file/input_file.hpp>
+#include <halfstep/safetensors/hub_cache.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
 
 namespace halfstep::safetensors {
@@ -26,10 +27,10 @@ struct model_location {
 
   /// Returns the paths of all files.
   std::vector<std::string> files() const {
-    std::vector all{path};
+    std::vector all{detail::followed(path)};
     if (!index) return all;
     std::string const folder = file::folder_of(path);
-    for (auto const& file : index->files()) all.push_back(folder + file);
+    for (auto const& file : index->files()) all.push_back(detail::followed(folder + file));
     return all;
   }
 };
@@ -58,7 +59,7 @@ inline bool is_shard_name(std::string_view name) {
 }
 
 inline model_location located_index(std::string path) {
-  auto index = read_shard_index(file::input_file(path));
+  auto index = read_shard_index(file::input_file(followed(path)));
   return {std::move(path), std::move(index)};
 }
 
@@ -67,6 +68,22 @@ inline std::string first_names(std::vector<std::string> const& names) {
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 3); ++i) text += (i == 0 ? "" : ", ") + quoted(names[i]);
   return text + (names.size() > 3 ? " and " + std::to_string(names.size() - 3) + " more" : "");
+}
+
+// What a folder without a safetensors file holds instead, and what to do.
+inline std::string others_in(std::string const& folder) {
+  std::vector<std::string> others, folders;
+  std::string const inside = folder.ends_with('/') ? folder : folder + '/';
+  for (auto const& name : file::names_in(folder)) {
+    for (std::string_view const ending : {".gguf", ".ckpt", ".pt", ".pth", ".bin", ".h5", ".onnx", ".msgpack"})
+      if (name.ends_with(ending)) others.push_back(name);
+    if (name.starts_with('.') || file::kind_of(inside + name) != file::path_kind::folder) continue;
+    auto const below = file::names_in(inside + name);
+    if (std::ranges::any_of(below, [](auto const& file) { return file.ends_with(".safetensors"); })) folders.push_back(name);
+  }
+  if (!folders.empty()) return ", but folders that do: " + first_names(folders) + "; give one of them";
+  if (others.empty()) return "; check the path";
+  return ", but " + first_names(others) + ", which this program does not read; get the model as safetensors";
 }
 
 inline model_location located_in_folder(std::string const& folder) {
@@ -81,8 +98,10 @@ inline model_location located_in_folder(std::string const& folder) {
     file::detail::fail(io_stage::open_input, "cannot open", folder,
                        "it holds several indexes, " + first_names(indexes) + "; give the one you mean");
   if (files.size() == 1 && !is_shard_name(files.front())) return {inside + files.front(), std::nullopt};
-  if (files.empty())
-    file::detail::fail(io_stage::open_input, "cannot open", folder, "it holds no safetensors file; check the path");
+  if (files.empty()) {
+    if (auto const snapshot = snapshot_in(folder)) return located_in_folder(*snapshot);
+    file::detail::fail(io_stage::open_input, "cannot open", folder, "it holds no safetensors file" + others_in(folder));
+  }
   file::detail::fail(io_stage::open_input, "cannot open", folder,
                      "it holds " + first_names(files) +
                          " and no index (.safetensors.index.json); give the file you mean, or add the index of the shards");
@@ -109,8 +128,8 @@ inline model_location located_by_shard(std::string path) {
 
 }  // namespace detail
 
-/// Returns what `path` stands for: a safetensors file, an index (any .json), a folder with one index or else one file, or a
-/// file that an index beside it names as a shard, which stands for the whole model.
+/// Returns what `path` stands for: a safetensors file, an index (any .json), a folder with one index or else one file, a model's
+/// folder in the cache of Hugging Face's hub, or a file that an index beside it names as a shard, which stands for the whole model.
 ///
 /// Opens no shard. Throws io_error (open_input) where nothing is found, or too much, and format_error for a broken index.
 inline model_location locate_model(std::string const& path) {

@@ -15,6 +15,7 @@
 #include <halfstep/file/folder.hpp>
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/hub_cache.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 #include <halfstep/safetensors/reader.hpp>
 #include <halfstep/safetensors/shard_index.hpp>
@@ -36,7 +37,7 @@ class shard_joiner {
   explicit shard_joiner(model_location const& from) : path_(from.path), index_(*from.index), names_(index_.files()) {}
 
   opened_model join() {
-    files_.emplace_back(path_);
+    files_.emplace_back(followed(path_));
     require_inside();
     for (std::size_t shard = 0; shard < names_.size(); ++shard) add(shard);
     require_all();
@@ -54,23 +55,25 @@ class shard_joiner {
     throw format_error("cannot read " + quoted(path_) + ": " + why + "; get the model again from its source");
   }
 
-  std::string shard_at(std::size_t shard) const { return file::folder_of(path_) + names_[shard]; }
+  std::string shard_at(std::size_t shard) const { return followed(file::folder_of(path_) + names_[shard]); }
 
   /// Throws where a shard is missing, or a link that leads out of the model's folder. In the cache of Hugging Face's hub all
-  /// files are links from `<model>/snapshots/<revision>` to `<model>/blobs`, which belongs to the model too.
+  /// files are links from `<model>/snapshots/<revision>` to `<model>/blobs`, which belongs to the model too; in a folder outside
+  /// the cache they may be links to the blobs of one model in it.
   void require_inside() const {
     if (names_.empty()) return;
     std::string const folder = file::folder_of(path_);
     std::string real = file::real_path(folder.empty() ? "." : folder);
     if (!real.ends_with('/')) real += '/';
-    auto const snapshots = real.rfind("/snapshots/");
-    std::string const blobs = snapshots == std::string::npos ? real : real.substr(0, snapshots) + "/blobs/";
+    std::string blobs = blobs_of_snapshot(real);
+    if (file::kind_of(blobs) == file::path_kind::folder) blobs = file::real_path(blobs) + '/';
     for (std::size_t shard = 0; shard < names_.size(); ++shard) {
       if (file::kind_of(shard_at(shard)) == file::path_kind::nothing)
         throw io_error(io_stage::open_input, "cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) +
                                                  " is missing; get it from the model's source and put it beside the index");
       auto const leads_to = file::real_path(shard_at(shard));
-      if (!leads_to.starts_with(real) && !leads_to.starts_with(blobs))
+      if (blobs.empty()) blobs = blobs_around(leads_to);
+      if (!leads_to.starts_with(real) && (blobs.empty() || !leads_to.starts_with(blobs)))
         throw format_error("cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) + " leads to " +
                            quoted(leads_to) + ", outside the model's folder; put the file itself there");
     }
@@ -140,17 +143,26 @@ class shard_joiner {
   std::vector<std::string> warnings_;
 };
 
+/// Opens a model in one file, a link of Hugging Face's cache perhaps: called `path` wherever its bytes lie.
+inline reader opened_file(std::string const& path) {
+  auto const where = followed(path);
+  if (where == path) return reader(path);
+  std::vector<file::input_file> files;
+  auto opened = read_header(files.emplace_back(where));
+  return {path, std::move(files), std::move(opened.head), {{0, 0, opened.data_begin}}};
+}
+
 }  // namespace detail
 
 /// Opens the model that `locate_model` finds at `path`.
 ///
 /// Shards are read as one file: tensors in the order of the shards' names, metadata united. Only what the index maps counts.
 /// Throws what `locate_model` and `reader` throw, io_error (open_input) for a missing shard, and format_error for a shard that is
-/// a link out of the model's folder (the blobs of Hugging Face's cache belong to it), for a tensor that is not in its shard, and
+/// a link out of the model's folder (its blobs in Hugging Face's cache belong to it), for a tensor that is not in its shard, and
 /// for one that lies in two.
 inline opened_model open_model(std::string const& path) {
   auto const found = locate_model(path);
-  opened_model opened = found.index ? detail::shard_joiner(found).join() : opened_model{reader(found.path)};
+  opened_model opened = found.index ? detail::shard_joiner(found).join() : opened_model{detail::opened_file(found.path)};
   opened.notes.insert(opened.notes.begin(), found.notes.begin(), found.notes.end());
   opened.warnings.insert(opened.warnings.begin(), found.warnings.begin(), found.warnings.end());
   return opened;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/file/input_file.hpp>
+#include <halfstep/safetensors/foreign_content.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/parse_header.hpp>
 
@@ -63,8 +65,15 @@ struct opened_header {
   std::uint64_t data_begin;  // of the data in the file
 };
 
+// Returns what `file`, which is no safetensors file, is instead, as the end of a sentence; nothing where that is not known.
+inline std::optional<std::string> other_kind_of(file::input_file const& file) {
+  std::string start(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), foreign_content_bytes)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(start)));
+  return no_safetensors(start);
+}
+
 // Reads and checks the header of `file`, through a private copy that nobody else can change.
-inline opened_header read_header(file::input_file const& file) {
+inline opened_header read_header(file::input_file const& file) try {
   require_start(file.path(), file.size());
   std::array<std::byte, length_bytes> start;
   file.read(0, start);
@@ -73,6 +82,9 @@ inline opened_header read_header(file::input_file const& file) {
   file.read(length_bytes, std::as_writable_bytes(std::span(text)));
   std::uint64_t const data_begin = length_bytes + length;
   return {parse_header(text, file.size() - data_begin, file.path()), data_begin};
+} catch (format_error const&) {
+  if (auto const found = other_kind_of(file)) throw format_error("cannot read " + quoted(file.path()) + ": it is " + *found);
+  throw;
 }
 
 inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t size) {

@@ -14,6 +14,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/input_file.hpp>
+#include <halfstep/safetensors/foreign_content.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/json.hpp>
 
@@ -141,7 +142,14 @@ inline shard_index read_shard_index(file::input_file const& file) {
                        " bytes are too many for an index; check the path");
   std::vector<char> text(static_cast<std::size_t>(file.size()));
   file.read(0, std::as_writable_bytes(std::span(text)));
-  return parse_shard_index(text, file.path());
+  auto const json = [&] {
+    try {
+      return json_text({text.data(), text.size()});
+    } catch (format_error const& e) {
+      throw format_error("cannot read " + quoted(file.path()) + ": " + e.what());
+    }
+  }();
+  return parse_shard_index(json, file.path());
 }
 
 /// Returns `index` as JSON, laid out as the usual tools do: sorted, indented by two, a line feed at the end.
