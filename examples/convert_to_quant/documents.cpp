@@ -121,7 +121,7 @@ std::string zsh_completion() {
   std::string text =
       "#compdef convert_to_quant\n"
       "# Completions of convert_to_quant for zsh: convert_to_quant --print zsh > a folder of $fpath/_convert_to_quant\n"
-      "_arguments \\\n";
+      "_arguments \\\n  '::MODEL.safetensors:_files' \\\n";
   for_each_flag([&](option_row const& row) {
     std::string value;
     std::string const name = in_zsh(replaced(replaced(row.value, "[", ""), "]", ""));
@@ -157,7 +157,7 @@ std::string man_page() {
   std::string text =
       ".TH CONVERT_TO_QUANT 1 \"\" \"halfstep " + std::string(halfstep::version) +
       "\"\n.SH NAME\nconvert_to_quant \\- quantize the weights of a safetensors file\n.SH SYNOPSIS\n"
-      ".B convert_to_quant\n\\-i MODEL.safetensors [\\-o OUTPUT.safetensors] [flags]\n.SH DESCRIPTION\n"
+      ".B convert_to_quant\n[\\-i] MODEL.safetensors [\\-o OUTPUT.safetensors] [flags]\n.SH DESCRIPTION\n"
       "Writes the weights of a model as INT8, FP8 or FP16 for ComfyUI and other engines. The output appears under its name\n"
       "when it is complete and checked, the input is never written to. Dashes and underscores in flags are the same.\n";
   for (auto const& entry : pages) {

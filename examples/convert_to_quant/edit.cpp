@@ -33,6 +33,7 @@ halfstep::edit_options edit_options_of(options const& o) {
     name.clear();
   }
   if (!o.add_keys.empty()) e.markers.set = parse_pairs(o.add_keys);
+  e.added = o.add_tensors;
   e.layers = o.quant_filter;
   e.metadata = o.save_quant_metadata ? halfstep::quant_metadata::save : halfstep::quant_metadata::omit;
   e.existing = o.force ? halfstep::file::overwrite::replace : halfstep::file::overwrite::refuse;

@@ -31,7 +31,7 @@ std::string help_text(std::string_view name) {
   constexpr std::size_t width = 110;
   auto const* const entry = std::ranges::find(pages, name, &page_entry::name);
   std::string text =
-      "Usage: convert_to_quant -i MODEL.safetensors [-o OUTPUT.safetensors] [flags]\n"
+      "Usage: convert_to_quant [-i] MODEL.safetensors [-o OUTPUT.safetensors] [flags]\n"
       "Quantizes the weights of a safetensors file for ComfyUI and other engines.\n\n";
   std::string missing;
   for (auto const& row : option_table()) {

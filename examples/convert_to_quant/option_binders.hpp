@@ -99,6 +99,13 @@ void set_word(CLI::App& app, option_row const& row, options& o) {
   set_choice(app, row, [&o](std::string const& got) { o.*Member = got; });
 }
 
+/// The reference system's longer name of prodigy is one of ours too.
+inline void set_optimizer(CLI::App& app, option_row const& row, options& o) {
+  static constexpr std::string_view longer = "ProdigyPlusScheduleFree";
+  set_choice(
+      app, row, [&o](std::string const& got) { o.optimizer = got == longer ? "prodigy" : got; }, {std::string(longer)});
+}
+
 template <auto Member>
 void set_scaling_mode(CLI::App& app, option_row const& row, options& o) {
   set_choice(app, row, [&o](std::string const& got) { o.*Member = got == "row" ? "axis" : got; }, {"row"});
@@ -195,10 +202,10 @@ inline void set_device(CLI::App& app, option_row const& row, options& o) {
 inline void set_dry_run(CLI::App& app, option_row const& row, options& o) {
   app.add_option_function<std::string>(registered(row),
                                        [&o](std::string const& got) {
-                                         if (!got.empty() && got != "analyze" && got != "create-template")
+                                         if (!got.empty() && got != "analyze" && canonical(got) != "create-template")
                                            throw CLI::ValidationError("--dry-run",
                                                                       "got '" + got + "', takes analyze or create-template");
-                                         o.dry_run = got.empty() ? "analyze" : got;
+                                         o.dry_run = got.empty() ? "analyze" : canonical(got);
                                        })
       ->expected(0, 1)
       ->default_str("analyze");

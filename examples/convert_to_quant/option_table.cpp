@@ -23,7 +23,8 @@ constexpr job_set every_job = conversion | legacy | edit;
 
 constexpr option_row table[] = {
     {main_page, every_job, "-i,--input", "PATH", "required",
-     "a .safetensors file, the .index.json of shards, or a folder with either", set_value<&options::input>},
+     "a .safetensors file, the .index.json of shards, or a folder with either; -i itself may be left out",
+     set_value<&options::input>},
     {main_page, every_job, "-o,--output", "PATH", "from the input's name", "the file to write", set_value<&options::output>},
     {main_page, conversion, "--recipe", "{comfyui, fork, engine}", "comfyui without a format flag",
      "a whole set of defaults: comfyui is --comfy_quant --scaling_mode axis --convrot, fork is --comfy_quant --comfy_target "
@@ -51,7 +52,7 @@ constexpr option_row table[] = {
      "Hessians; "
      "auto is gptq there and none elsewhere; quip is gptq with a choice of storage; the others move codes to keep the weight's "
      "leading directions, which rarely helps the outputs",
-     set_word<&options::optimizer>},
+     set_optimizer},
     {main_page, conversion, "--rounding", "{nearest, stochastic}", "nearest", "stochastic takes --manual_seed",
      set_word<&options::rounding>},
     {main_page, conversion, "--device", "{auto, cpu}", "auto", "where kernels run", set_device},
@@ -84,6 +85,9 @@ constexpr option_row table[] = {
      set_value<&options::remove_keys>},
     {main_page, edit, "--add-keys", "TEXT", "",
      "with --edit-quant: pairs for the markers, such as \"'per_row': true, 'group_size': 64\"", set_value<&options::add_keys>},
+    {main_page, edit, "--add-tensors", "FILE", "none",
+     "with --edit-quant: add the tensors of another safetensors file; those that --remove-keys names are replaced",
+     set_value<&options::add_tensors>},
     {main_page, edit, "--quant-filter", "REGEX", "all", "with --edit-quant: whose markers", set_value<&options::quant_filter>},
     {main_page, legacy, "--convert-legacy", "", "off",
      "markers for a file with scale_weight and scaled_fp8 keys; codes are copied", set_switch<&options::convert_legacy>},

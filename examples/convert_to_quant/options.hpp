@@ -104,6 +104,7 @@ struct options {
   bool edit_quant = false;
   std::string remove_keys;
   std::string add_keys;
+  std::string add_tensors;
   std::string quant_filter;
   bool no_normalize_scales = false;
   std::int64_t manual_seed = 0;

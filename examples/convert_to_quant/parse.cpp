@@ -9,6 +9,7 @@
 
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/file/folder.hpp>
 
 #include "documents.hpp"
 #include "help.hpp"
@@ -19,7 +20,13 @@ namespace convert_to_quant {
 
 namespace {
 
-/// Returns the documented spelling of the flag nearest to `flag`.
+/// Returns whether one of two flags is meant where the other stands: a few letters apart, or the beginning of it.
+bool resembles(std::string const& flag, std::string const& other, std::size_t distance) {
+  std::size_t const letters = flag.size() - std::min(flag.find_first_not_of('-'), flag.size());
+  return 3 * distance <= letters || (letters >= 3 && other.starts_with(flag));
+}
+
+/// Returns what is to be said of the documented flag nearest to `flag`; nothing where none resembles it.
 std::string nearest_flag(std::string const& flag) {
   std::string best;
   std::size_t least = std::string::npos;
@@ -35,7 +42,7 @@ std::string nearest_flag(std::string const& flag) {
   for (auto const& entry : pages)
     for (auto const& name : split(entry.flags)) consider(name);
   for (std::string const name : {"--version", "--print"}) consider(name);
-  return best;
+  return resembles(flag, canonical(best), least) ? ": the nearest known one is '" + best + "'" : "";
 }
 
 bool is_number(std::string const& text) {
@@ -68,8 +75,7 @@ void normalise(std::vector<std::string>& arguments) {
                                   "', which looks like a flag: write a path as './" + argument + "', another value as '" +
                                   split(canonical(in_front->names)).back() + "=" + argument + "'");
     if (row == nullptr)
-      throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "': the nearest known one is '" +
-                                  nearest_flag(flag) + "'; see --help");
+      throw halfstep::usage_error("unknown flag '" + argument.substr(0, equals) + "'" + nearest_flag(flag) + "; see --help");
     if (equals + 1 == argument.size()) require_value(flag, row);
     if (equals == std::string::npos) before = row;
     if (row->bind == nullptr)
@@ -77,6 +83,53 @@ void normalise(std::vector<std::string>& arguments) {
                                   "' is not built in this version: nothing was done; see --help");
     argument = equals == std::string::npos ? flag : flag + argument.substr(equals);
   }
+}
+
+/// Whether an argument is a flag, in its canonical spelling, and no value.
+bool is_flag(std::string const& argument) { return argument.size() > 1 && argument[0] == '-' && !is_number(argument); }
+
+/// Whether `argument` cannot be the value of a flag that may stand alone, such as --dry-run: it is a model, and none of its words.
+bool is_model(std::string const& argument, option_row const& flag) {
+  if (flag.value.find(argument) != std::string_view::npos) return false;
+  return argument.ends_with(".safetensors") || argument.ends_with(".safetensors.index.json") ||
+         halfstep::file::kind_of(argument) == halfstep::file::path_kind::folder;
+}
+
+/// Puts `--input` in front of the input where it is given without: it belongs to no flag. Behind flags that take several files
+/// every name is one of theirs: returns the last of these where no input is found.
+std::string name_input(std::vector<std::string>& arguments) {
+  bool const is_named = std::ranges::any_of(
+      arguments, [](std::string const& a) { return a == "-i" || a == "--input" || a.starts_with("-i=") || a.starts_with("--input="); });
+  option_row const* open = nullptr;  // the flag in front whose value may come next
+  std::string many;                  // one that takes several
+  std::size_t found = arguments.size();
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    auto const& argument = arguments[i];
+    if (is_flag(argument)) {
+      auto const equals = argument.find('=');
+      auto const* const row = row_of(argument.substr(0, equals));
+      bool const takes_many = row != nullptr && row->value.find("..") != std::string_view::npos && !row->value.starts_with('{');
+      open = row != nullptr && !row->value.empty() && (equals == std::string::npos || takes_many) ? row : nullptr;
+      if (takes_many) many = argument.substr(0, equals);
+      continue;
+    }
+    bool const optional = open != nullptr && open->value.starts_with('[');
+    bool const takes_many = open != nullptr && !optional && open->value.find("..") != std::string_view::npos;
+    bool const is_value = open != nullptr && !(optional && is_model(argument, *open));
+    if (!takes_many) open = nullptr;
+    if (is_value) continue;
+    if (found != arguments.size() || is_named)
+      throw halfstep::usage_error("unexpected argument: '" + argument + "'; " +
+                                  (is_named ? "the input stands behind -i already"
+                                            : "the input is '" + arguments[found] + "' already, and one run converts one model"));
+    found = i;
+  }
+  if (found != arguments.size()) {
+    std::string input = "--input=" + arguments[found];
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(found));
+    arguments.insert(arguments.begin(), std::move(input));
+  }
+  return many;
 }
 
 }  // namespace
@@ -95,6 +148,7 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   options o;
   o.arguments = arguments;
   normalise(arguments);
+  auto const greedy = name_input(arguments);
 
   CLI::App app;
   app.set_help_flag();
@@ -116,7 +170,10 @@ std::variant<options, information> parse(std::vector<std::string> arguments) {
   } catch (CLI::ParseError const& e) {
     throw halfstep::usage_error(std::string(e.what()) + "; see --help");
   }
-  if (o.input.empty()) throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert; see --help");
+  if (o.input.empty())
+    throw halfstep::usage_error("'-i' is missing: name the .safetensors file to convert" +
+                                (greedy.empty() ? "" : ", in front of " + greedy + ", which takes all names behind it") +
+                                "; see --help");
   settle(o, o.given);
   return o;
 }

@@ -110,9 +110,15 @@ std::string described(matched_adapter const& adapter) {
 }
 
 void print_result(options const& o, run_report const& report, messages& to) {
-  if (o.report_quality && o.report_file.empty()) write_report(o, report, to);
+  bool const is_table_printed = o.report_quality && o.report_file.empty();
+  if (is_table_printed) {
+    run_report table = report;
+    table.settings.clear();  // they were said before the work
+    write_report(o, table, to);
+  }
   if (o.level > verbosity::minimal) {
-    to.print(report.settings + "\n" + summary_text(in_flags(report), o.quality_threshold));
+    to.print(summary_text(in_flags(report), o.quality_threshold,
+                          is_table_printed ? summary_extent::without_quality : summary_extent::all));
     if (!o.report_file.empty()) to.print("  report: " + o.report_file + "\n");
   }
   to.print(report.output + "\n");

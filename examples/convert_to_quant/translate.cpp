@@ -95,6 +95,10 @@ convert_settings settings_of(options const& o, std::uint64_t seed, int threads) 
   return s;
 }
 
+marker_style markers_of(options const& o) {
+  return !o.comfy_quant ? marker_style::none : o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui;
+}
+
 lora_options lora_options_of(options const& o) {
   return {.scale = o.merge_lora_scale,
           .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
@@ -150,7 +154,7 @@ plan_options plan_options_of(options const& o) {
   p.formats = known_formats();
   p.moment_solvers = all_stages().moment_solvers();
   p.block_size = o.block_size.value_or(128);
-  p.markers = !o.comfy_quant ? marker_style::none : o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui;
+  p.markers = markers_of(o);
   p.scalars = o.no_normalize_scales ? lone_scale::vector : lone_scale::scalar;
   if (o.preset == "none") {
     p.rules = rule_source::none;
@@ -176,12 +180,14 @@ plan_options plan_options_of(options const& o) {
 
 std::string described(options const& o, std::uint64_t seed) {
   recipe const r = target_of(o);
-  std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + to_string(r);
+  auto const style = markers_of(o);
+  auto const named = [style](recipe const& how) { return loader_words(how, style); };
+  std::string text = (o.recipe ? "recipe " + *o.recipe + ": " : std::string("from flags: ")) + named(r);
   text += !o.comfy_quant ? ", no markers" : o.comfy_target == "fork" ? ", the fork's markers" : ", ComfyUI markers";
   if (r.rounding == stochastic::name) text += ", rounded stochastically with seed " + std::to_string(seed);
-  if (!o.custom_layers.empty()) text += ", " + quoted(o.custom_layers) + " as " + to_string(custom_of(o));
+  if (!o.custom_layers.empty()) text += ", " + quoted(o.custom_layers) + " as " + named(custom_of(o));
   if (!o.layer_config.empty()) text += ", layers as " + quoted(o.layer_config) + " says";
-  if (o.fallback) text += ", what is kept as " + to_string(fallback_of(o));
+  if (o.fallback) text += ", what is kept as " + named(fallback_of(o));
   if (!r.format.has_scales()) return text;
   text += r.rounding == nearest::name ? ", rounded to nearest on " : " on ";
   text += scales_in_words(o, r);
@@ -207,7 +213,6 @@ conversion_options conversion_options_of(options const& o, std::uint64_t seed, i
                          (find_basis(c.layers.target.bases, two_sided_hadamard::name) != nullptr && !o.quip_seed);
   if (o.manual_seed < 0 && is_random) c.layers.added_metadata = {{std::string(seed_key), std::to_string(seed)}};
   c.chosen = o.recipe == "comfyui" ? recipe_choice::standard : recipe_choice::flags;
-  c.search = o.simple ? code_search::simple : code_search::learned;
   c.settings = settings_of(o, seed, threads);
   c.solving = o.solve;
   if (o.manual_seed < 0)

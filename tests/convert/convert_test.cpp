@@ -54,7 +54,7 @@ TEST_F(FileConversion, IsOneCallThatSaysWhatItMade) {
                                        },
                                    .cancelled = {}};
   auto const report = halfstep::convert(halfstep::threads(2), options, convert_to_quant::all_formats(), {}, watcher);
-  EXPECT_EQ(report.output, folder.file("model_learned_int8_bs128.safetensors"));
+  EXPECT_EQ(report.output, folder.file("model_int8_axis_simple.safetensors"));
   halfstep::safetensors::reader const made(report.output);
   EXPECT_EQ(report.output_bytes, made.file_bytes());
   EXPECT_EQ(report.layers.size(), 5u);

@@ -4,12 +4,18 @@
 
 #include <gtest/gtest.h>
 
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/recipe/bases.hpp>
+
 namespace {
 
 using halfstep::conversion_options;
 
 std::string path_for(std::string const& input, std::string const& opened, halfstep::plan const& p = {}) {
-  return halfstep::output_path({.input = input, .chosen = halfstep::recipe_choice::standard}, opened, p);
+  conversion_options options{.input = input, .chosen = halfstep::recipe_choice::standard};
+  options.layers.target = {
+      .format = halfstep::format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"};
+  return halfstep::output_path(options, opened, p);
 }
 
 TEST(OutputPath, IsWhatWasAsked) {

@@ -1,4 +1,5 @@
 #include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_block.hpp>
 #include <halfstep/layout/fp8_tensor.hpp>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
@@ -7,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -16,9 +18,11 @@
 
 namespace {
 
-using halfstep::code_search;
 using halfstep::default_output_name;
 using halfstep::format_of;
+using halfstep::known_of_inputs;
+using halfstep::marker_style;
+using halfstep::name_facts;
 using halfstep::plan;
 using halfstep::planned_tensor;
 using halfstep::recipe;
@@ -30,40 +34,68 @@ plan of(std::initializer_list<recipe> recipes) {
   return p;
 }
 
-TEST(OutputName, NamesTheStandardRecipeShortly) {
-  recipe const standard{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}};
-  EXPECT_EQ(
-      default_output_name("models/flux.safetensors", of({standard}), standard, recipe_choice::standard, code_search::simple, 128),
-      "models/flux_comfyui_int8.safetensors");
+std::string name_of_run(recipe const& target, name_facts const& facts = {}, plan const& p = {}) {
+  return default_output_name("m.safetensors", p, target, facts);
 }
 
-TEST(OutputName, TellsSearchFormatAndBlockSizeOtherwise) {
-  recipe const block{.format = format_of<halfstep::int8_block<64>>};
-  auto const name = [&](recipe const& target, code_search search) {
-    return default_output_name("a.b.safetensors", of({target}), target, recipe_choice::flags, search, 128);
-  };
-  EXPECT_EQ(name(block, code_search::simple), "a.b_simple_int8_bs64.safetensors");
-  EXPECT_EQ(name(block, code_search::learned), "a.b_learned_int8_bs64.safetensors");
-  EXPECT_EQ(name({.format = format_of<halfstep::fp8_tensor>}, code_search::learned), "a.b_learned_fp8_bs128.safetensors");
-  EXPECT_EQ(name({.format = format_of<halfstep::fp16>}, code_search::simple), "a.b_simple_fp16_bs128.safetensors");
+TEST(OutputName, NamesTheStandardRecipeShortlyAndWhatWasChangedOfIt) {
+  recipe standard{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"};
+  name_facts const facts{.chosen = recipe_choice::standard};
+  EXPECT_EQ(default_output_name("models/flux.safetensors", of({standard}), standard, facts), "models/flux_comfyui_int8.safetensors");
+  standard.scales = "absmax";
+  EXPECT_EQ(name_of_run(standard, facts), "m_comfyui_int8_simple.safetensors");
+  EXPECT_EQ(name_of_run({.format = format_of<halfstep::int8_tensor>, .scales = "auto"}, facts),
+            "m_comfyui_int8_tensor.safetensors");
+  EXPECT_EQ(name_of_run({.format = format_of<halfstep::fp8_tensor>}, facts), "m_comfyui_fp8_tensor.safetensors");
+  EXPECT_EQ(name_of_run({.format = format_of<halfstep::fp16>}, facts), "m_comfyui_fp16.safetensors");
 }
 
-TEST(OutputName, SaysMixedForSeveralFormatsOrBlockSizesButNotForRotations) {
+TEST(OutputName, IsTheReferencesWhereThatWritesSuchAFile) {
+  recipe const simple{.format = format_of<halfstep::int8_block<64>>};
+  recipe const learned{.format = format_of<halfstep::int8_block<128>>, .scales = "auto", .solver = "original"};
+  EXPECT_EQ(name_of_run(simple), "m_simple_int8_bs64.safetensors");
+  EXPECT_EQ(name_of_run(simple, {.markers = marker_style::fork}), "m_simple_int8_bs64.safetensors");
+  EXPECT_EQ(name_of_run(learned), "m_learned_int8_bs128.safetensors");
+  EXPECT_EQ(name_of_run({.format = format_of<halfstep::fp8_block<128>>}), "m_simple_fp8_bs128.safetensors");
+  EXPECT_EQ(name_of_run(simple, {.markers = marker_style::none}), "m_int8_block64_simple_unmarked.safetensors");
+  EXPECT_EQ(name_of_run(simple, {.known = known_of_inputs::statistics}), "m_int8_block64_simple_calibrated.safetensors");
+  EXPECT_EQ(name_of_run(simple, {}, of({simple, {.format = format_of<halfstep::fp16>}})),
+            "m_int8_block64_simple+fp16.safetensors");
+}
+
+TEST(OutputName, TellsSchemeScalingBasisAndSolver) {
+  std::vector<std::string> const solvers{"gptq", "quip", "auto"};
+  recipe r{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}, .scales = "auto", .solver = "gptq"};
+  EXPECT_EQ(name_of_run(r, {.known = known_of_inputs::statistics, .moment_solvers = solvers}),
+            "m_int8_axis_convrot64_gptq.safetensors");
+  EXPECT_EQ(name_of_run(r, {.known = known_of_inputs::directions, .moment_solvers = solvers}),
+            "m_int8_axis_convrot64_gptq_lora_directions.safetensors");
+  EXPECT_EQ(name_of_run(r, {.moment_solvers = solvers}), "m_int8_axis_convrot64_gptq_nearest.safetensors");
+  r.solver = "none";
+  r.matmul = halfstep::matmul_precision::full;
+  EXPECT_EQ(name_of_run(r, {.markers = marker_style::fork}), "m_int8_axis_convrot64_full_precision_fork.safetensors");
+  EXPECT_EQ(name_of_run({.format = format_of<halfstep::fp16>, .rounding = "stochastic"}), "m_fp16_stochastic.safetensors");
+}
+
+TEST(OutputName, NamesTheFormatsOfOtherLayersOnce) {
+  recipe const block{.format = format_of<halfstep::int8_block<128>>, .scales = "auto"};
   recipe const axis{.format = format_of<halfstep::int8_axis>};
   recipe const rotated{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(64)}};
-  auto const name = [&](plan const& p) {
-    return default_output_name("m.safetensors", p, recipe{.format = format_of<halfstep::int8_block<128>>}, recipe_choice::flags,
-                               code_search::simple, 128);
-  };
-  EXPECT_EQ(name(of({recipe{.format = format_of<halfstep::int8_block<128>>}, axis})), "m_simple_int8mixed_bs128.safetensors");
-  EXPECT_EQ(name(of({recipe{.format = format_of<halfstep::int8_block<128>>}, {.format = format_of<halfstep::int8_block<64>>}})),
-            "m_simple_int8mixed_bs128.safetensors");
-  EXPECT_EQ(name(of({axis, rotated})), "m_simple_int8_bs128.safetensors");
+  EXPECT_EQ(name_of_run(block, {}, of({block, axis, rotated, axis})), "m_int8_block128+int8_axis.safetensors");
+  EXPECT_EQ(name_of_run(axis, {}, of({axis, rotated})), "m_int8_axis_simple.safetensors");
+  EXPECT_EQ(name_of_run(block, {},
+                        of({{.format = format_of<halfstep::int8_block<64>>},
+                            {.format = format_of<halfstep::fp16>},
+                            axis,
+                            {.format = format_of<halfstep::fp8_tensor>},
+                            {.format = format_of<halfstep::int8_tensor>}})),
+            "m_int8_block128+int8_block64+fp16+int8_axis+more.safetensors");
 }
 
 TEST(OutputName, LeavesTheEndingsOfModelsOff) {
   auto const name = [](std::string_view input) {
-    return default_output_name(input, {}, {}, recipe_choice::standard, code_search::simple, 128);
+    return default_output_name(input, {}, {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"},
+                               {.chosen = recipe_choice::standard});
   };
   EXPECT_EQ(name("d/model.safetensors.index.json"), "d/model_comfyui_int8.safetensors");
   EXPECT_EQ(name("d/model.safetensors.index.fp16.json"), "d/model_comfyui_int8.safetensors");

@@ -55,6 +55,7 @@ cases() {
 --edit-quant||--save-quant-metadata -i made.safetensors
 --remove-keys|per_row|$edit --add-keys 'a':1
 --add-keys|'b':1|$edit --remove-keys per_row
+--add-tensors|lora.safetensors|$edit --remove-keys per_row
 --quant-filter|attn|$edit --remove-keys per_row
 --convert-legacy||-i older.safetensors
 --preset|none|

@@ -295,7 +295,7 @@ fp8() {
   converts "--fallback fp8" "${usual[@]}" --comfy_quant --exclude-layers attn --fallback fp8
   check "--fallback fp8" test "$(dtype_of out/a blocks.0.attn.weight)" = F8_E4M3
   rm -f out/*
-  converts "--fp8, no output path" -i in.safetensors --fp8 --simple
+  converts "--fp8, no output path" -i in.safetensors --fp8 --simple --comfy_quant
   check "the derived name of --fp8" test -f in_simple_fp8_bs128.safetensors
   rm -f in_*.safetensors
   echo '{"attn": {"format": "float8_e4m3fn"}, "mlp": {"format": "float8_e4m3fn_blockwise", "block_size": 64}}' >layers.json

@@ -43,10 +43,10 @@ inputs() {
   done
   check "a shard that stands for the whole is named" grep -q "note: 'm-00002-of-00003.safetensors' is one of the 3 shards" stderr
   converts "the index from its own folder" -i model --recipe engine --optimizer none
-  check "the output is called after the folder" test -f model_learned_int8_bs128.safetensors
+  check "the output is called after the folder" test -f model_int8_block128_unmarked.safetensors
   (cd model && "$bin/convert_to_quant" --progress none -i . >/dev/null 2>&1)
   check "the output of '.' is called after the index" test -f model/m_comfyui_int8.safetensors
-  rm model/m_comfyui_int8.safetensors model_learned_int8_bs128.safetensors
+  rm model/m_comfyui_int8.safetensors model_int8_block128_unmarked.safetensors
   mkdir alone && cp model/m-00002-of-00003.safetensors alone
   converts "a shard without its index" -i alone/m-00002-of-00003.safetensors -o out/a
   check "a shard without its index: a warning" grep -q 'warning: .*its tensors alone are read' stderr

@@ -19,6 +19,7 @@ struct edit_options {
   std::string input;
   std::string output = {};           ///< empty: beside the input, named after it
   marker_edit markers = {};          ///< what it removes may also be tensors, by their full names
+  std::string added = {};            ///< a model, as `input` names one, whose tensors are added; empty for none
   std::vector<format> formats = {};  ///< that a loader may know
   std::string layers = {};           ///< a Perl expression over names: whose markers are changed; all where it is empty
   quant_metadata metadata = quant_metadata::omit;
@@ -32,7 +33,7 @@ struct edit_options {
 class file_edit {
  public:
   /// Throws io_error, format_error where the input is no such file or a marker no JSON object, and usage_error where the edit
-  /// changes nothing, or names a key, a tensor or layers that are not there.
+  /// changes nothing, names a key, a tensor or layers that are not there, or adds a tensor that is there already.
   explicit file_edit(edit_options options);
   file_edit(file_edit const&) = delete;
   file_edit& operator=(file_edit const&) = delete;

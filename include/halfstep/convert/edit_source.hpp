@@ -23,6 +23,7 @@
 #include <halfstep/core/edit_distance.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/plan/layer_pattern.hpp>
 #include <halfstep/plan/plan_remarks.hpp>
 #include <halfstep/plan/stored_layers.hpp>
@@ -41,14 +42,16 @@ namespace halfstep {
 class file_edit::state {
  public:
   /// Throws io_error, format_error where the input is no such file or a marker no JSON object, and usage_error where the edit
-  /// changes nothing, or names a key, a tensor or layers that are not there.
+  /// changes nothing, names a key, a tensor or layers that are not there, or adds a tensor that is there already.
   explicit state(edit_options options)
       : options_(std::move(options)), model_(safetensors::open_model(options_.input)), input_(model_.file) {
+    if (!options_.added.empty()) added_.emplace(safetensors::open_model(options_.added));
     if (options_.output.empty()) options_.output = safetensors::shard_stem(input_.path()) + "_edited.safetensors";
     read_markers();
     choose_layers();
     sort_removals();
     edit_markers();
+    add_tensors();
     edit_metadata();
     if (changes_.empty())
       throw usage_error("nothing would change in '" + input_.path() + "': it is as the edit wants it already");
@@ -82,19 +85,25 @@ class file_edit::state {
 
   /// Writes the new file, unpublished. Throws io_error, and `cancelled` within one piece after the observer said so.
   void write(observer const& watcher) {
-    output_.emplace(options_.output, layout_, options_.existing, input_.identities());
+    auto inputs = input_.identities();
+    if (added_) {
+      auto const more = added_->file.identities();
+      inputs.insert(inputs.end(), more.begin(), more.end());
+    }
+    output_.emplace(options_.output, layout_, options_.existing, inputs);
     for (auto const& to : output_->slots()) {
       auto const& name = to.entry().name;
       if (auto const text = texts_.find(name); text != texts_.end())
         output_->write(to, 0, std::as_bytes(std::span(text->second)));
       else
-        copy_tensor(input_, *input_.head().find(name), *output_, to, watcher);
+        copy_tensor(owner_of(name), *owner_of(name).head().find(name), *output_, to, watcher);
     }
   }
 
   /// Publishes what `write` wrote. Throws io_error: input_changed where the input was written to meanwhile.
   void publish() {
     input_.require_unchanged();
+    if (added_) added_->file.require_unchanged();
     output_->commit();
   }
 
@@ -141,7 +150,7 @@ class file_edit::state {
     if (layers && chosen_.empty())
       throw usage_error(
           message{"edit.no_layer_matches",
-                  layers->source() + " matches none of the " + std::to_string(markers_.size()) + " layers with a marker",
+                  layers->source() + " matches none of the " + layers_in_words(markers_.size()) + " with a marker",
                   {{"expression", layers->text()}, {"layers", std::to_string(markers_.size())}}});
   }
 
@@ -211,6 +220,39 @@ class file_edit::state {
     }
   }
 
+  /// Returns the file that holds the tensor `name` of the edited one.
+  safetensors::reader const& owner_of(std::string_view name) const {
+    return added_ && added_->file.head().find(name) != nullptr ? added_->file : input_;
+  }
+
+  /// Takes in the tensors of the other file, and the markers among them.
+  void add_tensors() {
+    if (!added_) return;
+    auto const& more = added_->file;
+    if (more.head().tensors().empty()) throw usage_error("`edit add`: " + quoted(more.path()) + " holds no tensor");
+    std::vector<std::string> there;
+    for (auto const& t : more.head().tensors()) {
+      bool const replaces = removed_.contains(t.name);
+      if (!replaces && input_.head().find(t.name) != nullptr) there.push_back(quoted(t.name));
+      if (replaces) std::erase(changes_, "tensor " + quoted(t.name) + " removed");
+      texts_.erase(t.name);
+      changes_.push_back("tensor " + quoted(t.name) + (replaces ? " replaced: " : " added: ") + std::string(name_of(t.type)) + " " +
+                         shape_text(t.shape));
+      if (!t.name.ends_with(marker_ending)) continue;
+      if (t.type != dtype::u8 || t.bytes() > 65536)
+        throw format_error("the marker " + quoted(t.name) + " of " + quoted(more.path()) + " is no text");
+      std::string text(static_cast<std::size_t>(t.bytes()), '\0');
+      more.read(t, 0, std::as_writable_bytes(std::span(text)));
+      markers_.insert_or_assign(t.name.substr(0, t.name.size() - marker_ending.size()),
+                                object_in(text, "the marker " + quoted(t.name) + " of " + quoted(more.path())));
+    }
+    if (!there.empty())
+      throw usage_error(message{"edit.tensor_exists",
+                                "`edit add` got " + quoted(more.path()) + ", and '" + input_.path() + "' holds " + some_of(there) +
+                                    " already; to replace a tensor, name it in `edit remove` too",
+                                {{"file", more.path()}, {"tensors", std::to_string(there.size())}}});
+  }
+
   /// Brings the metadata that overrides the markers in line with them, or writes it where it is asked for.
   void edit_metadata() {
     std::optional<std::string> before;
@@ -222,8 +264,11 @@ class file_edit::state {
     }
     if (!before && options_.metadata == quant_metadata::omit) return;
     for (auto const& [layer, marker] : markers_) declared_.insert_or_assign(layer, marker);
+    auto const is_gone = [&](std::string const& name) {
+      return removed_.contains(name) && !(added_ && added_->file.head().find(name) != nullptr);
+    };
     std::erase_if(declared_, [&](auto const& pair) {
-      return removed_.contains(pair.first + std::string(marker_ending)) || removed_.contains(pair.first + ".weight");
+      return is_gone(pair.first + std::string(marker_ending)) || is_gone(pair.first + ".weight");
     });
     boost::json::object layers;
     for (auto const& [layer, marker] : declared_) layers.emplace(layer, marker);
@@ -245,6 +290,8 @@ class file_edit::state {
       auto const text = texts_.find(t.name);
       all.push_back({t.name, t.type, text == texts_.end() ? t.shape : std::vector<std::uint64_t>{text->second.size()}});
     }
+    if (added_)
+      for (auto const& t : added_->file.head().tensors()) all.push_back({t.name, t.type, t.shape});
     return all;
   }
 
@@ -255,12 +302,13 @@ class file_edit::state {
       std::copy(bytes.begin(), bytes.end(), into.begin());
       return;
     }
-    input_.read(*input_.head().find(t.name), offset, into);
+    owner_of(t.name).read(*owner_of(t.name).head().find(t.name), offset, into);
   }
 
   edit_options options_;
   safetensors::opened_model model_;
   safetensors::reader const& input_;
+  std::optional<safetensors::opened_model> added_;  ///< whose tensors are added
   marker_list markers_;
   marker_list declared_;  ///< by the header's metadata
   std::set<std::string, std::less<>> chosen_;

@@ -48,7 +48,6 @@ struct conversion_options {
   std::string output = {};                      ///< empty: beside the input, named after it
   plan_options layers = {};                     ///< what becomes of the tensors; `inputs` are found in the calibration data
   recipe_choice chosen = recipe_choice::flags;  ///< for the output's name
-  code_search search = code_search::learned;    ///< for the output's name
   convert_settings settings = {};
   solve_options solving = {};
   std::optional<drawn_seed> drawn = std::nullopt;  ///< what `settings.seed` is where nobody gave it

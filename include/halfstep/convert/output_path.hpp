@@ -21,8 +21,11 @@ inline std::string asked_path(conversion_options const& options, std::string_vie
   while (named.size() > 1 && named.ends_with('/')) named.remove_suffix(1);
   std::string_view const last = named.substr(named.rfind('/') + 1);
   bool const names_it = is_inside && last != "." && last != "..";
-  return default_output_name(names_it ? named : input, p, options.layers.target, options.chosen, options.search,
-                             options.layers.block_size);
+  auto const known = !options.calibration_data.empty()   ? known_of_inputs::statistics
+                     : !options.calibration_lora.empty() ? known_of_inputs::directions
+                                                         : known_of_inputs::nothing;
+  return default_output_name(names_it ? named : input, p, options.layers.target,
+                             {options.chosen, options.layers.markers, known, options.layers.moment_solvers});
 }
 
 /// Returns the path that will be published: `asked_path`, or the index of a model in shards.

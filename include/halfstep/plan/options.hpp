@@ -62,7 +62,7 @@ struct plan_options {
   std::vector<custom_recipe> custom = {};  ///< layers with recipes of their own; the first whose expression finds a name counts
   std::optional<recipe> fallback = std::nullopt;  ///< for the layers that `exclude` or a family keeps
   size_rule sizes = size_rule::storable;
-  int block_size = 128;  ///< what size_rule::heuristic counts in and the output's name tells, where the format has no blocks
+  int block_size = 128;  ///< what size_rule::heuristic counts in, where the format has no blocks
   strictness strict = strictness::warn;
   quant_metadata metadata = quant_metadata::omit;
   std::map<std::string, known_inputs, std::less<>> inputs = {};    ///< by layer

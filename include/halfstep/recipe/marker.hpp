@@ -8,6 +8,7 @@
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/marker_pairs.hpp>
 #include <halfstep/recipe/recipe.hpp>
+#include <halfstep/rounding/nearest.hpp>
 
 namespace halfstep {
 
@@ -31,6 +32,22 @@ inline std::string marker_text(format const& format, marker_style style, marker_
 /// Returns the marker of a layer stored as `r`.
 inline std::string marker_text(recipe const& r, marker_style style) {
   return marker_text(r.format, style, marker_of(r.bases), r.matmul);
+}
+
+/// Returns what a loader is told of layers stored as `r`, such as "int8_tensorwise, per row, ConvRot 256"; the layout's own words
+/// where no marker tells it.
+inline std::string loader_words(recipe const& r, marker_style style) {
+  marker_form const& form = r.format.files.in(style);
+  if (style == marker_style::none || !r.format.has_scales() || form.format.empty()) return to_string(r);
+  auto const of_basis = marker_of(r.bases);
+  bool const rotated = find_in(of_basis, "convrot") != nullptr;
+  std::string text = std::string(form.format) + (r.format.side != 0 ? " " + std::to_string(r.format.side) : "");
+  if (form.per_row == per_row_key::write || (rotated && form.per_row == per_row_key::where_rotated)) text += ", per row";
+  for (auto const& choice : r.bases)
+    text += ", " + (choice.row.name == "convrot" ? "ConvRot" + choice.words().substr(choice.row.name.size()) : choice.words());
+  if (r.rounding != nearest::name) text += ", " + r.rounding;
+  if (r.matmul == matmul_precision::full) text += ", full precision matmul";
+  return text;
 }
 
 }  // namespace halfstep

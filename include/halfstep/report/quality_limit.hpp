@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/report/layer_quality.hpp>
 #include <halfstep/report/quality_number.hpp>
 #include <halfstep/report/quality_summary.hpp>
@@ -24,8 +25,8 @@ inline void require_quality(std::vector<layer_quality> const& layers, double lea
   auto const& worst = *s.below.front();
   throw quality_error(message{
       "layers.below_quality",
-      std::to_string(s.below.size()) + " layers are below `fail_below_db` " + detail::fixed(least_db, 2) + " dB, the worst '" +
-          worst.layer + "' with " + detail::fixed(worst.sqnr(), 2) +
+      layers_in_words(s.below.size()) + (s.below.size() == 1 ? " is" : " are") + " below `fail_below_db` " +
+          detail::fixed(least_db, 2) + " dB, the worst '" + worst.layer + "' with " + detail::fixed(worst.sqnr(), 2) +
           " dB: nothing was published; keep them with `exclude`, or use another recipe",
       {{"layers", std::to_string(s.below.size())}, {"worst", worst.layer}, {"worst_db", detail::fixed(worst.sqnr(), 2)}}});
 }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <halfstep/recipe/stored_layer.hpp>
@@ -38,6 +40,13 @@ inline std::string table_of(std::vector<std::vector<std::string>> const& rows, s
   return text;
 }
 
+/// Returns `count` things in words, where `many` begins with the word for several: "1 layer as fp16".
+inline std::string counted(std::size_t count, std::string_view many) {
+  auto const word = many.substr(0, many.find(' '));
+  std::string_view const one = word == "layers" ? "layer" : word == "tensors" ? "tensor" : word == "biases" ? "bias" : word;
+  return std::to_string(count) + " " + std::string(count == 1 ? one : word) + std::string(many.substr(word.size()));
+}
+
 /// What is known of outputs and solvers and of what all is measured against, a line each.
 inline std::string findings(run_report const& report, quality_summary const& s) {
   std::string text;
@@ -47,7 +56,7 @@ inline std::string findings(run_report const& report, quality_summary const& s) 
             readable(*s.output_error_8bit, number_style::error_db) + " dB";
   if (!text.empty()) text += (report.measured_on.empty() ? "" : ", on " + report.measured_on) + "\n";
   if (s.solved > 0)
-    text += "solved " + std::to_string(s.solved) + " layers: objective lower by " + fixed(s.loss_gain, 2) + " dB, SQNR by " +
+    text += "solved " + layers_in_words(s.solved) + ": objective lower by " + fixed(s.loss_gain, 2) + " dB, SQNR by " +
             fixed(s.sqnr_cost, 3) + " dB (medians), " + grouped(static_cast<double>(s.moved)) + " codes moved\n";
   if (s.requantized > 0) text += requantized_in_words(s.requantized) + "\n";
   if (!s.uniform.empty()) text += uniform_in_words(s) + "\n";
@@ -61,7 +70,7 @@ inline std::string quality_text(run_report const& report, double threshold) {
   using detail::fixed;
   auto const s = summarize(report.layers, threshold);
   auto const figures = known_figures(report.layers);
-  std::string text = "Quality, from the bytes of the file. " + report.settings + "\n" + detail::findings(report, s);
+  std::string text = "Quality, from the bytes of the file." + (report.settings.empty() ? "" : " " + report.settings) + "\n" + detail::findings(report, s);
   std::vector<std::vector<std::string>> rows{{"layer", "shape"}};
   for (auto const* figure : figures) rows.front().emplace_back(figure->title);
   rows.front().insert(rows.front().end(), {"format", "bias", "method"});
@@ -75,19 +84,21 @@ inline std::string quality_text(run_report const& report, double threshold) {
   }
   text += detail::table_of(rows, figures.size() + 1);
   if (s.measured > 0)
-    text +=
-        "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + std::to_string(s.measured) + " layers; ";
+    text += "mean " + fixed(s.mean, 2) + " dB, median " + fixed(s.median, 2) + " dB over " + layers_in_words(s.measured) + "; ";
   text += std::to_string(s.below.size()) + " below " + fixed(threshold, 2) + " dB\n";
   for (auto const* layer : s.below) text += "  below: " + layer->layer + " " + fixed(layer->sqnr(), 2) + " dB\n";
   return text;
 }
 
+/// Whether a summary repeats what `quality_text` says of the layers.
+enum class summary_extent : std::uint8_t { all, without_quality };
+
 /// Returns what a user reads after a run: layers per format, sizes, time, the worst layers.
-inline std::string summary_text(run_report const& report, double threshold) {
+inline std::string summary_text(run_report const& report, double threshold, summary_extent extent = summary_extent::all) {
   using detail::fixed;
   using detail::right;
   std::string text;
-  for (auto const& [format, count] : report.formats) text += "  " + std::to_string(count) + " " + format + "\n";
+  for (auto const& [format, count] : report.formats) text += "  " + detail::counted(count, format) + "\n";
   for (auto const& adapter : report.merged) text += "  merged " + adapter + "\n";
   double const mebi = 1024.0 * 1024.0;
   double const ratio =
@@ -96,6 +107,7 @@ inline std::string summary_text(run_report const& report, double threshold) {
           fixed(static_cast<double>(report.output_bytes) / mebi, 1) + " MiB (" + fixed(ratio, 1) + " %), " +
           fixed(report.seconds, 2) + " s, " +
           fixed(static_cast<double>(report.input_bytes) / 1e6 / std::max(report.seconds, 1e-9), 0) + " MB/s\n";
+  if (extent == summary_extent::without_quality) return text;
   auto const s = summarize(report.layers, threshold);
   std::string const found = detail::findings(report, s);
   for (std::size_t at = 0; at < found.size(); at = found.find('\n', at) + 1)
@@ -107,7 +119,7 @@ inline std::string summary_text(run_report const& report, double threshold) {
     text += "  SQNR of the weights: median " + fixed(s.median, 2) + " dB, mean " + fixed(s.mean, 2) + " dB; worst:\n";
     for (auto const* layer : s.worst) text += "    " + right(fixed(layer->sqnr(), 2), 8) + " dB  " + layer->layer + "\n";
   }
-  if (!s.below.empty()) text += "  " + std::to_string(s.below.size()) + " layers are below " + fixed(threshold, 2) + " dB\n";
+  if (!s.below.empty()) text += "  " + layers_in_words(s.below.size()) + (s.below.size() == 1 ? " is" : " are") + " below " + fixed(threshold, 2) + " dB\n";
   return text;
 }
 

@@ -26,7 +26,7 @@ struct file_signature {
   std::string_view words;
 };
 
-inline constexpr std::string_view no_page = "; download the file itself: its page, or the server's answer, was saved in its place";
+inline constexpr std::string_view saved_page = "; download the file itself: its page, or the server's answer, was saved in its place";
 inline constexpr std::string_view unpack = "; unpack it first";
 
 /// Source of the longer ones: the formats' own documents; pickle begins with its protocol, as torch.save wrote it before 1.6.
@@ -102,8 +102,8 @@ inline std::optional<std::string> foreign_content(std::string_view start) {
            "; get the file itself: git lfs pull in its repository, or download it from the model's page";
   auto const text = detail::without_blanks(start.starts_with("\xef\xbb\xbf") ? start.substr(3) : start);
   if (detail::begins_as(text, "<!doctype html") || detail::begins_as(text, "<html"))
-    return "an HTML page" + std::string(detail::no_page);
-  if (detail::begins_as(text, "<?xml") || detail::begins_as(text, "<error>")) return "an XML text" + std::string(detail::no_page);
+    return "an HTML page" + std::string(detail::saved_page);
+  if (detail::begins_as(text, "<?xml") || detail::begins_as(text, "<error>")) return "an XML text" + std::string(detail::saved_page);
   constexpr std::string_view torch =
       "; PyTorch's .ckpt, .pt, .pth and .bin files are such: load it in Python with torch.load(FILE, weights_only=True) and save "
       "its tensors with safetensors.torch.save_file";
@@ -131,7 +131,7 @@ inline std::optional<std::string> no_safetensors(std::string_view start) {
   if (text.starts_with('{') || text.starts_with('['))
     return "JSON without a safetensors file around it; the index of a model in shards is read where its name ends in .json";
   auto const line = text.substr(0, std::min<std::size_t>(text.find_first_of("\r\n"), 60));
-  return "text, which begins " + quoted(line) + std::string(detail::no_page);
+  return "text, which begins " + quoted(line) + std::string(detail::saved_page);
 }
 
 /// Returns the JSON in `content`, all that a file of JSON holds: without the byte order mark that some editors put in front.
