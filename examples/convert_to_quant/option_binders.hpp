@@ -102,8 +102,7 @@ void set_word(CLI::App& app, option_row const& row, options& o) {
 /// The reference system's longer name of prodigy is one of ours too.
 inline void set_optimizer(CLI::App& app, option_row const& row, options& o) {
   static constexpr std::string_view longer = "ProdigyPlusScheduleFree";
-  set_choice(
-      app, row, [&o](std::string const& got) { o.optimizer = got == longer ? "prodigy" : got; }, {std::string(longer)});
+  set_choice(app, row, [&o](std::string const& got) { o.optimizer = got == longer ? "prodigy" : got; }, {std::string(longer)});
 }
 
 template <auto Member>
@@ -258,9 +257,7 @@ inline void set_nan(CLI::App& app, option_row const& row, options& o) {
 inline void set_fp16_overflow(CLI::App& app, option_row const& row, options& o) {
   using halfstep::overflow_policy;
   set_choice(app, row, [&o](std::string const& got) {
-    o.fp16_overflow = got == "keep"    ? overflow_policy::keep
-                      : got == "clamp" ? overflow_policy::clamp
-                                       : overflow_policy::refuse;
+    o.fp16_overflow = got == "keep" ? overflow_policy::keep : got == "clamp" ? overflow_policy::clamp : overflow_policy::refuse;
   });
 }
 

@@ -88,7 +88,8 @@ void normalise(std::vector<std::string>& arguments) {
 /// Whether an argument is a flag, in its canonical spelling, and no value.
 bool is_flag(std::string const& argument) { return argument.size() > 1 && argument[0] == '-' && !is_number(argument); }
 
-/// Whether `argument` cannot be the value of a flag that may stand alone, such as --dry-run: it is a model, and none of its words.
+/// Whether `argument` cannot be the value of a flag that may stand alone, such as --dry-run: it is a model, and none of its
+/// words.
 bool is_model(std::string const& argument, option_row const& flag) {
   if (flag.value.find(argument) != std::string_view::npos) return false;
   return argument.ends_with(".safetensors") || argument.ends_with(".safetensors.index.json") ||
@@ -98,8 +99,9 @@ bool is_model(std::string const& argument, option_row const& flag) {
 /// Puts `--input` in front of the input where it is given without: it belongs to no flag. Behind flags that take several files
 /// every name is one of theirs: returns the last of these where no input is found.
 std::string name_input(std::vector<std::string>& arguments) {
-  bool const is_named = std::ranges::any_of(
-      arguments, [](std::string const& a) { return a == "-i" || a == "--input" || a.starts_with("-i=") || a.starts_with("--input="); });
+  bool const is_named = std::ranges::any_of(arguments, [](std::string const& a) {
+    return a == "-i" || a == "--input" || a.starts_with("-i=") || a.starts_with("--input=");
+  });
   option_row const* open = nullptr;  // the flag in front whose value may come next
   std::string many;                  // one that takes several
   std::size_t found = arguments.size();

@@ -41,7 +41,8 @@ std::string name_of_run(recipe const& target, name_facts const& facts = {}, plan
 TEST(OutputName, NamesTheStandardRecipeShortlyAndWhatWasChangedOfIt) {
   recipe standard{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"};
   name_facts const facts{.chosen = recipe_choice::standard};
-  EXPECT_EQ(default_output_name("models/flux.safetensors", of({standard}), standard, facts), "models/flux_comfyui_int8.safetensors");
+  EXPECT_EQ(default_output_name("models/flux.safetensors", of({standard}), standard, facts),
+            "models/flux_comfyui_int8.safetensors");
   standard.scales = "absmax";
   EXPECT_EQ(name_of_run(standard, facts), "m_comfyui_int8_simple.safetensors");
   EXPECT_EQ(name_of_run({.format = format_of<halfstep::int8_tensor>, .scales = "auto"}, facts),
@@ -94,7 +95,8 @@ TEST(OutputName, NamesTheFormatsOfOtherLayersOnce) {
 
 TEST(OutputName, LeavesTheEndingsOfModelsOff) {
   auto const name = [](std::string_view input) {
-    return default_output_name(input, {}, {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"},
+    return default_output_name(input, {},
+                               {.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"},
                                {.chosen = recipe_choice::standard});
   };
   EXPECT_EQ(name("d/model.safetensors.index.json"), "d/model_comfyui_int8.safetensors");

@@ -119,7 +119,8 @@ TEST(StoredLayers, SaysWhyALayerIsNotDecoded) {
   EXPECT_THAT(coded(dtype::i8, {}, R"({"format": "nvfp4"})").obstacle, HasSubstr("its format is not known"));
   EXPECT_THAT(coded(dtype::f8_e4m3, {}, R"({"format": "int8_tensorwise"})").obstacle, HasSubstr("its weight is F8_E4M3"));
   EXPECT_THAT(coded(dtype::f8_e5m2, {}, R"({"format": "float8_e4m3fn"})").obstacle, HasSubstr("its weight is F8_E5M2"));
-  EXPECT_THAT(coded(dtype::i8, {4, 8}, R"({"format": "int8_blockwise", "group_size": 128})").obstacle, HasSubstr("scales have the shape [4, 8], and blocks of 128 x 128, which its marker says, would have [2, 4]"));
+  EXPECT_THAT(coded(dtype::i8, {4, 8}, R"({"format": "int8_blockwise", "group_size": 128})").obstacle,
+              HasSubstr("scales have the shape [4, 8], and blocks of 128 x 128, which its marker says, would have [2, 4]"));
   for (std::string const marker : {"nonsense", "[]"})
     EXPECT_THAT(coded(dtype::i8, {}, marker).obstacle, HasSubstr("no JSON object"));
   for (std::string const rotation : {R"("convrot": true)", R"("convrot": "yes")", R"("convrot": true, "convrot_groupsize": 128)",
@@ -157,7 +158,8 @@ TEST(StoredLayers, GuessesNoSideThatNoFormatDocuments) {
   stated_blocks const stated{{64, 128}, "config.json"};
   EXPECT_EQ(scale_sharing_of({3, 2}, {192, 192}, stated).group, (extents2{64, 128}));
   EXPECT_EQ(scale_sharing_of({3, 2}, {130, 129}, stated).group, (extents2{64, 128}));
-  EXPECT_THAT(scale_sharing_of({2, 2}, {192, 192}, stated).obstacle, HasSubstr("64 x 128, which config.json says, would have [3, 2]"));
+  EXPECT_THAT(scale_sharing_of({2, 2}, {192, 192}, stated).obstacle,
+              HasSubstr("64 x 128, which config.json says, would have [3, 2]"));
 }
 
 TEST(StoredLayers, DoubtsRowsWithoutAMarkerOnly) {

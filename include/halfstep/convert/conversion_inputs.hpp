@@ -48,11 +48,12 @@ class conversion_inputs {
 
   /// Returns the layers of the model that are quantized already, in any of `formats`. Throws format_error and io_error.
   stored_model stored(std::span<format const> formats) const {
-    return stored_layers(weights().head(), formats,
-                         [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
-                           weights().read(t, offset, into);
-                         },
-                         blocks_beside(weights().path()));
+    return stored_layers(
+        weights().head(), formats,
+        [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
+          weights().read(t, offset, into);
+        },
+        blocks_beside(weights().path()));
   }
 
   /// Returns what tells each file from every other: none of them may be the output.

@@ -106,9 +106,10 @@ class file_conversion::state {
       output_.emplace(asked_path(), safetensors::shard_layout{plan_.output, plan_.shards}, options_.existing, inputs,
                       resumption_.take_part());
     resumption_.begin(*output_, now, inputs);
-    conversion job(input, plan_, formats, *output_, options_.settings, watcher,
-                   {std::move(stages), options_.solving, &inputs_.known(), inputs_.merge(), inputs_.directions(), options_.overflow},
-                   resumption_.journal());
+    conversion job(
+        input, plan_, formats, *output_, options_.settings, watcher,
+        {std::move(stages), options_.solving, &inputs_.known(), inputs_.merge(), inputs_.directions(), options_.overflow},
+        resumption_.journal());
     resumption_.took_over(job.restore(ex, resumption_.before()));
     job.run(ex);
     try {
@@ -179,9 +180,8 @@ class file_conversion::state {
   /// Says what becomes of what an interrupted run to the same output left, or refuses to go on with it.
   void note_interruption() {
     resumption_.look(output_path(), inputs_.identities());
-    bool const is_planned =
-        (options_.nonfinite != nonfinite_policy::keep && options_.overflow != overflow_policy::keep) ||
-        !options_.layers.nonfinite.empty() || !options_.layers.overflowing.empty();
+    bool const is_planned = (options_.nonfinite != nonfinite_policy::keep && options_.overflow != overflow_policy::keep) ||
+                            !options_.layers.nonfinite.empty() || !options_.layers.overflowing.empty();
     if (is_planned && resumption_.goes_on()) resumption_.require_same(make_fingerprint());
     if (auto note = resumption_.note(output_path()); !note.empty()) plan_.notes.push_back(std::move(note));
   }
@@ -189,7 +189,8 @@ class file_conversion::state {
   /// Returns what the bytes of the output follow from.
   fingerprint make_fingerprint() const {
     fingerprint now = chosen_facts(plan_, options_.settings.seed, options_.solving);
-    if (options_.overflow == overflow_policy::clamp) now.numbers.push_back({"the largest number that is stored in FP16", 65504.0});
+    if (options_.overflow == overflow_policy::clamp)
+      now.numbers.push_back({"the largest number that is stored in FP16", 65504.0});
     now.asked = options_.asked;
     inputs_.add_facts(now);
     return now;

@@ -148,10 +148,9 @@ class file_edit::state {
       for (auto const& [layer, marker] : *list)
         if (!layers || layers->matches(layer + ".weight")) chosen_.insert(layer);
     if (layers && chosen_.empty())
-      throw usage_error(
-          message{"edit.no_layer_matches",
-                  layers->source() + " matches none of the " + layers_in_words(markers_.size()) + " with a marker",
-                  {{"expression", layers->text()}, {"layers", std::to_string(markers_.size())}}});
+      throw usage_error(message{"edit.no_layer_matches",
+                                layers->source() + " matches none of the " + layers_in_words(markers_.size()) + " with a marker",
+                                {{"expression", layers->text()}, {"layers", std::to_string(markers_.size())}}});
   }
 
   /// Tells keys of markers from names of tensors; each must be there.
@@ -236,8 +235,8 @@ class file_edit::state {
       if (!replaces && input_.head().find(t.name) != nullptr) there.push_back(quoted(t.name));
       if (replaces) std::erase(changes_, "tensor " + quoted(t.name) + " removed");
       texts_.erase(t.name);
-      changes_.push_back("tensor " + quoted(t.name) + (replaces ? " replaced: " : " added: ") + std::string(name_of(t.type)) + " " +
-                         shape_text(t.shape));
+      changes_.push_back("tensor " + quoted(t.name) + (replaces ? " replaced: " : " added: ") + std::string(name_of(t.type)) +
+                         " " + shape_text(t.shape));
       if (!t.name.ends_with(marker_ending)) continue;
       if (t.type != dtype::u8 || t.bytes() > 65536)
         throw format_error("the marker " + quoted(t.name) + " of " + quoted(more.path()) + " is no text");
@@ -248,8 +247,8 @@ class file_edit::state {
     }
     if (!there.empty())
       throw usage_error(message{"edit.tensor_exists",
-                                "`edit add` got " + quoted(more.path()) + ", and '" + input_.path() + "' holds " + some_of(there) +
-                                    " already; to replace a tensor, name it in `edit remove` too",
+                                "`edit add` got " + quoted(more.path()) + ", and '" + input_.path() + "' holds " +
+                                    some_of(there) + " already; to replace a tensor, name it in `edit remove` too",
                                 {{"file", more.path()}, {"tensors", std::to_string(there.size())}}});
   }
 

@@ -60,8 +60,8 @@ std::set<std::string, std::less<>> overflowing_tensors(Executor const& ex, safet
       widen(serial{}, host_view<Source const>(reinterpret_cast<Source const*>(bytes.data()), e, p.first), numbers);
     });
     if (auto const delta = merge != nullptr ? merge->at(p.tensor->input.name) : nullptr) delta->add_to(numbers);
-    bool const exceeds = std::any_of(numbers.data(), numbers.data() + e.count(),
-                                     [](float x) { return std::isfinite(x) && fp16::clips(x, {}); });
+    bool const exceeds =
+        std::any_of(numbers.data(), numbers.data() + e.count(), [](float x) { return std::isfinite(x) && fp16::clips(x, {}); });
     found[static_cast<std::size_t>(i)] = exceeds ? 1 : 0;
   });
   std::set<std::string, std::less<>> names;

@@ -68,7 +68,8 @@ inline void decode_rows(safetensors::reader const& input, planned_tensor const& 
       auto const* const code = codes + row * columns;
       float* const w = to.data() + row * columns;
       for (index_t g = 0; g < groups; ++g)
-        for (index_t k = g * group.columns; k < std::min((g + 1) * group.columns, columns); ++k) w[k] = number(code[k]) * scale[g];
+        for (index_t k = g * group.columns; k < std::min((g + 1) * group.columns, columns); ++k)
+          w[k] = number(code[k]) * scale[g];
     }
   });
   basis in;

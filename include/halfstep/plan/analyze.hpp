@@ -87,7 +87,8 @@ inline std::string analyze(plan const& p, run_estimate const& run = {}) {
   for (planned_tensor const& t : p.tensors) {
     auto const bytes = detail::bytes_written(t);
     auto& row = rows[{name_pattern(t.input.name), std::string(name_of(t.input.type)) + " " + shape_text(t.input.shape),
-                      std::string(detail::word_for(t.what)), t.what == action::quantize ? loader_words(t.how, p.markers) : "-", t.reason}];
+                      std::string(detail::word_for(t.what)), t.what == action::quantize ? loader_words(t.how, p.markers) : "-",
+                      t.reason}];
     for (auto* sum : {&row, &totals[t.what]}) {
       ++sum->count;
       sum->bytes_before += t.input.bytes();

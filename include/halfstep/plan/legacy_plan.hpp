@@ -126,10 +126,9 @@ class legacy_planner {
     if (layer.codes.scales.empty()) return refuse(name, "it has no scale");
     auto how = recipe_of(codes, layer.codes, name);
     if (!how && codes.type != dtype::f8_e5m2)
-      return refuse(name, layer.codes.group.rows > 1
-                              ? "no format is known here for " + shape_text(codes.shape) + " in blocks of " +
-                                    detail::sides_text(layer.codes.group)
-                              : "no marker says FP8 with a scale a row");
+      return refuse(name, layer.codes.group.rows > 1 ? "no format is known here for " + shape_text(codes.shape) +
+                                                           " in blocks of " + detail::sides_text(layer.codes.group)
+                                                     : "no marker says FP8 with a scale a row");
     if (codes.type == dtype::f8_e5m2 && layer.codes.group != shape_of(codes))
       return refuse(name, "no marker says F8_E5M2 with more than one scale");
     if (auto const why = contradiction(codes, layer, how); !why.empty()) return refuse(name, why);

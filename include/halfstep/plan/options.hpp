@@ -67,9 +67,9 @@ struct plan_options {
   quant_metadata metadata = quant_metadata::omit;
   std::map<std::string, known_inputs, std::less<>> inputs = {};    ///< by layer
   activation_scales static_activations = activation_scales::omit;  ///< store them where `inputs` knows the range
-  std::set<std::string, std::less<>> nonfinite = {};  ///< tensors with NaN or Inf, found beforehand, that stay as they are
+  std::set<std::string, std::less<>> nonfinite = {};    ///< tensors with NaN or Inf, found beforehand, that stay as they are
   std::set<std::string, std::less<>> overflowing = {};  ///< tensors that FP16 does not reach, found beforehand: none becomes FP16
-  std::optional<stored_model> stored = std::nullopt;  ///< what is quantized already; without it, anything that is is refused
+  std::optional<stored_model> stored = std::nullopt;    ///< what is quantized already; without it, anything that is is refused
   requantization requantize = requantization::refuse;
   safetensors::metadata_list added_metadata =
       {};                             ///< pairs to write beside those of the input; they replace pairs with the same key

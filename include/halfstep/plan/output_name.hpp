@@ -93,7 +93,8 @@ inline std::string other_schemes(plan const& p, format const& target) {
 /// blocks with their markers, rounded simply or by its default optimizer, and nothing beside.
 inline std::string reference_words(recipe const& r, name_facts const& facts) {
   bool const is_plain = r.bases.empty() && r.rounding == nearest::name && r.matmul == matmul_precision::native;
-  if (!is_plain || r.format.side == 0 || facts.markers == marker_style::none || facts.known != known_of_inputs::nothing) return {};
+  if (!is_plain || r.format.side == 0 || facts.markers == marker_style::none || facts.known != known_of_inputs::nothing)
+    return {};
   bool const is_fp8 = r.format.files.words == "fp8";
   bool const simple = r.solver == no_solver && r.scales == absmax_scales;
   bool const learned = r.solver == "original" && r.scales == (is_fp8 ? absmax_scales : suitable);
@@ -114,8 +115,8 @@ inline std::string standard_words(recipe const& r, name_facts const& facts) {
 /// Returns where the output goes: beside `input`, named after it and after what is done to its weights.
 ///
 /// `<stem>_comfyui_int8.safetensors` for the standard recipe; `<stem>_simple_int8_bs128` and the like where the reference system
-/// would have written such a file; else format, scaling, bases, solver or search, other formats, and markers that are not those of
-/// stock ComfyUI, as in `<stem>_int8_axis_convrot256_gptq+fp16_fork`. Different recipes have different names.
+/// would have written such a file; else format, scaling, bases, solver or search, other formats, and markers that are not those
+/// of stock ComfyUI, as in `<stem>_int8_axis_convrot256_gptq+fp16_fork`. Different recipes have different names.
 inline std::string default_output_name(std::string_view input, plan const& p, recipe const& target, name_facts const& facts) {
   auto const others = detail::other_schemes(p, target.format);
   auto words = others.empty() ? detail::reference_words(target, facts) : std::string();

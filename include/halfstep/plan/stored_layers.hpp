@@ -238,10 +238,10 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
 
 /// Returns which layers of `file` are quantized already: those with markers, scales, or a matrix of 8 bits and fewer.
 ///
-/// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes, markers and what is `beside`
-/// the file decide what shares a scale, as `scale_sharing_of` says, and a layer where they contradict each other is not decodable,
-/// nor one that names a format which is not among `formats`, or on a grid of its own. FP8 counts even without a scale. Throws
-/// format_error for metadata that is none, and what `read` throws.
+/// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes, markers and what is
+/// `beside` the file decide what shares a scale, as `scale_sharing_of` says, and a layer where they contradict each other is not
+/// decodable, nor one that names a format which is not among `formats`, or on a grid of its own. FP8 counts even without a scale.
+/// Throws format_error for metadata that is none, and what `read` throws.
 template <class Read>
 stored_model stored_layers(safetensors::header const& file, std::span<format const> formats, Read&& read,
                            stated_blocks const& beside = {}) {

@@ -55,8 +55,8 @@ inline std::optional<index_t> documented_side(std::vector<std::uint64_t> const& 
 
 /// Returns which codes of a weight of shape `e`, which is not empty, share one of the scales of shape `scales`.
 ///
-/// One scale is the whole weight's; one a row is that row's; what is `stated` counts where the shape of the scales agrees with it.
-/// Shapes alone decide for square blocks with a documented side that divides rows and columns, never for partial blocks.
+/// One scale is the whole weight's; one a row is that row's; what is `stated` counts where the shape of the scales agrees with
+/// it. Shapes alone decide for square blocks with a documented side that divides rows and columns, never for partial blocks.
 inline scale_sharing scale_sharing_of(std::vector<std::uint64_t> const& scales, extents2 e, stated_blocks const& stated) {
   if (std::ranges::all_of(scales, [](std::uint64_t extent) { return extent == 1; })) return {e};
   auto const rows = static_cast<std::uint64_t>(e.rows);
@@ -65,11 +65,12 @@ inline scale_sharing scale_sharing_of(std::vector<std::uint64_t> const& scales, 
     extents2 const wanted = groups_over(e, stated.shape);
     if (detail::is_shape(scales, wanted)) return {stated.shape};
     return {{},
-            "its scales have the shape " + shape_text(scales) + ", and blocks of " + detail::sides_text(stated.shape) + ", which " +
-                stated.by + " says, would have [" + std::to_string(wanted.rows) + ", " + std::to_string(wanted.columns) + "]"};
+            "its scales have the shape " + shape_text(scales) + ", and blocks of " + detail::sides_text(stated.shape) +
+                ", which " + stated.by + " says, would have [" + std::to_string(wanted.rows) + ", " +
+                std::to_string(wanted.columns) + "]"};
   }
-  std::string const misfit = "scales of the shape " + shape_text(scales) + " do not fit its weight of [" + std::to_string(e.rows) +
-                             ", " + std::to_string(e.columns) + "]";
+  std::string const misfit = "scales of the shape " + shape_text(scales) + " do not fit its weight of [" +
+                             std::to_string(e.rows) + ", " + std::to_string(e.columns) + "]";
   auto const side = detail::documented_side(scales, e);
   if (!side)
     return {{},

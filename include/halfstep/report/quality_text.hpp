@@ -70,7 +70,8 @@ inline std::string quality_text(run_report const& report, double threshold) {
   using detail::fixed;
   auto const s = summarize(report.layers, threshold);
   auto const figures = known_figures(report.layers);
-  std::string text = "Quality, from the bytes of the file." + (report.settings.empty() ? "" : " " + report.settings) + "\n" + detail::findings(report, s);
+  std::string text = "Quality, from the bytes of the file." + (report.settings.empty() ? "" : " " + report.settings) + "\n" +
+                     detail::findings(report, s);
   std::vector<std::vector<std::string>> rows{{"layer", "shape"}};
   for (auto const* figure : figures) rows.front().emplace_back(figure->title);
   rows.front().insert(rows.front().end(), {"format", "bias", "method"});

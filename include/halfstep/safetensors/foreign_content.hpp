@@ -26,7 +26,8 @@ struct file_signature {
   std::string_view words;
 };
 
-inline constexpr std::string_view saved_page = "; download the file itself: its page, or the server's answer, was saved in its place";
+inline constexpr std::string_view saved_page =
+    "; download the file itself: its page, or the server's answer, was saved in its place";
 inline constexpr std::string_view unpack = "; unpack it first";
 
 /// Source of the longer ones: the formats' own documents; pickle begins with its protocol, as torch.save wrote it before 1.6.
@@ -103,7 +104,8 @@ inline std::optional<std::string> foreign_content(std::string_view start) {
   auto const text = detail::without_blanks(start.starts_with("\xef\xbb\xbf") ? start.substr(3) : start);
   if (detail::begins_as(text, "<!doctype html") || detail::begins_as(text, "<html"))
     return "an HTML page" + std::string(detail::saved_page);
-  if (detail::begins_as(text, "<?xml") || detail::begins_as(text, "<error>")) return "an XML text" + std::string(detail::saved_page);
+  if (detail::begins_as(text, "<?xml") || detail::begins_as(text, "<error>"))
+    return "an XML text" + std::string(detail::saved_page);
   constexpr std::string_view torch =
       "; PyTorch's .ckpt, .pt, .pth and .bin files are such: load it in Python with torch.load(FILE, weights_only=True) and save "
       "its tensors with safetensors.torch.save_file";

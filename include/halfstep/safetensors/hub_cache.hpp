@@ -17,8 +17,8 @@
 
 namespace halfstep::safetensors::detail {
 
-/// Returns the folder of the blobs of the snapshot in which `folder` lies, a real path that ends in a slash; empty where it lies in
-/// none. With a slash at its end, and perhaps a link.
+/// Returns the folder of the blobs of the snapshot in which `folder` lies, a real path that ends in a slash; empty where it lies
+/// in none. With a slash at its end, and perhaps a link.
 inline std::string blobs_of_snapshot(std::string const& folder) {
   auto const snapshots = folder.rfind("/snapshots/");
   return snapshots == std::string::npos ? std::string() : folder.substr(0, snapshots) + "/blobs/";
@@ -50,8 +50,8 @@ inline std::string followed(std::string const& path) {
   return !blobs.empty() && file::kind_of(own) == file::path_kind::file ? own : path;
 }
 
-/// Returns the snapshot that `folder`, models--NAME of a cache, stands for: that of refs/main, else the only one; nothing where the
-/// folder is none. Throws io_error (open_input) where it holds several and refs/main names none of them.
+/// Returns the snapshot that `folder`, models--NAME of a cache, stands for: that of refs/main, else the only one; nothing where
+/// the folder is none. Throws io_error (open_input) where it holds several and refs/main names none of them.
 inline std::optional<std::string> snapshot_in(std::string const& folder) {
   std::string const inside = folder.ends_with('/') ? folder : folder + '/';
   if (file::kind_of(inside + "snapshots") != file::path_kind::folder) return std::nullopt;

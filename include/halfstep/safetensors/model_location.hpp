@@ -129,7 +129,8 @@ inline model_location located_by_shard(std::string path) {
 }  // namespace detail
 
 /// Returns what `path` stands for: a safetensors file, an index (any .json), a folder with one index or else one file, a model's
-/// folder in the cache of Hugging Face's hub, or a file that an index beside it names as a shard, which stands for the whole model.
+/// folder in the cache of Hugging Face's hub, or a file that an index beside it names as a shard, which stands for the whole
+/// model.
 ///
 /// Opens no shard. Throws io_error (open_input) where nothing is found, or too much, and format_error for a broken index.
 inline model_location locate_model(std::string const& path) {
