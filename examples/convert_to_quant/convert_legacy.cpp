@@ -7,6 +7,7 @@
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/safetensors/shard_name.hpp>
 
+#include "apart.hpp"
 #include "messages.hpp"
 #include "program/exit_code.hpp"
 #include "sentences.hpp"
@@ -26,6 +27,7 @@ std::string output_of(options const& o, std::string const& input) {
 }  // namespace
 
 void convert_legacy(options const& o, std::atomic<bool> const& stop) {
+  require_apart(o, "--log", o.log_file);
   messages to(o);
   try {
     legacy_conversion job(o.input, known_formats(), o.comfy_target == "fork" ? marker_style::fork : marker_style::comfyui);

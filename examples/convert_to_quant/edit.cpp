@@ -10,6 +10,7 @@
 #include <halfstep/convert/edit.hpp>
 #include <halfstep/core/error.hpp>
 
+#include "apart.hpp"
 #include "messages.hpp"
 #include "pairs.hpp"
 #include "program/exit_code.hpp"
@@ -51,6 +52,7 @@ void print_changes(options const& o, halfstep::file_edit const& job, messages& t
 
 void edit(options const& o, std::atomic<bool> const& stop) {
   using namespace halfstep;
+  require_apart(o, "--log", o.log_file);
   messages to(o);
   try {
     file_edit job(edit_options_of(o));

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <fstream>
 #include <new>
 #include <optional>
@@ -11,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <halfstep/converter.hpp>
@@ -19,9 +17,9 @@
 #include <halfstep/exec/threads.hpp>
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/foreign_content.hpp>
-#include <halfstep/safetensors/model_location.hpp>
 
 #include "advice.hpp"
+#include "apart.hpp"
 #include "console.hpp"
 #include "formats/formats.hpp"
 #include "messages.hpp"
@@ -132,22 +130,6 @@ void judge(options const& o, run_report& report, messages& to) {
     require_quality(report.layers, *o.fail_below);
   }
   if (o.report_quality && !o.report_file.empty()) write_report(o, report, to);
-}
-
-/// Throws usage_error where a file that is written beside the output would replace an input or the output itself.
-void require_apart(options const& o, std::string_view flag, std::string const& path) {
-  std::vector<std::string> others{o.input, o.output, o.layer_config, o.calibration_lora};
-  try {
-    for (auto& file : safetensors::locate_model(o.input).files()) others.push_back(std::move(file));
-  } catch (error const&) {  // opening the input says what is wrong with it, and the log has it then
-  }
-  others.insert(others.end(), o.calibration_data.begin(), o.calibration_data.end());
-  for (auto const& lora : o.loras) others.push_back(lora.path);
-  std::error_code unknown;  // a file that is not there is not the same as another
-  for (auto const& other : others)
-    if (!path.empty() && !other.empty() && (path == other || std::filesystem::equivalent(path, other, unknown)))
-      throw usage_error(std::string(flag) + " got '" + path +
-                        "', which is an input or the output of this run: choose another file");
 }
 
 /// What is known of a run beside its options.

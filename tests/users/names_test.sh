@@ -161,6 +161,12 @@ tensors_are_added() {
   converts "the layer alone" -i alone.safetensors -o layer.safetensors --preset none
   converts "both" -i without.safetensors -o whole.safetensors --edit-quant --add-tensors layer.safetensors --strict
   check "the metadata, which loaders believe first, has the added layer" bash -c 'head -c 20000 whole.safetensors | grep -aq "blocks.0.attn.*_quantization_metadata\|_quantization_metadata.*blocks.0.attn"'
+  for input in made more; do
+    cp $input.safetensors precious
+    refuses 2 "an input as the log of an edit" -i made.safetensors -o new.safetensors --edit-quant --add-tensors more.safetensors --remove-keys blocks.0.norm.weight --log $input.safetensors
+    says "an input as the log of an edit: named" "--log got '$input.safetensors', which is an input"
+    check "an input as the log of an edit is as it was" cmp $input.safetensors precious
+  done
   refuses 2 "without --edit-quant" -i model.safetensors --add-tensors more.safetensors
 }
 
