@@ -20,19 +20,17 @@ namespace convert_to_quant {
 
 namespace {
 
-/// Returns whether one of two flags is meant where the other stands: a few letters apart, or the beginning of it.
-bool resembles(std::string const& flag, std::string const& other, std::size_t distance) {
-  std::size_t const letters = flag.size() - std::min(flag.find_first_not_of('-'), flag.size());
-  return 3 * distance <= letters || (letters >= 3 && other.starts_with(flag));
-}
-
-/// Returns what is to be said of the documented flag nearest to `flag`; nothing where none resembles it.
+/// Returns what is to be said of the documented flag that `flag` resembles most: the shortest that it begins, else one that is at
+/// most a third of its letters away; nothing where none is.
 std::string nearest_flag(std::string const& flag) {
   std::string best;
   std::size_t least = std::string::npos;
+  std::size_t const letters = flag.size() - std::min(flag.find_first_not_of('-'), flag.size());
   auto const consider = [&](std::string const& name) {
-    std::size_t const d = halfstep::edit_distance(flag, canonical(name));
-    if (d < least) {
+    bool const begins_it = letters >= 3 && canonical(name).starts_with(flag);
+    std::size_t const d = begins_it ? 0 : halfstep::edit_distance(flag, canonical(name));
+    bool const is_shorter = d == 0 && least == 0 && name.size() < best.size();
+    if (d < least || is_shorter) {
       least = d;
       best = name;
     }
@@ -42,7 +40,7 @@ std::string nearest_flag(std::string const& flag) {
   for (auto const& entry : pages)
     for (auto const& name : split(entry.flags)) consider(name);
   for (std::string const name : {"--version", "--print"}) consider(name);
-  return resembles(flag, canonical(best), least) ? ": the nearest known one is '" + best + "'" : "";
+  return 3 * least <= letters ? ": the nearest known one is '" + best + "'" : "";
 }
 
 bool is_number(std::string const& text) {

@@ -93,7 +93,10 @@ class Blocks(support.Test):
         for name in "weight_scale", "weight_scale_inv":
             for dtype in "F8_E4M3", "F8_E5M2", "I8":
                 for side, shape in (96, (192, 192)), (512, (1024, 1024)), (8, (64, 64)):
+                    if side == 96 and name == "weight_scale_inv" and dtype != "I8":
+                        continue  # by the name's convention these are the partial blocks of 128
                     with self.subTest(name, dtype=dtype, side=side):
+                        self.target.unlink(missing_ok=True)
                         content, scale, right = blocks(self.weight(*shape), side, side, dtype)
                         self.save(content, scale, name)
                         self.config.unlink(missing_ok=True)
@@ -101,7 +104,6 @@ class Blocks(support.Test):
                         if dtype != "I8":
                             self.say([side, side])
                             self.decodes(right)
-                            self.target.unlink()
 
     def test_whole_blocks_with_a_documented_side_need_no_word(self):
         for dtype in "F8_E4M3", "F8_E5M2", "I8":

@@ -50,9 +50,8 @@ RUNS
 the_input_without_a_flag() {
   converts "with -i" -i model.safetensors -o with.safetensors --preset none
   local arguments
-  for arguments in 'model.safetensors --preset none' '--preset none model.safetensors' '--preset none --force model.safetensors --simple=false' \
+  for arguments in 'model.safetensors --preset none' '--preset none model.safetensors' '--comfy_quant model.safetensors --preset none --scaling_mode axis --convrot' \
     '--preset none --verify full model.safetensors'; do
-    arguments=${arguments/ --simple=false/}
     # shellcheck disable=SC2086
     converts "$arguments" $arguments -o without.safetensors --force
     check "$arguments: the same file" cmp with.safetensors without.safetensors

@@ -86,7 +86,7 @@ class quantize_job {
   extents2 extents() const { return extents_; }                ///< of the codes
   extents2 weight_extents() const { return weight_extents_; }  ///< of the weight, smaller where QuIP's transform pads it
   std::uint64_t key() const { return key_; }
-  overflow_policy overflow() const { return overflow_; }  ///< of weights that FP16 does not reach
+  overflow_policy beyond_fp16() const { return overflow_; }  ///< of weights that FP16 does not reach
 
   /// Returns what adapters add to the weight, null where there are none.
   std::shared_ptr<weight_delta const> delta() const { return merge_ != nullptr ? merge_->at(input().name) : nullptr; }

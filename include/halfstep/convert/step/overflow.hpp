@@ -2,7 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <charconv>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -18,9 +19,14 @@
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/layout/fp16.hpp>
-#include <halfstep/report/quality_number.hpp>
 
 namespace halfstep::step {
+
+/// Returns the shortest text that reads back as `x`.
+inline std::string number_text(float x) {
+  std::array<char, 32> text{};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), x).ptr};
+}
 
 /// Throws value_error with the place of the first of the weights of `rows` that becomes infinite in FP16.
 [[noreturn]] inline void refuse_overflow(layer_rows const& rows) {
@@ -34,7 +40,7 @@ namespace halfstep::step {
     if (found == end) return;
     index_t const place = rows.weight.first_row * columns + (found - x);
     where = "element " + std::to_string(place) + " (row " + std::to_string(place / columns) + ", column " +
-            std::to_string(place % columns) + ") is " + halfstep::detail::json_number(static_cast<double>(widen(*found)));
+            std::to_string(place % columns) + ") is " + number_text(widen(*found));
   });
   throw value_error("cannot store '" + job.input().name + "' in FP16: " + where +
                     (job.delta() == nullptr ? "" : " once its LoRAs are merged") +
@@ -60,7 +66,7 @@ void settle_overflow(Executor const& ex, layer_rows const& rows, std::span<resid
   auto const tiles = (rows.weight.extents.rows + residual_tile_rows - 1) / residual_tile_rows;
   auto const own = errors.first(static_cast<std::size_t>(tiles));
   if (std::ranges::none_of(own, [](residual_statistics const& part) { return part.clipped != 0; })) return;
-  if (rows.job->overflow() != overflow_policy::clamp) refuse_overflow(rows);
+  if (rows.job->beyond_fp16() != overflow_policy::clamp) refuse_overflow(rows);
   clamp_codes(rows);
   measure(ex, rows, errors);
 }
