@@ -96,7 +96,7 @@ std::string text_of(file::input_file const& file) {
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
   try {
-    return std::string(safetensors::json_text(text));
+    return std::string(safetensors::json_content(text));
   } catch (format_error const& e) {
     throw usage_error("--layer-config " + quoted(file.path()) + ": " + e.what());
   }

@@ -77,7 +77,7 @@ class calibration_files {
     try {
       std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), max_json_statistics_bytes + 1)), '\0');
       file.read(0, std::as_writable_bytes(std::span(text)));
-      for (auto& found : parse_json_statistics(safetensors::json_text(text))) {
+      for (auto& found : parse_json_statistics(safetensors::json_content(text))) {
         std::string const name = found.layer + "." + found.name;
         auto const what = statistic_of(found.name);
         if (!what || *what < statistic::channel_max)

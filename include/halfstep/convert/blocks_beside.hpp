@@ -59,11 +59,11 @@ inline void find_block_sides(boost::json::value const& value, std::set<std::pair
 }  // namespace detail
 
 /// Returns the blocks that the text of a config.json states, the same wherever it does; a problem where it is no JSON or states
-/// two. Throws format_error for what `safetensors::json_text` does not take.
+/// two. Throws format_error for what `safetensors::json_content` does not take.
 inline stated_blocks blocks_in_config(std::string_view text) {
   constexpr std::string_view name = "config.json beside the model";
   boost::system::error_code why;
-  auto const value = boost::json::parse(safetensors::json_text(text), why);
+  auto const value = boost::json::parse(safetensors::json_content(text), why);
   if (why) return {.problem = "; " + std::string(name) + " is no JSON: " + why.message()};
   std::set<std::pair<index_t, index_t>> found;
   detail::find_block_sides(value, found);

@@ -71,11 +71,11 @@ inline std::string lfs_size(std::string_view text) {
 
 /// Returns the encoding of Unicode text that is not UTF-8, by its byte order mark or by the zeros of an ASCII character.
 inline std::string_view other_unicode(std::string_view start) {
-  using namespace std::string_view_literals;
-  if (start.starts_with("\xff\xfe\0\0"sv) || start.starts_with("\0\0\xfe\xff"sv)) return "UTF-32";
+  if (start.starts_with(std::string_view("\xff\xfe\0\0", 4)) || start.starts_with(std::string_view("\0\0\xfe\xff", 4)))
+    return "UTF-32";
   if (start.starts_with("\xff\xfe") || start.starts_with("\xfe\xff")) return "UTF-16";
-  for (std::string_view const text : {"{\0"sv, "[\0"sv, "\0{"sv, "\0["sv})
-    if (start.starts_with(text)) return "UTF-16";
+  for (char const* const text : {"{\0", "[\0", "\0{", "\0["})
+    if (start.starts_with(std::string_view(text, 2))) return "UTF-16";
   return {};
 }
 
@@ -97,7 +97,6 @@ inline bool is_plain_text(std::string_view text) {
 ///
 /// Git LFS pointers, HTML and XML pages, archives, PyTorch's pickles, GGUF, text in UTF-16 and the like.
 inline std::optional<std::string> foreign_content(std::string_view start) {
-  using namespace std::string_view_literals;
   if (start.starts_with("version https://git-lfs.github.com/spec/"))
     return "a Git LFS pointer, a few lines of text" + detail::lfs_size(start) +
            "; get the file itself: git lfs pull in its repository, or download it from the model's page";
@@ -114,7 +113,7 @@ inline std::optional<std::string> foreign_content(std::string_view start) {
     if (!start.starts_with(known.start)) continue;
     if (known.words == "a Python pickle") return std::string(known.words) + std::string(torch);
     bool const is_packed = known.words.starts_with("compressed") || known.words.ends_with("archive");
-    return std::string(known.words) + std::string(is_packed ? detail::unpack : ""sv);
+    return std::string(known.words) + std::string(is_packed ? detail::unpack : std::string_view());
   }
   if (auto const encoding = detail::other_unicode(start); !encoding.empty())
     return "text in " + std::string(encoding) + "; save it as UTF-8";
@@ -139,7 +138,7 @@ inline std::optional<std::string> no_safetensors(std::string_view start) {
 /// Returns the JSON in `content`, all that a file of JSON holds: without the byte order mark that some editors put in front.
 ///
 /// Throws format_error, with the end of a sentence that begins "it is", for what is something else.
-inline std::string_view json_text(std::string_view content) {
+inline std::string_view json_content(std::string_view content) {
   auto const start = content.substr(0, foreign_content_bytes);
   if (auto const found = foreign_content(start)) throw format_error("it is " + *found);
   if (start.size() > 8 && start[8] == '{' && start.substr(0, 8).find('\0') != std::string_view::npos)

@@ -144,7 +144,7 @@ inline shard_index read_shard_index(file::input_file const& file) {
   file.read(0, std::as_writable_bytes(std::span(text)));
   auto const json = [&] {
     try {
-      return json_text({text.data(), text.size()});
+      return json_content({text.data(), text.size()});
     } catch (format_error const& e) {
       throw format_error("cannot read " + quoted(file.path()) + ": " + e.what());
     }
