@@ -172,7 +172,7 @@ class planner {
     recipe how = choice.how;
     if (!how.format.has_scales() && how.format.codes == t.type)
       return kept_as_asked(t, t.type == dtype::f16 ? "already FP16" : "already " + std::string(name_of(t.type)));
-    if (!how.format.has_scales() && options_.overflowing.contains(t.name)) return kept(t, "exceeds FP16");
+    if (!how.format.has_scales() && options_.overflowing.contains(t.name)) return kept_as_asked(t, "exceeds FP16");
     if (choice.sizes == size_rule::heuristic) {
       auto const side = static_cast<index_t>(how.format.side != 0 ? how.format.side : choice.block_size);
       if (std::min(e.rows, e.columns) < side || e.rows % side != 0 || e.columns % side != 0)

@@ -120,7 +120,9 @@ inline std::string summary_text(run_report const& report, double threshold, summ
     text += "  SQNR of the weights: median " + fixed(s.median, 2) + " dB, mean " + fixed(s.mean, 2) + " dB; worst:\n";
     for (auto const* layer : s.worst) text += "    " + right(fixed(layer->sqnr(), 2), 8) + " dB  " + layer->layer + "\n";
   }
-  if (!s.below.empty()) text += "  " + layers_in_words(s.below.size()) + (s.below.size() == 1 ? " is" : " are") + " below " + fixed(threshold, 2) + " dB\n";
+  if (!s.below.empty())
+    text += "  " + layers_in_words(s.below.size()) + (s.below.size() == 1 ? " is" : " are") + " below " + fixed(threshold, 2) +
+            " dB\n";
   return text;
 }
 
