@@ -93,7 +93,7 @@ TEST(ReportText, GivesSizesSpeedAndTheWorstLayersInTheSummary) {
   EXPECT_THAT(text, HasSubstr("(50.0 %)"));
   EXPECT_THAT(text, HasSubstr("2.00 s"));
   EXPECT_THAT(text, HasSubstr("20.00 dB  b"));
-  EXPECT_THAT(text, HasSubstr("1 layers are below 25.00 dB"));
+  EXPECT_THAT(text, HasSubstr("1 layer is below 25.00 dB"));
 }
 
 TEST(ReportText, ListsTheWorstOutputsBeforeTheWorstWeightsInTheSummary) {
