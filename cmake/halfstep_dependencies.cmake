@@ -1,12 +1,12 @@
 # What the targets link, found here at build time and again on the consumer's machine after installing.
 #
-# halfstep_dependencies           Eigen, OpenMP and Boost, as far as they are found: each header includes only what it needs
+# halfstep_dependencies           threads, Eigen and Boost, as far as they are found: each header includes only what it needs
 # halfstep_converter_dependencies Boost.JSON and Boost.Regex, the latter header-only
 # halfstep_cuda_dependencies      the CUDA runtime and the language standard for nvcc
 
 if(NOT TARGET halfstep_dependencies)
   find_package(Eigen3 3.4 QUIET NO_MODULE)
-  find_package(OpenMP QUIET COMPONENTS CXX)
+  find_package(Threads QUIET)
   find_package(Boost 1.81 QUIET COMPONENTS json)
   if(NOT Boost_FOUND)
     find_package(Boost 1.81 QUIET)
@@ -14,19 +14,13 @@ if(NOT TARGET halfstep_dependencies)
 
   add_library(halfstep_dependencies INTERFACE IMPORTED ${halfstep_target_scope})
   add_library(halfstep_converter_dependencies INTERFACE IMPORTED ${halfstep_target_scope})
+  if(TARGET Threads::Threads)
+    target_link_libraries(halfstep_dependencies INTERFACE Threads::Threads)
+  endif()
   if(TARGET Eigen3::Eigen)
     target_link_libraries(halfstep_dependencies INTERFACE Eigen3::Eigen)
   else()
     message(STATUS "halfstep: Eigen 3.4 not found, needed by linalg/linear.hpp (Debian: libeigen3-dev)")
-  endif()
-  if(TARGET OpenMP::OpenMP_CXX)
-    target_link_libraries(halfstep_dependencies INTERFACE OpenMP::OpenMP_CXX)
-  else()
-    message(STATUS "halfstep: OpenMP not found; the executor `threads` starts threads of its own (clang: libomp-dev has it)")
-    find_package(Threads QUIET)
-    if(TARGET Threads::Threads)
-      target_link_libraries(halfstep_dependencies INTERFACE Threads::Threads)
-    endif()
   endif()
   if(TARGET Boost::headers)
     target_link_libraries(halfstep_dependencies INTERFACE Boost::headers)
@@ -43,9 +37,6 @@ if(NOT TARGET halfstep_dependencies)
     find_package(CUDAToolkit QUIET)
     if(TARGET CUDA::cudart_static)
       target_link_libraries(halfstep_cuda_dependencies INTERFACE CUDA::cudart_static)
-    endif()
-    if(TARGET OpenMP::OpenMP_CXX)
-      target_compile_options(halfstep_cuda_dependencies INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fopenmp>)
     endif()
     if(CMAKE_VERSION VERSION_LESS 3.25.2)
       target_compile_options(halfstep_cuda_dependencies INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)

@@ -147,27 +147,31 @@ double processor_seconds(Work const& work) {
 }
 
 TEST(Threads, WaitForTheirLastIndexAsleep) {
-  halfstep::threads const team(4);
-  EXPECT_LT(processor_seconds([&] {
-              for (index_t slow = 0; slow < 4; ++slow)
-                team.for_each(4, [&](index_t i) {
-                  if (i == slow) std::this_thread::sleep_for(std::chrono::milliseconds(200));
-                });
-            }),
-            0.1)
-      << "of 0.8 seconds that three threads waited";
+  for (int const count : {2, 4}) {
+    halfstep::threads const team(count);
+    EXPECT_LT(processor_seconds([&] {
+                for (index_t round = 0; round < 100; ++round)
+                  team.for_each(count, [&](index_t i) {
+                    if (i == round % count) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                  });
+              }),
+              0.1)
+        << "of 0.5 seconds that " << count - 1 << " threads waited";
+  }
 }
 
 TEST(Threads, WaitForTheNextLoopAsleep) {
-  halfstep::threads const team(4);
-  EXPECT_LT(processor_seconds([&] {
-              for (int round = 0; round < 100; ++round) {
-                team.for_each(4, [](index_t) {});
-                std::this_thread::sleep_for(std::chrono::milliseconds(5));
-              }
-            }),
-            0.1)
-      << "of 0.5 seconds between loops";
+  for (int const count : {2, 4}) {
+    halfstep::threads const team(count);
+    EXPECT_LT(processor_seconds([&] {
+                for (int round = 0; round < 100; ++round) {
+                  team.for_each(count, [](index_t) {});
+                  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                }
+              }),
+              0.1)
+        << "of 0.5 seconds between loops, by " << count << " threads";
+  }
 }
 
 TEST(Threads, AreThereWhenTheyAreStarted) {

@@ -4,9 +4,9 @@
 source "$(dirname "$0")/../reliability/support.sh"
 cd "$scratch" || exit 1
 unset OMP_WAIT_POLICY OMP_NUM_THREADS GOMP_SPINCOUNT KMP_BLOCKTIME
-linear() { echo "$1.weight:BF16:512x512"; }
-make_model in.safetensors $(for i in 0 1 2 3; do linear blocks.$i.proj; done)
-make_model rows.safetensors $(for i in 0 1 2 3; do echo blocks.$i.proj.input:BF16:64x512; done)
+linear() { echo "$1.weight:BF16:256x256"; }
+make_model in.safetensors $(for i in {0..39}; do linear blocks.$i.proj; done)
+make_model rows.safetensors $(for i in {0..39}; do echo blocks.$i.proj.input:BF16:64x256; done)
 mkdir out
 
 # takes_part_of SHARE SENTENCE FAULTS ARGUMENT..: a run with those faults has 0 as its status and takes at most SHARE percent of its
@@ -31,8 +31,8 @@ if [[ -n $faults ]] && LD_PRELOAD=$faults "$bin/convert_to_quant" --version >/de
     [[ -z $settings ]] || export OMP_WAIT_POLICY=active GOMP_SPINCOUNT=infinity
     for recipe in "--simple" "" "--calibration-data rows.safetensors" "--optimizer coordinate" "--optimizer adamw --num_iter 5"; do
       read -ra flags <<<"$recipe"
-      takes_part_of 15 "slow reads, ${recipe:-the default} $settings" pread:every:wait=50 --threads 2 ${flags[@]+"${flags[@]}"}
-      takes_part_of 15 "slow writes, ${recipe:-the default} $settings" pwrite:every:wait=50 --threads 2 ${flags[@]+"${flags[@]}"}
+      takes_part_of 15 "slow reads, ${recipe:-the default} $settings" pread:every:wait=10 --threads 2 ${flags[@]+"${flags[@]}"}
+      takes_part_of 15 "slow writes, ${recipe:-the default} $settings" pwrite:every:wait=10 --threads 2 ${flags[@]+"${flags[@]}"}
     done
   done
 else
