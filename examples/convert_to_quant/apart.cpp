@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <halfstep/core/error.hpp>
+#include <halfstep/file/folder.hpp>
 #include <halfstep/safetensors/model_location.hpp>
 
 namespace convert_to_quant {
@@ -23,7 +24,10 @@ void require_apart(options const& o, std::string_view flag, std::string const& p
     }
   }
   others.insert(others.end(), o.calibration_data.begin(), o.calibration_data.end());
-  for (auto const& lora : o.loras) others.push_back(lora.path);
+  for (auto const& lora : o.loras) {
+    others.push_back(lora.path);
+    others.push_back(file::folder_of(lora.path) + "adapter_config.json");
+  }
   std::error_code unknown;  // a file that is not there is not the same as another
   for (auto const& other : others)
     if (!path.empty() && !other.empty() && (path == other || std::filesystem::equivalent(path, other, unknown)))

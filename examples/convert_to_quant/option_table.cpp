@@ -263,6 +263,10 @@ constexpr option_row table[] = {
      set_merge_loras},
     {experimental, conversion, "--merge-lora-scale", "X", "1.0", "times the strength of every LoRA",
      set_value<&options::merge_lora_scale>},
+    {experimental, conversion, "--merge-lora-alpha", "{agreed, tensors, header, config, rank}", "agreed",
+     "where alpha and rank of a LoRA are told: all places, which must agree; its .alpha tensors; its header; the "
+     "adapter_config.json beside it; or nowhere, alpha being the rank",
+     set_word<&options::merge_lora_alpha>},
     {experimental, conversion, "--merge-lora-lenient", "", "off", "LoRA keys that match nothing are left out with a warning",
      set_switch<&options::merge_lora_lenient>},
     {experimental, conversion, "--merge-lora-dampen", "[{True, False}]", "True",

@@ -44,6 +44,7 @@ struct options {
   std::string merge_lora;  ///< FILE or FILE:strength
   std::vector<std::string> merge_loras;
   double merge_lora_scale = 1.0;
+  std::string merge_lora_alpha = "agreed";
   bool merge_lora_lenient = false;
   bool merge_lora_dampen = true;
   std::vector<halfstep::lora_request> loras;  ///< both, in the order in which they are merged

@@ -15,9 +15,11 @@
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
+#include <halfstep/file/folder.hpp>
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/foreign_content.hpp>
 
+#include "adapters.hpp"
 #include "advice.hpp"
 #include "apart.hpp"
 #include "console.hpp"
@@ -100,11 +102,6 @@ std::string text_of(file::input_file const& file) {
   } catch (format_error const& e) {
     throw usage_error("--layer-config " + quoted(file.path()) + ": " + e.what());
   }
-}
-
-std::string described(matched_adapter const& adapter) {
-  return quoted(adapter.path) + " with strength " + detail::trimmed(adapter.factor, 6) + " into " +
-         layers_in_words(adapter.layers);
 }
 
 void print_result(options const& o, run_report const& report, messages& to) {
@@ -193,12 +190,14 @@ void convert(options const& o, any_host const& ex, int threads, messages& to, st
   file_conversion job(wanted);
   std::uint64_t const seed = job.seed();
   std::vector<std::string> merged;
-  for (auto const& adapter : job.merged()) merged.push_back(described(adapter));
+  auto const adapters = job.merged();
+  for (std::size_t i = 0; i < adapters.size(); ++i) merged.push_back(described(adapters[i], i));
   to.say(described(o, seed));
   for (auto const& note : o.notes) to.say("note: " + note);
   if (o.max_shard_size && job.planned().shards.empty())
     to.say("note: --max-shard-size changes nothing here: one file holds the model");
   for (auto const& adapter : merged) to.say("merging " + adapter);
+  if (auto const note = order_note(adapters); !note.empty()) to.say("note: " + note);
   if (o.dry_run == "create-template") {
     to.print(in_flags(layer_template(job.planned())));
     return;

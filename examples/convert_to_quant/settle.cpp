@@ -222,7 +222,8 @@ void settle_loras(options& o, std::vector<std::string> const& arguments) {
     if (lora.path.empty()) throw halfstep::usage_error("'--merge-lora' got an empty name, takes FILE or FILE:strength");
   require(std::isfinite(o.merge_lora_scale), "--merge-lora-scale", o.merge_lora_scale, "a finite number");
   if (!o.loras.empty()) return;
-  for (std::string const flag : {"--merge-lora-scale", "--merge-lora-lenient", "--merge-lora-dampen", "--no-merge-lora-dampen"})
+  for (std::string const flag :
+       {"--merge-lora-scale", "--merge-lora-alpha", "--merge-lora-lenient", "--merge-lora-dampen", "--no-merge-lora-dampen"})
     if (is_given(arguments, flag)) o.notes.push_back(flag + " changes nothing here: no LoRA is merged");
 }
 

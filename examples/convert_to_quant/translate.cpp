@@ -102,7 +102,12 @@ marker_style markers_of(options const& o) {
 lora_options lora_options_of(options const& o) {
   return {.scale = o.merge_lora_scale,
           .dampening = o.merge_lora_dampen ? lora_dampening::by_order : lora_dampening::none,
-          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse};
+          .unmatched = o.merge_lora_lenient ? unmatched_keys::warn : unmatched_keys::refuse,
+          .alpha = o.merge_lora_alpha == "tensors"  ? alpha_source::tensors
+                   : o.merge_lora_alpha == "header" ? alpha_source::header
+                   : o.merge_lora_alpha == "config" ? alpha_source::config
+                   : o.merge_lora_alpha == "rank"   ? alpha_source::rank
+                                                    : alpha_source::agreed};
 }
 
 }  // namespace

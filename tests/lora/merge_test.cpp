@@ -113,8 +113,8 @@ TEST_F(LoraMerge, ScalesByAlphaOverTheRank) {
   std::int32_t const negative = -2;
   EXPECT_THAT(of(made_file(rank2).raw("blocks.0.attn.to_q.alpha", dtype::i32, {}, &negative, 4)), times(-1.0f));
   EXPECT_THAT(of(made_file(rank2).say("blocks_0_attn_to_q_alpha", "4.0")), times(2.0f));
-  EXPECT_THAT(of(made_file(rank2).say("blocks_0_attn_to_q_alpha", "4").add("blocks.0.attn.to_q.alpha", {}, {1})), times(0.5f))
-      << "the tensor wins";
+  auto const both = made_file(rank2).say("blocks_0_attn_to_q_alpha", "4").add("blocks.0.attn.to_q.alpha", {}, {1});
+  EXPECT_THAT(message_of([&] { of(both); }), AllOf(HasSubstr("alpha 1, rank 2"), HasSubstr("alpha 4, rank 2")));
 }
 
 TEST_F(LoraMerge, FindsTheMetadatasAlphaUnderTheNameWithAndWithoutItsPrefix) {
@@ -139,9 +139,9 @@ TEST_F(LoraMerge, DampensTheSecondAndThirdOfSeveral) {
   std::vector<lora_request> const three{
       {saved(pair("blocks.0.attn.to_q"))}, {saved(pair("blocks.0.attn.to_q"))}, {saved(pair("blocks.0.attn.to_q")), 2.0}};
   auto const damped = merged(three);
-  EXPECT_DOUBLE_EQ(damped.adapters()[0].factor, 1.0);
-  EXPECT_DOUBLE_EQ(damped.adapters()[1].factor, 0.9);
-  EXPECT_DOUBLE_EQ(damped.adapters()[2].factor, 2.0 * 0.81);
+  EXPECT_DOUBLE_EQ(damped.adapters()[0].factor(), 1.0);
+  EXPECT_DOUBLE_EQ(damped.adapters()[1].factor(), 0.9);
+  EXPECT_DOUBLE_EQ(damped.adapters()[2].factor(), 2.0 * 0.81);
   EXPECT_THAT(added(damped, "blocks.0.attn.to_q.weight", {2, 3}), times(1.0f + 0.9f + 2.0f * 0.81f));
   auto const undamped = merged(three, {.scale = 0.5, .dampening = lora_dampening::none});
   EXPECT_THAT(added(undamped, "blocks.0.attn.to_q.weight", {2, 3}), times(0.5f * (1.0f + 1.0f + 2.0f)));
@@ -167,7 +167,10 @@ TEST_F(LoraMerge, AddsDifferencesOfWeightsAndBiasesAndNorms) {
 TEST_F(LoraMerge, ListsKeysThatMatchNothingWithTheNearestLayers) {
   made_file const lora = pair("transformer.blocks.1.attn.to_k")
                              .ones("lora_unet_blocks_0_attn_toq.lora_down.weight", {1, 3})
-                             .ones("lora_unet_blocks_0_attn_toq.lora_up.weight", {2, 1});
+                             .ones("lora_unet_blocks_0_attn_toq.lora_up.weight", {2, 1})
+                             .ones("blocks.0.attn.to_q.diff", {2, 3})
+                             .ones("blocks.1.attn.to_q.diff", {2, 3})
+                             .ones("norm.diff", {3});
   EXPECT_THROW(merged(lora), halfstep::usage_error);
   EXPECT_THAT(message_of([&] { merged(lora); }),
               AllOf(HasSubstr("2 LoRA keys match nothing"),
@@ -177,19 +180,45 @@ TEST_F(LoraMerge, ListsKeysThatMatchNothingWithTheNearestLayers) {
 }
 
 TEST_F(LoraMerge, CountsWhatIsTooMuchToList) {
-  made_file lora;
+  auto lora = made_file().ones("norm.diff", {3});
   for (int i = 0; i < 30; ++i) lora.ones("none." + std::to_string(i) + ".diff", {3});
   EXPECT_THAT(message_of([&] { merged(lora); }), AllOf(HasSubstr("30 LoRA keys"), HasSubstr("and 14 more")));
 }
 
+TEST_F(LoraMerge, AdvisesToLeaveOutKeysOnlyWhereMostMatch) {
+  auto lora = pair("blocks.0.attn.to_q").ones("norm.diff", {3}).ones("none.0.diff", {3});
+  EXPECT_THAT(message_of([&] { merged(lora); }), HasSubstr("`unmatched warn`"));
+  EXPECT_EQ(merged(lora, {.unmatched = unmatched_keys::warn}).adapters()[0].layers, 2u);
+  lora.ones("none.1.diff", {3});
+  EXPECT_THAT(message_of([&] { merged(lora); }), AllOf(Not(HasSubstr("`unmatched warn`")), HasSubstr("trained for this model")));
+}
+
+TEST_F(LoraMerge, RefusesAFileOfWhichNothingIsUsedWhateverIsAsked) {
+  auto const lora = pair("blocks.1.attn.to_k").ones("norms.diff", {3});
+  for (auto const policy : {unmatched_keys::refuse, unmatched_keys::warn}) {
+    EXPECT_THROW(merged(lora, {.unmatched = policy}), halfstep::format_error);
+    EXPECT_THAT(
+        message_of([&] { merged(lora, {.unmatched = policy}); }),
+        AllOf(HasSubstr("'blocks.1.attn.to_k.lora_A.weight', 'norms.diff'"),
+              HasSubstr("the nearest layers of the model are 'blocks.1.attn.to_q', 'norm'"), Not(HasSubstr("`unmatched"))));
+    EXPECT_THROW(merged(made_file().say("format", "pt"), {.unmatched = policy}), halfstep::format_error);
+  }
+  EXPECT_THAT(message_of([&] { merged(made_file().say("format", "pt")); }), HasSubstr("holds no tensor"));
+  EXPECT_THROW(merged({{saved(pair("blocks.0.attn.to_q"))}, {saved(lora)}}, {.unmatched = unmatched_keys::warn}),
+               halfstep::format_error)
+      << "one of two that is used does not make up for the other";
+}
+
 TEST_F(LoraMerge, LeavesOutWhatMatchesNothingWhereThatIsAllowed) {
   auto lora = pair("blocks.0.attn.to_q").ones("blocks.9.attn.to_q.diff", {2, 3}).ones("blocks.1.attn.to_q.diff_b", {2});
-  auto const merge = merged(lora, {.unmatched = unmatched_keys::warn});
+  auto const merge = merged(lora, {.unmatched = unmatched_keys::warn, .alpha = halfstep::alpha_source::rank});
   ASSERT_THAT(merge.warnings(), SizeIs(1));
   EXPECT_THAT(merge.warnings()[0], AllOf(HasSubstr("'blocks.9.attn.to_q.diff'"), HasSubstr("'blocks.1.attn.to_q.diff_b'"),
                                          HasSubstr("no bias"), HasSubstr("left out")));
   EXPECT_THAT(added(merge, "blocks.0.attn.to_q.weight", {2, 3}), times(1.0f));
-  EXPECT_THAT(merged(pair("blocks.0.attn.to_q"), {.unmatched = unmatched_keys::warn}).warnings(), IsEmpty());
+  EXPECT_THAT(
+      merged(pair("blocks.0.attn.to_q"), {.unmatched = unmatched_keys::warn, .alpha = halfstep::alpha_source::rank}).warnings(),
+      IsEmpty());
 }
 
 TEST_F(LoraMerge, LeavesAWholeLayerOutRatherThanHalfOfWhatItMeans) {

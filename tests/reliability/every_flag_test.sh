@@ -129,6 +129,7 @@ cases() {
 --quip-checkpoint-threshold,--quip-checkpoint-segments|2|$quip
 --merge-lora,--merge-loras|lora.safetensors|--preset none
 --merge-lora-scale|0.5|--preset none --merge-lora lora.safetensors
+--merge-lora-alpha|rank|--preset none --merge-lora lora.safetensors
 --merge-lora-lenient||--preset none --merge-lora stray.safetensors
 --merge-lora-dampen|False|--preset none --merge-loras lora.safetensors other.safetensors
 --no-merge-lora-dampen||--preset none --merge-loras lora.safetensors other.safetensors

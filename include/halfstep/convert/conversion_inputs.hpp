@@ -11,12 +11,14 @@
 #include <halfstep/convert/blocks_beside.hpp>
 #include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/options.hpp>
+#include <halfstep/convert/pattern_keys.hpp>
 #include <halfstep/convert/resume/file_stamp.hpp>
 #include <halfstep/convert/resume/fingerprint.hpp>
 #include <halfstep/convert/resume/sample_digest.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/merge.hpp>
+#include <halfstep/lora/options.hpp>
 #include <halfstep/plan/stored_layers.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
@@ -30,8 +32,12 @@ class conversion_inputs {
  public:
   /// Opens what `options` name. Throws io_error, format_error and usage_error.
   explicit conversion_inputs(conversion_options const& options)
-      : model_(safetensors::open_model(options.input)), known_(options.calibration_data), others_(options.other_inputs) {
-    if (!options.loras.empty()) merge_.emplace(options.loras, options.merging, weights().head()).measure_on(weights());
+      : model_(safetensors::open_model(options.input)),
+        known_(options.calibration_data),
+        others_(options.other_inputs),
+        alphas_(options.merging.alpha) {
+    if (!options.loras.empty())
+      merge_.emplace(options.loras, options.merging, weights().head(), expression_keys()).measure_on(weights());
     if (!options.calibration_lora.empty()) directions_.emplace(options.calibration_lora, weights().head());
   }
   conversion_inputs(conversion_inputs const&) = delete;
@@ -81,7 +87,8 @@ class conversion_inputs {
     if (!merge_) return;
     add("the LoRA", merge_->identities());
     for (std::size_t i = 0; auto const& adapter : merge_->adapters())
-      made.numbers.push_back({"the strength of LoRA " + std::to_string(++i), adapter.factor});
+      made.numbers.push_back({"the strength of LoRA " + std::to_string(++i), adapter.factor()});
+    made.numbers.push_back({"the place of the LoRAs' alphas", static_cast<double>(alphas_)});
   }
 
   /// Throws io_error (input_changed) where weights or adapters were written to since they were opened.
@@ -95,6 +102,7 @@ class conversion_inputs {
   safetensors::opened_model model_;
   calibration_files known_;
   std::vector<file::file_identity> others_;
+  alpha_source alphas_;
   std::optional<lora_merge> merge_;
   std::optional<lora_directions> directions_;
 };

@@ -20,6 +20,7 @@
 #include <halfstep/lora/adapter_fit.hpp>
 #include <halfstep/lora/adapter_layer.hpp>
 #include <halfstep/lora/layer_index.hpp>
+#include <halfstep/lora/match_errors.hpp>
 #include <halfstep/lora/small_matrix.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/safetensors/header.hpp>
@@ -49,9 +50,11 @@ inline std::optional<low_rank_hessian> lora_informed(host_view<float const> a) {
 class lora_directions {
  public:
   /// Opens the file and matches its pairs to the layers of `model`. Throws what `adapter` throws; format_error where a shape does
-  /// not fit or a name fits two layers.
+  /// not fit, a name fits two layers, or no pair is for a layer.
   lora_directions(std::string const& path, safetensors::header const& model) : adapter_(path) {
+    require_tensors(path, adapter_.file().head().tensors().size());
     layer_index const layers(model);
+    std::vector<unmatched_key> missed;
     adapter_claims const claims(adapter_);
     for (auto const& layer : adapter_.layers()) {
       bool const reads = layer.strangers.empty() && layer.method == adapter_method::low_rank;
@@ -65,8 +68,12 @@ class lora_directions {
         pairs_[*target.layer].push_back(&layer);
         informs = true;
       }
-      if (!informs) unmatched_.push_back(layer.any().name);
+      if (informs) continue;
+      unmatched_.push_back(layer.any().name);
+      auto const* const nearest = missed.size() < 16 ? layers.nearest(layer.name) : nullptr;
+      missed.push_back({layer.name, layer.any().name, reads ? "" : "no pair", nearest == nullptr ? "" : *nearest});
     }
+    if (pairs_.empty()) fail_unmatched(path, adapter_.file().head().tensors().size(), missed);
   }
 
   std::string const& path() const { return adapter_.path(); }

@@ -28,7 +28,6 @@ struct adapter_layer {
   std::array<safetensors::tensor const*, adapter_parts> parts{};  ///< by `adapter_part`
   std::vector<safetensors::tensor const*> strangers;              ///< belong to the layer and are none of these
   adapter_method method = adapter_method::none;
-  double scale = 1.0;                    ///< alpha / rank
   std::uint64_t rank = 0;                ///< that alpha is divided by; 0: nothing is scaled
   std::vector<std::uint64_t> product{};  ///< shape of what the method makes; a kernel may lie flat in the columns
 

@@ -33,9 +33,13 @@
 #include <halfstep/lora/delta.hpp>
 #include <halfstep/lora/delta_part.hpp>
 #include <halfstep/lora/layer_index.hpp>
+#include <halfstep/lora/match_errors.hpp>
 #include <halfstep/lora/matched_adapter.hpp>
 #include <halfstep/lora/options.hpp>
 #include <halfstep/lora/other_methods.hpp>
+#include <halfstep/lora/scale_statement.hpp>
+#include <halfstep/lora/training_scale.hpp>
+#include <halfstep/lora/training_scales.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -50,28 +54,38 @@ class lora_merge {
  public:
   /// Opens the files in the order given and matches them to `model`.
   ///
-  /// Throws what `adapter` throws; usage_error for keys that match nothing, each with the nearest layer, unless they are only
-  /// warned of; format_error where a shape does not fit, a name fits two layers, two names one layer, or a tensor is no F64, F32,
-  /// F16 or BF16. I8 and FP8 are accepted for the codes of layers that are decoded: the plan knows which are.
-  lora_merge(std::vector<lora_request> const& files, lora_options const& options, safetensors::header const& model) {
+  /// `expressions` tells which layers a key of an alpha_pattern is for that is more than a name. Throws what `adapter` and
+  /// `training_scales` throw; format_error for a file of which nothing matches, whatever the options; usage_error for other keys
+  /// that match nothing, each with the nearest layer, unless they are only warned of; format_error where a shape does not fit, a
+  /// name fits two layers, two names one layer, or a tensor is no F64, F32, F16 or BF16. I8 and FP8 are accepted for the codes of
+  /// layers that are decoded: the plan knows which are.
+  lora_merge(std::vector<lora_request> const& files, lora_options const& options, safetensors::header const& model,
+             name_matcher const& expressions = {}) {
     layer_index const layers(model);
-    std::vector<std::string> unmatched;
+    std::vector<unmatched_key> unmatched;
+    bool most_match = true;
     double damp = 1.0;
     for (auto const& file : files) {
       auto const& a = adapters_.emplace_back(file.path);
-      matched_.push_back({file.path, file.strength * options.scale * damp});
-      match(a, model, layers, unmatched);
+      require_tensors(a.path(), a.file().head().tensors().size());
+      scales_.emplace_back(a.file(), options.alpha, expressions);
+      matched_.push_back({.path = file.path, .strength = file.strength, .scale = options.scale, .dampening = damp});
+      std::vector<unmatched_key> missed;
+      match(a, model, layers, missed);
+      if (matched_.back().layers == 0) fail_unmatched(a.path(), a.file().head().tensors().size(), missed);
+      most_match = most_match && matched_.back().layers > missed.size();
+      unmatched.insert(unmatched.end(), missed.begin(), missed.end());
+      warn_of_assumed_scales();
       if (options.dampening == lora_dampening::by_order) damp *= 0.9;
     }
     if (unmatched.empty()) return;
-    constexpr std::size_t most = 16;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(unmatched.size(), most); ++i) text += (i == 0 ? "" : "; ") + unmatched[i];
-    if (unmatched.size() > most) text += "; and " + std::to_string(unmatched.size() - most) + " more";
-    text = std::to_string(unmatched.size()) + (unmatched.size() == 1 ? " LoRA key matches" : " LoRA keys match") +
-           " nothing in the model: " + text;
-    if (options.unmatched == unmatched_keys::refuse) throw usage_error(text + "; leave them out with `unmatched warn`");
-    warnings_.push_back(text + "; left out");
+    std::string const text = unmatched_in_words(unmatched);
+    if (options.unmatched == unmatched_keys::warn)
+      warnings_.push_back(text + "; left out");
+    else
+      throw usage_error(text + (most_match
+                                    ? "; leave them out with `unmatched warn`"
+                                    : "; no more of its keys match than do not: check that it was trained for this model"));
   }
 
   /// Takes the model that this merges into, which must outlive it: magnitudes of columns are measured on whole weights.
@@ -97,12 +111,15 @@ class lora_merge {
   std::vector<file::file_identity> identities() const {
     std::vector<file::file_identity> all;
     for (auto const& a : adapters_) all.push_back(a.file().identity());
+    for (auto const& s : scales_)
+      if (auto const config = s.config_identity()) all.push_back(*config);
     return all;
   }
 
   /// Throws io_error where a file is not what it was when opened.
   void require_unchanged() const {
     for (auto const& a : adapters_) a.file().require_unchanged();
+    for (auto const& s : scales_) s.require_unchanged();
   }
 
  private:
@@ -137,30 +154,34 @@ class lora_merge {
     });
   }
 
-  void match(adapter const& a, safetensors::header const& model, layer_index const& layers, std::vector<std::string>& unmatched) {
+  void match(adapter const& a, safetensors::header const& model, layer_index const& layers, std::vector<unmatched_key>& missed) {
+    constexpr std::size_t most_shown = 16;  // looking for the nearest of many takes time
     adapter_claims taken(a);
     std::set<std::string_view> changed;
-    auto const miss = [&](safetensors::tensor const& t, std::string const& why) { unmatched.push_back(quoted(t.name) + why); };
     for (auto const& layer : a.layers()) {
+      auto const miss = [&](safetensors::tensor const& t, std::string const& why) {
+        auto const* const nearest = missed.size() < most_shown ? layers.nearest(layer.name) : nullptr;
+        missed.push_back({layer.name, t.name, why, nearest == nullptr ? "" : *nearest});
+      };
       if (!layer.strangers.empty()) {
-        for (auto const* t : layer.strangers) miss(*t, " (" + std::string(why_not_merged(*t)) + ")");
+        for (auto const* t : layer.strangers) miss(*t, std::string(why_not_merged(*t)));
         continue;
       }
       auto const targets = layers.find(layer.name);
       if (targets.empty()) {
-        auto const* const nearest = layers.nearest(layer.name);
-        miss(layer.any(), nearest == nullptr ? "" : " (nearest: " + quoted(*nearest) + ")");
+        miss(layer.any(), "");
         continue;
       }
       if (taken.is_for_another_encoder(layer, targets, model)) {
-        miss(layer.any(), " (by its shape for another text encoder)");
+        miss(layer.any(), "by its shape for another text encoder");
         continue;
       }
       taken.add(layer, targets);
+      double const scale = scale_of(layer);
       for (auto const& target : targets) {
         std::size_t const before = added_;
-        match_weight(a, layer, target, targets, model, miss);
-        match_bias(a, layer, target, targets, model, miss);
+        match_weight(a, layer, scale, target, targets, model, miss);
+        match_bias(a, layer, scale, target, targets, model, miss);
         if (added_ != before) changed.insert(*target.layer);
       }
     }
@@ -168,18 +189,18 @@ class lora_merge {
   }
 
   template <class Miss>
-  void match_weight(adapter const& a, adapter_layer const& layer, lora_target const& target,
+  void match_weight(adapter const& a, adapter_layer const& layer, double scale, lora_target const& target,
                     std::vector<lora_target> const& targets, safetensors::header const& model, Miss const& miss) {
     if (layer.method == adapter_method::none && layer.difference() == nullptr) return;
     auto const* const weight = weight_of(model, *target.layer);
-    if (weight == nullptr) return miss(layer.any(), " (its layer has no weight)");
-    double const factor = matched_.back().factor;
+    if (weight == nullptr) return miss(layer.any(), "its layer has no weight");
+    double const factor = matched_.back().factor();
     if (layer.method != adapter_method::none) {
       require_fit(a, layer, targets, *weight);
       bool const dora = layer.magnitude() != nullptr;
       add(a, *weight, target,
           {.from = &a,
-           .factor = dora ? layer.scale : factor * layer.scale,
+           .factor = dora ? scale : factor * scale,
            .layer = &layer,
            .magnitude = layer.magnitude(),
            .axis = dora ? *axis_of(layer, rows_of(targets, *weight), *weight) : magnitude_axis::rows,
@@ -189,18 +210,61 @@ class lora_merge {
   }
 
   template <class Miss>
-  void match_bias(adapter const& a, adapter_layer const& layer, lora_target const& target,
+  void match_bias(adapter const& a, adapter_layer const& layer, double scale, lora_target const& target,
                   std::vector<lora_target> const& targets, safetensors::header const& model, Miss const& miss) {
     auto const* const bias = model.find(*target.layer + ".bias");
-    double const factor = matched_.back().factor;
-    for (auto const& [t, scale] :
-         {std::pair{layer.bias_difference(), 1.0}, std::pair{layer.at(adapter_part::up_bias), layer.scale}}) {
+    double const factor = matched_.back().factor();
+    for (auto const& [t, scaled] : {std::pair{layer.bias_difference(), 1.0}, std::pair{layer.at(adapter_part::up_bias), scale}}) {
       if (t == nullptr) continue;
       if (bias == nullptr)
-        miss(*t, " (its layer has no bias)");
+        miss(*t, "its layer has no bias");
       else
-        match_difference(a, *t, target, targets, *bias, factor * scale);
+        match_difference(a, *t, target, targets, *bias, factor * scaled);
     }
+  }
+
+  /// Returns what scales the product of a layer of the last adapter, and counts it.
+  double scale_of(adapter_layer const& layer) {
+    if (layer.method == adapter_method::none) return 1.0;
+    auto const scale =
+        scales_.back().of({.name = layer.name, .tensor = layer.any().name, .rank = layer.rank, .alpha = layer.alpha()});
+    if (layer.rank == 0 && scale.place == scale_place::nowhere) return 1.0;  // as LyCORIS scales products of whole matrices
+    note_scale(scale);
+    return scale.factor();
+  }
+
+  /// Counts a pair of the last adapter with the others of the same scale.
+  void note_scale(training_scale const& scale) {
+    auto& uses = matched_.back().scales;
+    auto const same = std::find_if(uses.begin(), uses.end(), [&](scale_use const& use) {
+      return use.scale.same_numbers(scale) && use.scale.from == scale.from;
+    });
+    if (same == uses.end())
+      uses.push_back({scale, 1});
+    else
+      ++same->pairs;
+  }
+
+  /// Says which pairs of the last adapter have a scale that nothing tells.
+  void warn_of_assumed_scales() {
+    auto const& of = matched_.back();
+    if (scales_.back().source() == alpha_source::rank) return;
+    std::size_t assumed = 0;
+    std::size_t all = 0;
+    std::string passed_over;
+    for (auto const& use : of.scales) {
+      all += use.pairs;
+      if (use.scale.place != scale_place::nowhere) continue;
+      assumed += use.pairs;
+      if (passed_over.empty()) passed_over = use.scale.passed_over;
+    }
+    if (assumed == 0) return;
+    warnings_.push_back(
+        "LoRA " + quoted(of.path) + ": nothing tells the alpha of " +
+        (assumed == all ? "its pairs" : std::to_string(assumed) + " of its " + std::to_string(all) + " pairs") +
+        (passed_over.empty() ? "" : " (" + passed_over + ")") +
+        ", so it is taken to be the rank: factor 1; where it was trained with another, give alpha / rank as its strength, "
+        "and where this is right, say so with `lora_alpha rank`");
   }
 
   void match_difference(adapter const& a, safetensors::tensor const& difference, lora_target const& target,
@@ -229,6 +293,7 @@ class lora_merge {
 
   safetensors::reader const* model_ = nullptr;
   std::deque<adapter> adapters_;
+  std::deque<training_scales> scales_;  ///< of each
   std::vector<matched_adapter> matched_;
   std::vector<std::string> warnings_;
   std::map<std::string, std::vector<delta_part>, std::less<>> parts_;
