@@ -112,7 +112,7 @@ constexpr option_row table[] = {
     {filters, conversion, "--qwen", "", "", "Qwen Image", add_family},
     {filters, conversion, "--zimage", "", "", "Z-Image", add_family},
     {filters, conversion, "--zimage_refiner", "", "", "Z-Image refiner", add_family},
-    {filters, conversion, "--lora", "", "", "LoRA file", add_family},
+    {filters, conversion, "--lora", "", "", "LoRA file: its up and down matrices, for programs other than ComfyUI", add_family},
     {filters, conversion, "--layer-config", "FILE", "", "a recipe for every pattern of layers, in JSON",
      set_value<&options::layer_config>},
     {filters, conversion, "--fullmatch", "", "off", "patterns of --layer-config match the whole name",

@@ -15,7 +15,6 @@
 #include <halfstep/converter.hpp>
 #include <halfstep/exec/serial.hpp>
 #include <halfstep/exec/threads.hpp>
-#include <halfstep/file/folder.hpp>
 #include <halfstep/file/input_file.hpp>
 #include <halfstep/safetensors/foreign_content.hpp>
 

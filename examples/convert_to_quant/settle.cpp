@@ -277,7 +277,13 @@ void settle_words(options& o, std::vector<std::string> const& given) {
 /// Fills in what a recipe stands for, and refuses contradictions.
 void settle_formats(options& o) {
   require_other_markers(o);
-  if (!o.recipe && !any_format_flag(o)) o.recipe = "comfyui";
+  bool const is_lora = o.preset == "lora" || std::ranges::find(o.families, "lora") != o.families.end();
+  if (!o.recipe && !any_format_flag(o)) {
+    if (is_lora)
+      o.scaling_mode = "axis";  // no side of a block divides most ranks
+    else
+      o.recipe = "comfyui";
+  }
   if (o.optimizer == "quip" && !o.scaling_mode && !o.fp16)
     o.scaling_mode = o.quip_requant_scheme == "block" ? "block" : o.quip_requant_per_row && !o.fp8 ? "axis" : "tensor";
   if (o.recipe == "comfyui" || o.recipe == "fork") {

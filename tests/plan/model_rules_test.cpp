@@ -115,8 +115,11 @@ TEST(ModelRules, TakeAFileOfOneModelOrALoraForNoAllInOne) {
   EXPECT_EQ(plan_for(header_of(prefixed), {}).rules, "rules of flux1 (recognised from the tensor names)");
   auto const lora = plan_for(header_of({{"model.diffusion_model.x.0.lora_A.weight", dtype::bf16, {512, 512}},
                                         {"text_encoders.y.0.lora_A.weight", dtype::bf16, {512, 512}}}),
-                             {.target = {.format = format_of<halfstep::int8_axis>}});
-  EXPECT_EQ(lora.rules, "rules of lora (recognised from the tensor names)");
+                             {.target = {.format = format_of<halfstep::int8_axis>},
+                              .markers = halfstep::marker_style::none,
+                              .rules = rule_source::named,
+                              .families = {"lora"}});
+  EXPECT_EQ(lora.rules, "rules of lora (as asked)");
   EXPECT_EQ(of(lora, "text_encoders.y.0.lora_A.weight").what, action::quantize);
 }
 

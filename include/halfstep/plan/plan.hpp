@@ -16,6 +16,7 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/plan/input_check.hpp>
 #include <halfstep/plan/layer_choice.hpp>
+#include <halfstep/plan/lora_file.hpp>
 #include <halfstep/plan/model_rules.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_groups.hpp>
@@ -55,9 +56,11 @@ class planner {
     plan_.rules = chooser_.rules().sentence;
     for (auto const* family : chooser_.rules().families) plan_.families.emplace_back(family->name);
     for (safetensors::tensor const& t : input_.tensors()) plan_.tensors.push_back(decide(t));
+    require_lora_as_asked(input_, options_, plan_);
     settle_companions();
     add_what_inputs_allow();
     lay_out();
+    if (plan_.needs != loader::any && sign_of_lora(input_) != nullptr) plan_.needs = loader::lora_engine;
     speak();
     return std::move(plan_);
   }
@@ -275,7 +278,8 @@ class planner {
       remarks_.unused.push_back("`fallback` changes nothing: neither `exclude` nor a family keeps a weight that is multiplied");
     if (options_.rules == rule_source::named)
       for (auto const* family : chooser_.rules().families)
-        if (std::none_of(input_.tensors().begin(), input_.tensors().end(), [&](auto const& t) {
+        if ((family->name != "lora" || sign_of_lora(input_) == nullptr) &&
+            std::none_of(input_.tensors().begin(), input_.tensors().end(), [&](auto const& t) {
               return !part_in(t.name, family->keep).empty() || !part_in(t.name, family->remove).empty();
             }))
           remarks_.unused.push_back("the rules of '" + std::string(family->name) + "' match no tensor of this file");

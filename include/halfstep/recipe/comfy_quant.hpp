@@ -54,6 +54,9 @@ inline std::string load_sentence(loader who, comfyui_version since) {
              "for what others load";
     case loader::own:
       return "loads only in programs that know the names of its formats, which others do not";
+    case loader::lora_engine:
+      return "is a quantized LoRA that no version of ComfyUI loads: it loads only in programs that decode its matrices by their "
+             "`scale_weight` keys";
   }
   return {};
 }

@@ -27,7 +27,8 @@ enum class loader : std::uint8_t {
   fp8_fork,
   engine,
   quip_engine,
-  own  ///< programs that know a format which others have no name for
+  own,         ///< programs that know a format which others have no name for
+  lora_engine  ///< programs that decode a LoRA's matrices, as no version of ComfyUI does
 };
 
 /// Whether a marker has the key `per_row`.
