@@ -119,6 +119,8 @@ void write_captured(options const& o, any_host const& team) {
   for (auto const& layer : files.layers())
     for (auto& spec : specs_of(o, layer)) specs.push_back(std::move(spec));
   auto layout = safetensors::arrange(std::move(specs), metadata_of("captured", files.aliases()));
+  if (!files.unseen().empty())
+    say("warning: statistics of nothing, left out: " + some_of(files.unseen()) + "; capture inputs that reach these layers");
   if (!files.strangers().empty()) say("warning: no statistics: " + some_of(files.strangers()));
   for (auto const& layer : files.layers())
     if (o.hessian && layer.has(statistic::hessian) && layer.count() < layer.columns())

@@ -158,7 +158,7 @@ TEST_F(CalibrationFiles, NameAStatisticOfTheWrongLengthOrType) {
               HasSubstr("c.safetensors': `a.channel_sq` has the shape [2], which does not fit a layer of 3 inputs"));
   EXPECT_THAT(message("b"), HasSubstr("`b.input` has the shape [2, 2]"));
   EXPECT_THAT(message("c"), HasSubstr("`c.channel_mean` is F64, not F32"));
-  EXPECT_THAT(message("d"), HasSubstr("`d.input` holds no rows"));
+  EXPECT_EQ(message("d"), "nothing thrown");
   EXPECT_THAT(message("e"), HasSubstr("`e.hessian` needs the number of its samples"));
   EXPECT_THAT(message("f"), HasSubstr("`f.input_scale` is no scalar"));
   EXPECT_THAT(message_of([&] { stated(files, "a", 3); }), HasSubstr("`a.channel_sq`"));
@@ -171,23 +171,84 @@ TEST_F(CalibrationFiles, NameAStatisticThatHoldsNoNumbers) {
                               .add("a.channel_mean", {0, nan})
                               .add("b.channel_sq", {0, infinity})
                               .add("c.channel_max", {0, -1})
-                              .add_scalar("d.input_scale", 0.0f)
+                              .add_scalar("d.input_scale", -0.5f)
                               .add<float>("e.input", dtype::f32, {2, 2}, {1, 2, 3, -infinity})
                               .add<float>("f.hessian", dtype::f32, {2, 2}, {1, 0, 0, nan})
                               .add<std::int64_t>("f.count", dtype::i64, {}, {5})
                               .add<float>("g.hessian", dtype::f32, {2, 2}, {1, 0, 0, -1})
                               .add<std::int64_t>("g.count", dtype::i64, {}, {5})
                               .add<float>("h.hessian", dtype::f32, {2, 2}, {1, 0, 0, 1})
-                              .add<std::int64_t>("h.count", dtype::i64, {}, {0}));
+                              .add<std::int64_t>("h.count", dtype::i64, {}, {-2}));
   auto const message = [&](std::string const& layer) { return message_of([&] { stated(files, layer, 2); }); };
   EXPECT_THAT(message("a"), HasSubstr("`a.channel_mean` holds NaN or infinity in column 1"));
   EXPECT_THAT(message("b"), HasSubstr("`b.channel_sq` holds NaN or infinity in column 1"));
   EXPECT_THAT(message("c"), HasSubstr("`c.channel_max` is negative in column 1"));
-  EXPECT_THAT(message("d"), HasSubstr("`d.input_scale` is 0.000000, not a positive number"));
+  EXPECT_THAT(message("d"), HasSubstr("`d.input_scale` is -0.500000, which is no scale"));
   EXPECT_THAT(message("e"), HasSubstr("`e.input` holds NaN or infinity in column 1"));
   EXPECT_THAT(message("f"), HasSubstr("`f.hessian` holds NaN or infinity in row 1"));
   EXPECT_THAT(message("g"), HasSubstr("`g.hessian` is no sum of squares"));
-  EXPECT_THAT(message("h"), HasSubstr("`h.count` is 0, not a number of samples"));
+  EXPECT_THAT(message("h"), HasSubstr("`h.count` is -2, not a number of samples"));
+}
+
+TEST_F(CalibrationFiles, CountStatisticsOfNothingAsUnknownAndNameThem) {
+  auto const files = open(made_file()
+                              .add("a.channel_max", {0, -0.0f, 1e-30f})
+                              .add("a.channel_sq", {0, 2, 0})
+                              .add<float>("b.input", dtype::f32, {2, 3}, std::vector<float>(6))
+                              .add<float>("c.input", dtype::f32, {0, 3}, {})
+                              .add("c.channel_mean", {1, 2, 3})
+                              .add("d.channel_max", {1, 2, 3})
+                              .add("d.channel_mean", {1, 2, 3})
+                              .add<std::int64_t>("d.count", dtype::i64, {}, {0})
+                              .add_scalar("e.input_scale", 1e-30f)
+                              .add<float>("f.hessian", dtype::f32, {3, 3}, std::vector<float>(9))
+                              .say("aliases", R"({"e": "g"})")
+                              .add_scalar("g.input_scale", 0.25f));
+  auto const unseen = [&](std::string const& layer) { return files.inputs_of(layer, 3).unseen(); };
+  EXPECT_THAT(unseen("a"), ElementsAre("`a.channel_max` is zero"));
+  EXPECT_THAT(stated(files, "a", 3)->channel_sq, ElementsAre(0, 2, 0));
+  EXPECT_EQ(files.inputs_of("a", 3).unseen_columns(serial{}), 2);
+  EXPECT_EQ(known(files, "a", 3).maxima, halfstep::channel_maxima::unknown);
+  EXPECT_EQ(known(files, "a", 3).range, known_range::none);
+  EXPECT_THAT(unseen("b"), ElementsAre("`b.input` is zero"));
+  EXPECT_THAT(unseen("c"), ElementsAre("`c.input` has no rows"));
+  EXPECT_TRUE(known(files, "c", 3).mean);
+  EXPECT_THAT(unseen("d"), ElementsAre("`d.count` is 0"));
+  EXPECT_THAT(unseen("e"), ElementsAre("`e.input_scale` is zero"));
+  EXPECT_EQ(stated(files, "e", 3)->input_scale, 0.25f);  // of its alias
+  EXPECT_THAT(unseen("f"), ElementsAre("`f.hessian` is zero"));
+  for (std::string const layer : {"b", "d", "f"}) {
+    auto const s = stated(files, layer, 3);
+    EXPECT_THAT(s->channel_max, IsEmpty()) << layer;
+    EXPECT_THAT(s->channel_mean, IsEmpty()) << layer;
+    EXPECT_THAT(s->channel_sq, IsEmpty()) << layer;
+    EXPECT_FALSE(s->input_scale) << layer;
+    EXPECT_FALSE(files.inputs_of(layer, 3).hessian_owner()) << layer;
+    EXPECT_FALSE(known(files, layer, 3).mean) << layer;
+  }
+}
+
+TEST_F(CalibrationFiles, SeeAColumnInTheLastOfManyRows) {
+  std::vector<float> rows(100 * 3, 0.0f);
+  for (int i = 0; i < 100; ++i) rows[static_cast<std::size_t>(3 * i)] = 1.0f;
+  auto const unseen = [&] { return open(with_rows(rows, {100, 3})).inputs_of("p", 3).unseen_columns(serial{}); };
+  EXPECT_EQ(unseen(), 2);
+  rows[99 * 3 + 2] = -1e-20f;
+  EXPECT_EQ(unseen(), 1);
+}
+
+TEST_F(CalibrationFiles, RefuseAFileOfWhichNothingIsUsedAndShowTheNearestNames) {
+  auto const files = open(made_file().add("net.q.channel_sq", {1}).add("net.k.channel_sq", {1}).add("net.v.channel_sq", {1}));
+  std::vector<std::string> const all{"a.q", "a.k", "a.v"};
+  auto const message = [&](std::vector<std::string> const& layers) { return message_of([&] { files.require_used(layers, all); }); };
+  EXPECT_THAT(message({"a.q"}), HasSubstr("c.safetensors' is used: its names fit no layer of the model; it has 'net.k' and 'net.q', and "
+                                          "nearest in the model are 'a.k' and 'a.q'"));
+  auto const wrapped = open(made_file().add("_orig_mod.a.q.channel_sq", {1}).add("module.a.k.channel_sq", {1}));
+  EXPECT_EQ(message_of([&] { wrapped.require_used(std::vector<std::string>{"a.k"}, all); }), "nothing thrown");
+  EXPECT_THAT(message_of([&] { wrapped.require_used(std::vector<std::string>{"a.v"}, all); }),
+              HasSubstr("the layers that it knows, such as '_orig_mod.a.q' and 'module.a.k', are not quantized"));
+  EXPECT_THAT(message_of([&] { open(made_file().add("q.kurtosis", {1})); }), HasSubstr("holds no `<layer>.input`"));
+  EXPECT_THAT(message_of([&] { open_json("{}"); }), HasSubstr("holds no `<layer>.input`"));
 }
 
 TEST_F(CalibrationFiles, RefuseWhatIsGivenTwiceAndFilesOfAnotherKind) {

@@ -50,7 +50,8 @@ struct calibration_item {
 /// All that the files say of one layer.
 struct calibration_entry {
   std::array<std::optional<calibration_item>, statistic_names.size()> items = {};
-  std::string alias = {};  ///< the layer whose statistics it shares, or empty
+  std::string alias = {};       ///< the layer whose statistics it shares, or empty
+  std::string alias_path = {};  ///< the file that says so
 };
 
 /// The entries of all files under the names that the files use, found under any name that means the same layer.
@@ -64,12 +65,13 @@ class calibration_entries {
   }
 
   /// Takes an alias. Throws format_error where the layer has another one.
-  void add_alias(std::string const& layer, std::string const& owner) {
-    auto& alias = entry(layer).alias;
+  void add_alias(std::string const& layer, std::string const& owner, std::string const& path) {
+    auto& [items, alias, alias_path] = entry(layer);
     if (!alias.empty() && alias != owner)
       throw format_error("calibration data: " + quoted(layer) + " is an alias of both " + quoted(alias) + " and " +
                          quoted(owner));
     alias = owner;
+    alias_path = path;
   }
 
   /// Throws format_error for an alias of a layer that has no entry.
@@ -89,15 +91,30 @@ class calibration_entries {
     return found;
   }
 
+  /// Returns the names of the entries that `layers` lead to.
+  std::set<std::string, std::less<>> used(std::span<std::string const> layers) const {
+    std::set<std::string, std::less<>> names;
+    for (auto const& layer : layers)
+      for (auto const& place : places(layer)) names.insert(place->first);
+    return names;
+  }
+
   /// Returns the names of the entries that none of `layers` leads to, sorted.
   std::vector<std::string> unmatched(std::span<std::string const> layers) const {
-    std::set<std::string_view> used;
-    for (auto const& layer : layers)
-      for (auto const& place : places(layer)) used.insert(place->first);
+    auto const found = used(layers);
     std::vector<std::string> rest;
     for (auto const& [name, e] : entries_)
-      if (!used.contains(name)) rest.push_back(name);
+      if (!found.contains(name)) rest.push_back(name);
     return rest;
+  }
+
+  /// Returns the names of the entries that the file `path` says something of, or gives another name, sorted.
+  std::vector<std::string> of_file(std::string_view path) const {
+    std::vector<std::string> names;
+    for (auto const& [name, e] : entries_)
+      if (e.alias_path == path || std::any_of(e.items.begin(), e.items.end(), [&](auto const& item) { return item && item->path == path; }))
+        names.push_back(name);
+    return names;
   }
 
   bool empty() const { return entries_.empty(); }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include <halfstep/calibration/layer_inputs.hpp>
 #include <halfstep/calibration/open_statistics.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/nearest_names.hpp>
 #include <halfstep/core/text.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/file/input_file.hpp>
@@ -30,9 +32,9 @@ class calibration_files {
  public:
   calibration_files() = default;
 
-  /// Opens the files and reads their headers, or all of a JSON file. Throws io_error, format_error, and usage_error for a name
-  /// that ends in neither .safetensors nor .json.
-  explicit calibration_files(std::vector<std::string> const& paths) {
+  /// Opens the files and reads their headers, or all of a JSON file. Throws io_error, format_error, also for a file without any
+  /// statistic, and usage_error for a name that ends in neither .safetensors nor .json.
+  explicit calibration_files(std::vector<std::string> const& paths) : paths_(paths) {
     for (auto const& path : paths) {
       if (path.ends_with(".json"))
         add_json(path);
@@ -42,6 +44,13 @@ class calibration_files {
         throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " + quoted(path));
     }
     entries_.require_owners();
+    for (auto const& path : paths)
+      if (entries_.of_file(path).empty())
+        throw format_error(message{"calibration.empty",
+                                   "the calibration data " + quoted(path) +
+                                       " holds no `<layer>.input` and no other statistic of a layer; capture a model's inputs, or "
+                                       "leave the file out",
+                                   {{"file", path}}});
   }
 
   /// Returns whether there is anything at all.
@@ -50,21 +59,35 @@ class calibration_files {
   /// Returns what the files say of a layer of `columns` inputs. It borrows from here. Throws as `layer_inputs` does.
   layer_inputs inputs_of(std::string_view layer, index_t columns) const { return {entries_.chain(layer), columns}; }
 
-  /// Returns whether the files know a Hessian of the layer's inputs.
-  bool has_hessian(std::string_view layer) const {
-    for (auto const* e : entries_.chain(layer))
-      for (auto const what : {statistic::input, statistic::hessian})
-        if (auto const& item = e->items[static_cast<std::size_t>(what)]; item && item->from == statistics_source::captured)
-          return true;
-    return false;
-  }
-
   /// Returns what the files hold and none of `layers` uses: names of layers, and of tensors that are no statistic. Sorted.
   std::vector<std::string> unmatched(std::span<std::string const> layers) const {
     auto names = entries_.unmatched(layers);
     names.insert(names.end(), strangers_.begin(), strangers_.end());
     std::sort(names.begin(), names.end());
     return names;
+  }
+
+  /// Throws format_error for a file of which nothing is used: none of its names leads to one of `layers`, those of the model that
+  /// are quantized. It shows two of its names and the two that are nearest among `all`, the layers of the model.
+  void require_used(std::span<std::string const> layers, std::span<std::string const> all) const {
+    auto const used = entries_.used(layers);
+    auto const fitting = entries_.used(all);
+    for (auto const& path : paths_) {
+      auto const names = entries_.of_file(path);
+      if (std::any_of(names.begin(), names.end(), [&](auto const& name) { return used.contains(name); })) continue;
+      std::vector<std::string> kept;
+      std::copy_if(names.begin(), names.end(), std::back_inserter(kept), [&](auto const& name) { return fitting.contains(name); });
+      std::string const text = "nothing of the calibration data " + quoted(path) + " is used: ";
+      if (kept.empty())
+        throw format_error(message{"calibration.no_match",
+                                   text + "its names fit no layer of the model; " + unmatched_in_words(names, all) +
+                                       ": capture the inputs of this model, or give the file its names",
+                                   {{"file", path}}});
+      throw format_error(message{"calibration.kept_only",
+                                 text + "the layers that it knows, such as " + two_of(kept) +
+                                     ", are not quantized; `include` chooses them, or leave the file out",
+                                 {{"file", path}}});
+    }
   }
 
   /// Returns which files these are, so that none of them is overwritten.
@@ -90,6 +113,7 @@ class calibration_files {
     }
   }
 
+  std::vector<std::string> paths_;
   calibration_entries entries_;
   std::vector<std::string> strangers_;
   std::vector<file::file_identity> identities_;

@@ -47,7 +47,8 @@ inline bool is_scalar(calibration_item const& item) {
 }
 
 /// Throws format_error where a statistic of a layer of `columns` inputs has the wrong type or shape, value_error where it holds
-/// NaN, infinity or a negative magnitude; the values of rows and Hessians are not read.
+/// NaN, infinity or a negative magnitude; the values of rows and Hessians are not read. What is sound may still say nothing:
+/// `for_each_unseen` tells.
 inline void require_sound(statistic what, calibration_item const& item, index_t columns) {
   constexpr std::array rows_types{dtype::f32, dtype::f16, dtype::bf16};
   constexpr std::array real{dtype::f32};
@@ -57,9 +58,7 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
   switch (what) {
     case statistic::input:
       require_type(item, rows_types);
-      require_shape(item, {shape.empty() ? 0 : shape[0], width}, columns);
-      if (shape[0] == 0) throw format_error(item.described() + " holds no rows");
-      return;
+      return require_shape(item, {shape.empty() ? 0 : shape[0], width}, columns);
     case statistic::hessian:
       require_type(item, real);
       return require_shape(item, {width, width}, columns);
@@ -70,8 +69,8 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
     case statistic::input_scale:
       require_type(item, real);
       if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
-      if (float const x = values_of(item)[0]; !(std::isfinite(x) && x > 0.0f))
-        throw value_error(item.described() + " is " + std::to_string(x) + ", not a positive number");
+      if (float const x = values_of(item)[0]; !(std::isfinite(x) && x >= 0.0f))
+        throw value_error(item.described() + " is " + std::to_string(x) + ", which is no scale");
       return;
     default:
       break;
@@ -86,11 +85,11 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
   }
 }
 
-/// Returns the number in a `.count`. Throws value_error where it is not positive.
+/// Returns the number in a `.count`. Throws value_error where it is negative.
 inline index_t stored_count(calibration_item const& item) {
   std::int64_t count = 0;
   item.file->read(*item.tensor, 0, std::as_writable_bytes(std::span(&count, 1)));
-  if (count <= 0) throw value_error(item.described() + " is " + std::to_string(count) + ", not a number of samples");
+  if (count < 0) throw value_error(item.described() + " is " + std::to_string(count) + ", not a number of samples");
   return count;
 }
 

@@ -19,6 +19,8 @@
 #include <halfstep/calibration/known_inputs.hpp>
 #include <halfstep/calibration/moments.hpp>
 #include <halfstep/calibration/statistics.hpp>
+#include <halfstep/calibration/unseen.hpp>
+#include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
@@ -31,6 +33,7 @@ namespace halfstep {
 /// What the files say of a layer of N inputs. Its rows are read once, where `hold` says so, for figures, Hessian and outputs.
 ///
 /// What the files state wins over what follows from rows. Statistics of synthetic inputs give `rows` and maxima and nothing else.
+/// Statistics of nothing, such as sums over no rows and a maximum of zero, count as if they were not there.
 class layer_inputs {
  public:
   /// Takes the layer's entry and those that its aliases lead to, and checks all that they say but for the values of rows and
@@ -40,6 +43,11 @@ class layer_inputs {
     for (auto const* e : entries_)
       for (std::size_t i = 0; i < e->items.size(); ++i)
         if (e->items[i]) detail::require_sound(static_cast<statistic>(i), *e->items[i], columns);
+    for (auto const* e : entries_)
+      detail::for_each_unseen(*e, [&](calibration_item const& item, std::string why) {
+        silent_.push_back(&item);
+        if (!why.empty()) unseen_.push_back(std::move(why));
+      });
     if (auto const* hessian = measured(statistic::hessian)) static_cast<void>(count_of(*hessian));
     if (auto const* rows = pick(statistic::input, statistics_source::synthetic))
       rows_.emplace(rows->file, *rows->tensor, rows->from);
@@ -47,6 +55,9 @@ class layer_inputs {
 
   /// Returns whether the files say anything.
   bool any() const { return !entries_.empty(); }
+
+  /// Returns the statistics that say nothing of the layer's inputs, and why, such as "`p.input` is zero".
+  std::vector<std::string> const& unseen() const { return unseen_; }
 
   /// Returns what is known, before rows and Hessians are read.
   known_inputs known() const {
@@ -96,6 +107,35 @@ class layer_inputs {
     return s;
   }
 
+  /// Returns how many columns of the inputs, in the basis that they come in, are zero in all that is measured; 0 where columns are
+  /// not told apart. Reads rows up to the first by which every column was seen. Throws io_error.
+  template <host_executor Executor>
+  index_t unseen_columns(Executor const& ex) const {
+    for (auto const what : {statistic::channel_max, statistic::channel_sq})
+      if (auto const* item = measured(what)) {
+        auto const values = detail::values_of(*item);
+        return std::count_if(values.begin(), values.end(), [](float x) { return x == 0.0f; });
+      }
+    if (measured(statistic::input) == nullptr) return 0;
+    auto const e = rows_->extents();
+    constexpr index_t piece_rows = 64;
+    host_buffer<float> const memory(std::min(piece_rows, e.rows) * e.columns);
+    std::vector<char> seen(static_cast<std::size_t>(e.columns));
+    index_t left = e.columns;
+    for (index_t first = 0; first < e.rows && left > 0; first += piece_rows) {
+      host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
+      rows_->read(ex, first, piece);
+      for (index_t i = 0; i < piece.rows(); ++i)
+        for (index_t j = 0; j < e.columns; ++j) {
+          auto& here = seen[static_cast<std::size_t>(j)];
+          if (here != 0 || piece(i, j) == 0.0f) continue;
+          here = 1;
+          --left;
+        }
+    }
+    return left;
+  }
+
   /// Returns the name of the tensor that the Hessian comes from, the same for layers that share it; nothing where no file has
   /// any. Synthetic inputs give none.
   std::optional<std::string> hessian_owner() const {
@@ -126,11 +166,12 @@ class layer_inputs {
   }
 
  private:
-  /// Returns the first statistic of a kind along the chain of aliases; with `least` captured only a measured one.
+  /// Returns the first statistic of a kind along the chain of aliases that says something; with `least` captured a measured one.
   calibration_item const* pick(statistic what, statistics_source least) const {
     for (auto const* e : entries_) {
       auto const& item = e->items[static_cast<std::size_t>(what)];
-      if (item && (least == statistics_source::synthetic || item->from == statistics_source::captured)) return &*item;
+      if (!item || std::find(silent_.begin(), silent_.end(), &*item) != silent_.end()) continue;
+      if (least == statistics_source::synthetic || item->from == statistics_source::captured) return &*item;
     }
     return nullptr;
   }
@@ -204,6 +245,8 @@ class layer_inputs {
   }
 
   std::vector<calibration_entry const*> entries_;
+  std::vector<calibration_item const*> silent_;  ///< that say nothing
+  std::vector<std::string> unseen_;              ///< which and why
   std::optional<input_rows> rows_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <halfstep/calibration/open_statistics.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/file/file_identity.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
@@ -36,7 +38,7 @@ class merged_files {
           throw format_error("the calibration data " + quoted(path) + " is " + quoted(files_[i]->path()) +
                              " again: its rows would be counted twice");
       for (auto const& [name, entry] : entries.all()) {
-        if (!entry.alias.empty()) shared.add_alias(name, entry.alias);
+        if (!entry.alias.empty()) shared.add_alias(name, entry.alias, path);
         bool has_any = false;
         for (auto const& item : entry.items) {
           if (!item) continue;
@@ -55,7 +57,15 @@ class merged_files {
       if (!found.contains(owner) && !shared.all().contains(owner))
         throw format_error("calibration data: " + quoted(name) + " shares the statistics of " + quoted(owner) +
                            ", and no file has any");
-    for (auto const& [name, parts] : found) layers_.emplace_back(name, parts);
+    for (auto const& [name, parts] : found) {
+      merged_layer layer(name, parts);
+      unseen_.insert(unseen_.end(), layer.unseen().begin(), layer.unseen().end());
+      if (!layer.empty()) layers_.push_back(std::move(layer));
+    }
+    leave_out_aliases_of_nothing();
+    if (layers_.empty() && !unseen_.empty())
+      throw format_error("the calibration data " + quoted(paths.front()) + " has statistics of nothing alone: " +
+                         some_of(unseen_) + "; capture inputs that reach these layers");
     if (layers_.empty())
       throw format_error("the calibration data " + quoted(paths.empty() ? "" : paths.front()) +
                          " holds no `<layer>.input` and no other statistic; write it with examples/calibrate/capture.py");
@@ -66,6 +76,9 @@ class merged_files {
 
   /// Returns who shares whose statistics, sorted.
   std::vector<std::pair<std::string, std::string>> const& aliases() const { return aliases_; }
+
+  /// Returns the statistics that say nothing of a layer's inputs, and why, such as "`p.input` is zero": they are left out.
+  std::vector<std::string> const& unseen() const { return unseen_; }
 
   /// Returns the names of tensors that are no statistic.
   std::vector<std::string> const& strangers() const { return strangers_; }
@@ -83,11 +96,24 @@ class merged_files {
   }
 
  private:
+  /// Leaves out aliases that lead to layers of which nothing is known.
+  void leave_out_aliases_of_nothing() {
+    std::set<std::string> known;
+    for (auto const& layer : layers_) known.insert(layer.name());
+    for (bool grows = true; grows;) {
+      grows = false;
+      for (auto const& [name, owner] : aliases_)
+        if (known.contains(owner)) grows = known.insert(name).second || grows;
+    }
+    std::erase_if(aliases_, [&](auto const& alias) { return !known.contains(alias.second); });
+  }
+
   std::vector<std::unique_ptr<calibration_entries>> entries_;
   std::vector<std::shared_ptr<safetensors::reader const>> files_;
   std::vector<std::string> strangers_;
   std::vector<std::pair<std::string, std::string>> aliases_;
   std::vector<merged_layer> layers_;
+  std::vector<std::string> unseen_;
 };
 
 }  // namespace halfstep

@@ -16,6 +16,7 @@
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/calibration/item_checks.hpp>
 #include <halfstep/calibration/moments.hpp>
+#include <halfstep/calibration/unseen.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -35,13 +36,14 @@ struct merged_figures {
 /// A layer in one or several calibration files.
 ///
 /// A file that states a `count` is believed in what else it states. Where it states none its rows count, and whatever it states
-/// beside them, of who knows how many rows, is ignored but for maxima. A layer with neither can be copied and not merged.
+/// beside them, of who knows how many rows, is ignored but for maxima. A layer with neither can be copied and not merged. What a
+/// file says of nothing, rows that are all zero or a count of 0, is left out.
 class merged_layer {
  public:
   /// Takes the layer's entry of each file that has one. Throws what `detail::require_sound` does; format_error where the files
   /// disagree about the number of columns, or where two are to be merged and one does not say of how many rows it is.
   merged_layer(std::string name, std::vector<calibration_entry const*> const& entries) : name_(std::move(name)) {
-    for (auto const* e : entries) parts_.push_back(part_of(*e));
+    for (auto const* e : entries) add(*e);
     for (auto const& p : parts_) count_ += p.count;
     for (auto const& p : parts_)
       if (p.count == 0 && parts_.size() > 1)
@@ -56,6 +58,10 @@ class merged_layer {
   std::string const& name() const { return name_; }
   index_t columns() const { return columns_; }
   index_t count() const { return count_; }  ///< of rows, 0 where no file says
+  bool empty() const { return parts_.empty(); }  ///< no file says anything of its inputs
+
+  /// Returns the statistics of files that say nothing of the layer's inputs, and why, such as "`p.input` is zero".
+  std::vector<std::string> const& unseen() const { return unseen_; }
 
   /// Returns whether every file knows a figure of the layer. Throws format_error where only some of them do.
   bool has(statistic what) const {
@@ -71,7 +77,7 @@ class merged_layer {
   std::vector<calibration_item const*> rows() const {
     std::vector<calibration_item const*> found;
     for (auto const& p : parts_)
-      if (p.at(statistic::input) != nullptr) found.push_back(p.at(statistic::input));
+      if (auto const* rows = p.at(statistic::input); rows != nullptr && rows->shape()[0] != 0) found.push_back(rows);
     return found;
   }
 
@@ -157,6 +163,23 @@ class merged_layer {
     }
   };
 
+  /// Takes what an entry says, unless that is nothing.
+  void add(calibration_entry const& e) {
+    part p = part_of(e);
+    std::vector<std::string> why;
+    std::size_t silent = 0;
+    detail::for_each_unseen(e, [&](calibration_item const&, std::string text) {
+      ++silent;
+      if (!text.empty()) why.push_back(std::move(text));
+    });
+    auto const all = std::count_if(e.items.begin(), e.items.end(), [](auto const& item) { return item.has_value(); });
+    bool const counts = p.at(statistic::count) != nullptr && !detail::counts_nothing(e);
+    if (silent + (counts ? 1 : 0) < static_cast<std::size_t>(all))
+      parts_.push_back(p);
+    else
+      unseen_.insert(unseen_.end(), why.begin(), why.end());
+  }
+
   part part_of(calibration_entry const& e) {
     part p{&e, 0, false, false};
     for (std::size_t i = 0; i < e.items.size(); ++i) {
@@ -174,11 +197,11 @@ class merged_layer {
     auto const* const count = p.at(statistic::count);
     auto const* const rows = p.at(statistic::input);
     if (count != nullptr) p.count = detail::stored_count(*count);
-    p.states_count = count != nullptr;
+    p.states_count = p.count != 0;
     auto const n = rows == nullptr ? index_t{0} : static_cast<index_t>(rows->shape()[0]);
     p.counts_rows = n != 0 && (p.count == 0 || p.count == n);
     if (p.count == 0) p.count = n;
-    if (p.at(statistic::hessian) != nullptr && !p.states_count && !p.counts_rows)
+    if (p.at(statistic::hessian) != nullptr && count == nullptr && !p.counts_rows)
       throw format_error(p.at(statistic::hessian)->described() +
                          " needs the number of its samples beside it, an I64 scalar `.count`");
     return p;
@@ -218,6 +241,7 @@ class merged_layer {
   index_t columns_ = 0;
   index_t count_ = 0;
   std::vector<part> parts_;
+  std::vector<std::string> unseen_;
   std::vector<std::pair<statistic, std::string>> lacking_;
 };
 

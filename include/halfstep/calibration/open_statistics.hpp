@@ -35,7 +35,7 @@ inline std::shared_ptr<safetensors::reader const> add_statistics(std::string con
   auto from = statistics_source::captured;
   for (auto const& [key, value] : file->head().metadata()) {
     if (key == "aliases")
-      for (auto const& [layer, owner] : parse_aliases(path, value)) entries.add_alias(layer, owner);
+      for (auto const& [layer, owner] : parse_aliases(path, value)) entries.add_alias(layer, owner, path);
     if (key != "source") continue;
     if (value != "captured" && value != "synthetic")
       throw format_error("cannot read the calibration data " + quoted(path) + ": its source is " + quoted(value) +

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <halfstep/calibration/files.hpp>
+#include <halfstep/calibration/layer_inputs.hpp>
 #include <halfstep/convert/lora_directions.hpp>
 #include <halfstep/convert/options.hpp>
 #include <halfstep/core/error.hpp>
@@ -41,6 +42,14 @@ inline void refuse_warnings(plan_options const& wanted, plan const& p) {
   if (wanted.strict == strictness::refuse && !p.warnings.empty()) throw usage_error("`strict`: " + p.warnings.front());
 }
 
+/// Returns the names of all layers of a model: what has a 2-D weight.
+inline std::vector<std::string> layers_in(safetensors::header const& input) {
+  std::vector<std::string> layers;
+  for (auto const& t : input.tensors())
+    if (t.shape.size() == 2 && !layer_of(t.name).empty()) layers.emplace_back(layer_of(t.name));
+  return layers;
+}
+
 /// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
 inline plan plan_with_inputs(safetensors::header const& input, calibration_files const& known, bias_policy biases,
                              plan_options& wanted) {
@@ -51,14 +60,22 @@ inline plan plan_with_inputs(safetensors::header const& input, calibration_files
                                      [](auto const& t) { return t.what == action::quantize && t.how.format.has_scales(); });
   if (!known.any() || !has_codes) return p;
   std::vector<std::string> layers;
+  std::vector<std::string> unseen;
   for (auto const& t : p.tensors) {
     if (t.what != action::quantize) continue;
     layers.emplace_back(layer_of(t.input.name));
-    known_inputs inputs = known.inputs_of(layers.back(), static_cast<index_t>(t.input.shape[1])).known();
+    layer_inputs const all = known.inputs_of(layers.back(), static_cast<index_t>(t.input.shape[1]));
+    for (auto const& why : all.unseen())
+      if (std::find(unseen.begin(), unseen.end(), why) == unseen.end()) unseen.push_back(why);
+    known_inputs inputs = all.known();
     if (biases == bias_policy::keep) inputs.mean = false;
     wanted.inputs.emplace(layers.back(), inputs);
   }
+  known.require_used(layers, layers_in(input));
   p = make_plan(input, wanted);
+  if (!unseen.empty())
+    p.warnings.push_back("the calibration data has statistics of nothing: " + some_of(unseen) +
+                         "; no scale, no correction and no Hessian comes of them: capture inputs that reach these layers");
   if (auto const unknown = known.unmatched(layers); !unknown.empty())
     p.warnings.push_back("the calibration data has statistics that no quantized layer uses: " + some_of(unknown));
   return p;
@@ -76,7 +93,8 @@ inline void describe_directions(calibration_files const& known, lora_directions 
     if (t.what != action::quantize || !t.how.format.has_scales()) continue;
     if (std::find(moment_solvers.begin(), moment_solvers.end(), t.how.solver) == moment_solvers.end()) continue;
     auto const layer = layer_of(t.input.name);
-    informed += lora.has(layer) && !known.has_hessian(layer) ? 1 : 0;
+    bool const known_already = known.inputs_of(layer, static_cast<index_t>(t.input.shape[1])).hessian_owner().has_value();
+    informed += lora.has(layer) && !known_already ? 1 : 0;
   }
   std::string const name = "LoRA " + quoted(lora.path());
   p.notes.push_back("the " + name + " informs " + layers_in_words(informed) + " whose inputs are not known");

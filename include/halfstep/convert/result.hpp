@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <halfstep/convert/options.hpp>
 #include <halfstep/convert/pipeline.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/text.hpp>
+#include <halfstep/core/words.hpp>
 #include <halfstep/plan/planned.hpp>
 #include <halfstep/report/report.hpp>
 
@@ -27,6 +30,15 @@ inline run_report report_of(conversion const& done, plan const& p, conversion_op
                 : t.what == action::keep    ? "tensors kept as they are"
                 : t.what == action::correct ? "biases corrected"
                                             : "tensors left out"];
+  std::vector<std::string> unseen;
+  for (auto const& layer : r.layers)
+    if (layer.unseen_columns > 0)
+      unseen.push_back(quoted(layer.layer) + " (" + std::to_string(layer.unseen_columns) + " of " +
+                       std::to_string(layer.shape.columns) + ")");
+  if (!unseen.empty())
+    r.warnings.push_back("the calibration data never saw some inputs of " + layers_in_words(unseen.size()) +
+                         ", zero in all its rows: " + some_of(unseen) +
+                         "; what multiplies them is rounded as if they were like the others");
   for (auto const& layer : r.layers) {
     if (layer.how.format.has_scales() || layer.error.clipped == 0) continue;
     r.warnings.push_back(std::to_string(layer.error.clipped) + (layer.error.clipped == 1 ? " weight" : " weights") + " of '" +

@@ -103,6 +103,14 @@ class layer_chooser {
     return idle;
   }
 
+  /// Returns the expressions of the layer configuration where it has some and decides about no layer at all.
+  std::vector<std::string> idle_config() const {
+    std::vector<std::string> texts;
+    for (auto const& entry : entries_)
+      if (entry.pattern.uses == 0) texts.push_back(entry.pattern.expression.text());
+    return defaults_ == 0 && texts.size() == entries_.size() ? texts : std::vector<std::string>{};
+  }
+
   /// Returns the patterns that name tensors to keep and spoke for none.
   std::vector<std::string> idle_exclusions() const {
     std::vector<std::string> idle;
@@ -158,13 +166,15 @@ class layer_chooser {
     if (included != nobody) return {action::quantize, include_[included].expression.source(), options_.target, naming::flag};
     if (excluded != nobody) return kept_by_choice(exclude_[excluded].expression.source(), fit, naming::flag);
     ruling rule = rules_(t, fit);
-    if (rule.what == action::quantize && options_.layers && options_.layers->otherwise)
+    if (rule.what == action::quantize && options_.layers && options_.layers->otherwise) {
+      defaults_ += use;
       return {options_.layers->otherwise->what,
               "`layers` '_default'",
               options_.layers->otherwise->how,
               options_.layers->otherwise->what == action::keep ? naming::flag : naming::rule,
               options_.sizes,
               options_.block_size};
+    }
     if (rule.what == action::quantize)
       return {action::quantize, std::move(rule.reason), options_.target, naming::rule, options_.sizes, options_.block_size};
     if (rule.what == action::keep && rule.by == keeper::rule && !rules_.families.empty())
@@ -185,6 +195,7 @@ class layer_chooser {
   std::vector<counted_pattern> include_;
   std::vector<counted_pattern> exclude_;
   std::size_t fallbacks_ = 0;
+  std::size_t defaults_ = 0;
 };
 
 }  // namespace halfstep

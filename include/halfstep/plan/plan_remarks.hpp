@@ -31,6 +31,7 @@ struct plan_remarks {
   layers_by_format refused = {};         ///< named by a flag, but their recipe cannot store them
   layers_by_format unstorable = {};      ///< chosen by a rule, but their recipe cannot store them
   std::vector<std::string> idle = {};    ///< patterns that would quantize and find nothing
+  std::string unmatched = {};            ///< what a layer configuration has and the model, where nothing of it is used
   std::vector<std::string> unused = {};  ///< what else found nothing, as sentences
   std::vector<std::string> unrotated = {};
   std::vector<std::string> uneven = {};    ///< with a side that products of INT8 codes do not like
@@ -55,7 +56,8 @@ struct plan_remarks {
   std::size_t oversized = 0;  ///< shards
   std::size_t quantized = 0;
 
-  /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done.
+  /// Throws usage_error, with all that is wrong at once, where the user named what cannot be done; format_error for a layer
+  /// configuration of which nothing is used.
   void require_possible() const {
     if (!undecodable.empty())
       throw usage_error(message{"layers.undecodable",
@@ -80,6 +82,10 @@ struct plan_remarks {
       throw usage_error(
           joined(all, "; ") +
           "; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them");
+    if (!unmatched.empty())
+      throw format_error(message{"layers.nothing_used", "nothing of the `layers` is used: their expressions match no weight that "
+                                                        "can be quantized; " +
+                                                            unmatched + ": `analyze` shows all names"});
     if (!idle.empty())
       throw usage_error(message{"layers.no_match", joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
                                                        " no weight that can be quantized; `analyze` shows the names"});

@@ -36,6 +36,7 @@ struct layer_quality {
   std::optional<solve_report> solved;  ///< where a solver worked on the codes
   std::optional<double> output_error;  ///< |X E^T| / |X W^T| where input rows X are known
   std::optional<double> output_error_8bit;  ///< the same with activations in 8 bit, as ComfyUI runs them
+  index_t unseen_columns = 0;               ///< of the inputs, zero in all that is measured
   bias_state bias = bias_state::none;
   bool is_requantized = false;                      ///< all figures are against what the input's codes decode to
   error_bins error_steps{};                         ///< weights by |error| / step in bins of 0.05; the last bin takes all beyond

@@ -42,10 +42,19 @@ void fit(Executor const& ex, layer_rows const& rows) {
 
 namespace detail {
 
+/// Gives columns that were never seen the mean of those that were: nothing says that their errors do not matter.
+inline void weigh_unseen(std::vector<float>& squares) {
+  double sum = 0.0;
+  for (float const x : squares) sum += static_cast<double>(x);
+  auto const seen = static_cast<std::ptrdiff_t>(squares.size()) - std::count(squares.begin(), squares.end(), 0.0f);
+  if (seen != 0) std::replace(squares.begin(), squares.end(), 0.0f, static_cast<float>(sum / static_cast<double>(seen)));
+}
+
 /// Returns E[x_j^2] in the basis of the codes, or the variance of x_j where the bias takes what rounding does to the mean.
 inline std::vector<float> input_weights(layer const& l, hessian const* turned) {
   if (turned != nullptr) return turned->diagonal();
   std::vector<float> weights = l.known->channel_sq;
+  weigh_unseen(weights);
   auto const center = l.center();
   for (std::size_t j = 0; j < center.size(); ++j) weights[j] = std::max(weights[j] - settled(center[j] * center[j]), 0.0f);
   return weights;

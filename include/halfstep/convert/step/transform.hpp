@@ -70,7 +70,9 @@ void transform(Executor const& ex, layer& l) {
 /// Finds the figures of the inputs in the basis of the layer.
 template <host_executor Executor>
 void find_statistics(Executor const& ex, layer& l) {
-  if (l.inputs) l.known = l.inputs->statistics(ex, l.job.basis());
+  if (!l.inputs) return;
+  l.known = l.inputs->statistics(ex, l.job.basis());
+  l.job.found().unseen_columns = l.inputs->unseen_columns(ex);
 }
 
 }  // namespace halfstep::step
