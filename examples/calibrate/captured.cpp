@@ -125,7 +125,7 @@ void write_captured(options const& o, any_host const& team) {
   for (auto const& layer : files.layers())
     if (o.hessian && layer.has(statistic::hessian) && layer.count() < layer.columns())
       say("note: " + layer.name() + " has fewer rows than inputs (" + std::to_string(layer.count()) + ", " +
-          std::to_string(layer.columns()) + "): its Hessian is singular and will be damped; capture more");
+          std::to_string(layer.columns()) + "): its Hessian is drawn to its diagonal; capture more");
   say(layers_in_words(files.layers().size()) + ", " + std::to_string(files.aliases().size()) + " more share inputs, " +
       megabytes(layout.data_bytes()) + " of statistics");
   if (o.dry_run) {

@@ -240,9 +240,12 @@ TEST_F(CalibrationFiles, SeeAColumnInTheLastOfManyRows) {
 TEST_F(CalibrationFiles, RefuseAFileOfWhichNothingIsUsedAndShowTheNearestNames) {
   auto const files = open(made_file().add("net.q.channel_sq", {1}).add("net.k.channel_sq", {1}).add("net.v.channel_sq", {1}));
   std::vector<std::string> const all{"a.q", "a.k", "a.v"};
-  auto const message = [&](std::vector<std::string> const& layers) { return message_of([&] { files.require_used(layers, all); }); };
-  EXPECT_THAT(message({"a.q"}), HasSubstr("c.safetensors' is used: its names fit no layer of the model; it has 'net.k' and 'net.q', and "
-                                          "nearest in the model are 'a.k' and 'a.q'"));
+  auto const message = [&](std::vector<std::string> const& layers) {
+    return message_of([&] { files.require_used(layers, all); });
+  };
+  EXPECT_THAT(message({"a.q"}),
+              HasSubstr("c.safetensors' is used: its names fit no layer of the model; it has 'net.k' and 'net.q', and "
+                        "nearest in the model are 'a.k' and 'a.q'"));
   auto const wrapped = open(made_file().add("_orig_mod.a.q.channel_sq", {1}).add("module.a.k.channel_sq", {1}));
   EXPECT_EQ(message_of([&] { wrapped.require_used(std::vector<std::string>{"a.k"}, all); }), "nothing thrown");
   EXPECT_THAT(message_of([&] { wrapped.require_used(std::vector<std::string>{"a.v"}, all); }),

@@ -195,7 +195,7 @@ TEST_F(QuipLayers, StoredTransformedLoseLessOnTheirInputsWithAHessian) {
   double const solved = output_error(w);
   EXPECT_LT(solved, rounded - 2.0);
   ASSERT_TRUE(found.output_error);
-  EXPECT_LT(20.0 * std::log10(*found.output_error), solved + 0.2);  // with the corrected bias
+  EXPECT_LT(20.0 * std::log10(*found.output_error), solved + 1.5);  // with the corrected bias, on rows that are held out
   EXPECT_EQ(found.bias, halfstep::bias_state::corrected);
   EXPECT_FALSE(found.output_error_8bit);
   auto const bias = noise({1, 192}, 9);

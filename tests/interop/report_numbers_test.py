@@ -116,14 +116,19 @@ class ReportNumbers(support.Test):
         for layer in LAYERS[:2]:
             self.check(file, layer, layers[layer])
 
-    def test_errors_of_outputs(self):
-        inputs = self.folder / "inputs.safetensors"
+    def test_errors_of_outputs_on_every_tenth_row_by_codes_of_the_others(self):
+        inputs, others = self.folder / "inputs.safetensors", self.folder / "others.safetensors"
         support.save(inputs, {layer + ".input": support.narrow(self.inputs, "F32") for layer in LAYERS})
+        held_out = np.arange(len(self.inputs)) % 10 == 9
+        support.save(others, {layer + ".input": support.narrow(self.inputs[~held_out], "F32") for layer in LAYERS})
+        self.held_out = self.inputs[held_out]
         for name in ("block", "axis", "axis, rotated", "tensor"):  # FP16 is written piece by piece, its outputs are not measured
             with self.subTest(name):
                 file, layers = self.report(*FORMATS[name], "--calibration-data", inputs)
                 for layer, figures in layers.items():
                     self.check(file, layer, figures)
+                file, _ = self.report(*FORMATS[name], "--calibration-data", others)
+                for layer, figures in layers.items():
                     self.check_outputs(file, layer, figures)
 
     def check_outputs(self, file, layer, figures):
@@ -131,7 +136,7 @@ class ReportNumbers(support.Test):
         weight = rotated(self.weights[layer], group)
         if not np.any(weight):
             return
-        x = rotated(self.inputs, group)
+        x = rotated(self.held_out, group)
         shift = 0.0
         if layer in self.biases:
             shift = file.floats(layer + ".bias").astype(np.float64) - self.biases[layer]

@@ -227,11 +227,16 @@ JSON
   check "the layer configuration is untouched" grep -q attn layers.json
   local broken
   for broken in '' '{' '[]' '{}' '{"attn": {}} x' '{"attn": {}, "attn": {}}' '{"attn": {"bits": 8}}' '{"attn": {"format": "int3"}}' '{"a(b": {}}' \
-    '{"nowhere": {}}' '{"norm": {}}' '{"embed": {"block_size": 64}}' '{"attn": 1}' '{"attn": {"block_size": 1e2}}' '{"(x+x+)+y|a": {}, "q": {}}' \
+    '{"embed": {"block_size": 64}}' '{"attn": 1}' '{"attn": {"block_size": 1e2}}' '{"(x+x+)+y|a": {}, "q": {}}' \
     "{\"$(printf 'x%.0s' {1..1001})\": {}}" "{\"$(printf '(%.0s' {1..450})a$(printf ')%.0s' {1..450})\": {}, \"q\": {}}"; do
     echo "$broken" >broken.json
     refuses 2 "--layer-config ${broken:0:60}" "${usual[@]}" --force --layer-config broken.json
     says "--layer-config ${broken:0:60}: named" 'layer-config'
+  done
+  for broken in '{"nowhere": {}}' '{"norm": {}}'; do
+    echo "$broken" >broken.json
+    refuses 65 "--layer-config $broken, of which nothing is used" "${usual[@]}" --force --layer-config broken.json
+    says "--layer-config $broken: named" 'layer-config'
   done
   head -c 2000000 /dev/zero >broken.json
   refuses 2 "--layer-config of two megabytes" "${usual[@]}" --force --layer-config broken.json

@@ -71,7 +71,8 @@ class UnusedCalibration(Scene):
     def test_each_file_is_judged_for_itself(self):
         other = self.folder / "other.safetensors"
         support.save(other, {"elsewhere.input": self.rows})
-        status, said, _ = self.with_names(LAYERS, "--calibration-data", self.data, other)
+        support.save(self.data, {LAYERS[0] + ".input": self.rows})
+        status, said, _ = self.run_converter("--calibration-data", self.data, other)
         self.assertEqual(status, 65, said)
         self.assertIn(f"nothing of the calibration data '{other}' is used", said)
 

@@ -112,7 +112,8 @@ class calibration_entries {
   std::vector<std::string> of_file(std::string_view path) const {
     std::vector<std::string> names;
     for (auto const& [name, e] : entries_)
-      if (e.alias_path == path || std::any_of(e.items.begin(), e.items.end(), [&](auto const& item) { return item && item->path == path; }))
+      if (e.alias_path == path ||
+          std::any_of(e.items.begin(), e.items.end(), [&](auto const& item) { return item && item->path == path; }))
         names.push_back(name);
     return names;
   }

@@ -46,11 +46,12 @@ class calibration_files {
     entries_.require_owners();
     for (auto const& path : paths)
       if (entries_.of_file(path).empty())
-        throw format_error(message{"calibration.empty",
-                                   "the calibration data " + quoted(path) +
-                                       " holds no `<layer>.input` and no other statistic of a layer; capture a model's inputs, or "
-                                       "leave the file out",
-                                   {{"file", path}}});
+        throw format_error(
+            message{"calibration.empty",
+                    "the calibration data " + quoted(path) +
+                        " holds no `<layer>.input` and no other statistic of a layer; capture a model's inputs, or "
+                        "leave the file out",
+                    {{"file", path}}});
   }
 
   /// Returns whether there is anything at all.
@@ -76,7 +77,8 @@ class calibration_files {
       auto const names = entries_.of_file(path);
       if (std::any_of(names.begin(), names.end(), [&](auto const& name) { return used.contains(name); })) continue;
       std::vector<std::string> kept;
-      std::copy_if(names.begin(), names.end(), std::back_inserter(kept), [&](auto const& name) { return fitting.contains(name); });
+      std::copy_if(names.begin(), names.end(), std::back_inserter(kept),
+                   [&](auto const& name) { return fitting.contains(name); });
       std::string const text = "nothing of the calibration data " + quoted(path) + " is used: ";
       if (kept.empty())
         throw format_error(message{"calibration.no_match",

@@ -18,6 +18,7 @@
 #include <halfstep/calibration/item_checks.hpp>
 #include <halfstep/calibration/known_inputs.hpp>
 #include <halfstep/calibration/moments.hpp>
+#include <halfstep/calibration/shrinkage.hpp>
 #include <halfstep/calibration/statistics.hpp>
 #include <halfstep/calibration/unseen.hpp>
 #include <halfstep/core/buffer.hpp>
@@ -79,11 +80,29 @@ class layer_inputs {
     if (rows_) rows_->hold();
   }
 
+  /// Returns the rows that outputs are measured on, in the part of the basis `in` that keeps rows apart: every tenth of those
+  /// that the files have. Nothing where that are fewer than `input_rows::least_split`.
+  std::optional<input_rows> held_out(basis const& in) const {
+    if (!rows_ || rows_->extents().rows < input_rows::least_split) return std::nullopt;
+    return rows_->only(row_part::held_out).in(in.rows_alone());
+  }
+
+  /// Returns whether rows of measured inputs are known, so that codes may follow from them.
+  bool has_rows() const { return measured(statistic::input) != nullptr; }
+
+  /// Returns what is known without the rows that are held out: what the others say, and nothing that is stated beside them.
+  /// Precondition: rows are held out, and measured.
+  layer_inputs without_held_out() const {
+    layer_inputs other = *this;
+    other.rows_ = rows_->only(row_part::fitted);
+    return other;
+  }
+
   /// Returns the figures of the inputs in the basis `in`, the part of it that keeps rows apart.
   ///
   /// Rows give everything, changed before they are summed; a Hessian gives `channel_sq`. A stated mean goes through the basis
   /// itself; stated `channel_sq` and `channel_max` do where they can, and are left out else; a stated `input_scale` is of no use
-  /// in another basis. The same bits on every executor. Throws value_error and io_error.
+  /// in another basis. The mean of few rows is drawn to zero. The same bits on every executor. Throws value_error and io_error.
   template <host_executor Executor>
   input_statistics statistics(Executor const& ex, basis const& in) const {
     input_statistics s;
@@ -104,11 +123,20 @@ class layer_inputs {
       for (float& x : s.channel_sq) x /= static_cast<float>(count);
       s.samples = std::max(s.samples, count);
     }
+    if (auto const* squares = measured(statistic::channel_sq)) s.samples = std::max(s.samples, stated_count(*squares));
+    shorten_mean(s);
     return s;
   }
 
-  /// Returns how many columns of the inputs, in the basis that they come in, are zero in all that is measured; 0 where columns are
-  /// not told apart. Reads rows up to the first by which every column was seen. Throws io_error.
+  /// Returns how many rows second moments are of; 0 where there are none, or nothing says how many.
+  index_t measured_rows() const {
+    auto const* const item = second_moments();
+    if (item == nullptr) return 0;
+    return item == measured(statistic::input) ? rows_->extents().rows : count_of(*item);
+  }
+
+  /// Returns how many columns of the inputs, in the basis that they come in, are zero in all that is measured; 0 where columns
+  /// are not told apart. Reads rows up to the first by which every column was seen. Throws io_error.
   template <host_executor Executor>
   index_t unseen_columns(Executor const& ex) const {
     for (auto const what : {statistic::channel_max, statistic::channel_sq})
@@ -146,8 +174,9 @@ class layer_inputs {
   /// Returns H = E[(x - c)(x - c)^T] of the inputs in the basis `in`, about `center`, or about zero where that is empty; nothing
   /// where no file has any. The centre is one in the part of the basis that keeps rows apart.
   ///
-  /// From rows, or from a stored Hessian where there are no rows or it sums more of them. A stored Hessian takes its size twice
-  /// in another basis. On one machine the same bits for every number of threads. Throws value_error and io_error.
+  /// From rows, or from a stored Hessian where there are no rows or it sums more of them; of few rows it is drawn to its
+  /// diagonal. A stored Hessian takes its size twice in another basis. On one machine the same bits for every number of threads.
+  /// Throws value_error and io_error.
   template <host_executor Executor>
   std::optional<hessian> moments(Executor const& ex, basis const& in, std::span<float const> center = {}) const {
     auto const* const item = second_moments();
@@ -157,12 +186,14 @@ class layer_inputs {
     bool const from_rows = item == measured(statistic::input);
     auto lower = from_rows ? detail::moments_of(ex, rows_->in(rows_in), center)
                            : detail::moments_of(ex, *item, count_of(*item), rows_in, center);
+    double const shrinkage = from_rows ? draw_few_rows(ex, rows_->in(rows_in), center, lower.view({columns, columns}))
+                                       : draw_few_rows(ex, count_of(*item), center, lower.view({columns, columns}));
     if (in.mixes_rows()) {
       mirror_lower(ex, lower.view({columns, columns}));
       lower = in.beyond_rows().moments(ex, std::move(lower), columns);
       columns = in.stored({1, columns}).columns;
     }
-    return hessian(ex, std::move(lower), columns);
+    return hessian(ex, std::move(lower), columns, shrinkage);
   }
 
  private:
@@ -170,6 +201,7 @@ class layer_inputs {
   calibration_item const* pick(statistic what, statistics_source least) const {
     for (auto const* e : entries_) {
       auto const& item = e->items[static_cast<std::size_t>(what)];
+      if (rows_ && rows_->part() != row_part::all && what != statistic::input) continue;
       if (!item || std::find(silent_.begin(), silent_.end(), &*item) != silent_.end()) continue;
       if (least == statistics_source::synthetic || item->from == statistics_source::captured) return &*item;
     }
@@ -191,12 +223,51 @@ class layer_inputs {
     return detail::stored_count(*item);
   }
 
+  /// Returns the count beside a statistic; 0 where there is none.
+  index_t stated_count(calibration_item const& item) const {
+    for (auto const* e : entries_)
+      for (auto const& mine : e->items)
+        if (auto const& count = e->items[static_cast<std::size_t>(statistic::count)]; mine && &*mine == &item && count)
+          return detail::stored_count(*count);
+    return 0;
+  }
+
+  /// Takes from a mean of few rows what is probably chance.
+  void shorten_mean(input_statistics& s) const {
+    auto const* const stated = measured(statistic::channel_mean);
+    auto const* const rows = measured(statistic::input);
+    index_t const count = stated != nullptr ? stated_count(*stated) : rows != nullptr ? rows_->extents().rows : 0;
+    if (count == 0 || s.channel_sq.size() != s.channel_mean.size() || !are_few(count, length_of(s.channel_mean))) return;
+    auto const factor = static_cast<float>(detail::mean_factor(s.channel_mean, s.channel_sq, count));
+    for (float& x : s.channel_mean) x *= factor;
+  }
+
   /// Returns what the second moments come from: rows, or a stored Hessian where that sums more of them.
   calibration_item const* second_moments() const {
     auto const* const rows = measured(statistic::input);
     auto const* const stored = measured(statistic::hessian);
     if (rows == nullptr || stored == nullptr) return rows != nullptr ? rows : stored;
     return static_cast<std::uint64_t>(count_of(*stored)) > rows->shape()[0] ? stored : rows;
+  }
+
+  /// Draws second moments of few rows to their diagonal; returns how far.
+  template <class Executor>
+  static double draw_few_rows(Executor const& ex, input_rows const& rows, std::span<float const> center, host_view<float> lower) {
+    if (!are_few(rows.extents().rows, lower.columns())) return 0.0;
+    double const share = detail::shrinkage_of(ex, rows, center, lower);
+    detail::draw_to_diagonal(ex, share, lower);
+    return share;
+  }
+
+  template <class Executor>
+  static double draw_few_rows(Executor const& ex, index_t rows, std::span<float const> center, host_view<float> lower) {
+    if (!are_few(rows, lower.columns())) return 0.0;
+    double const free_rows = static_cast<double>(center.empty() ? rows : rows - 1);
+    double const share = std::min(
+        detail::gaussian_shrinkage(detail::correlation_energy(ex, host_view<float const>(lower)), free_rows, lower.columns()),
+        1.0);
+    detail::draw_to_diagonal(ex, share, lower);
+    return share;
   }
 
   void take_stated(input_statistics& s, basis const& in) const {

@@ -64,8 +64,8 @@ class merged_files {
     }
     leave_out_aliases_of_nothing();
     if (layers_.empty() && !unseen_.empty())
-      throw format_error("the calibration data " + quoted(paths.front()) + " has statistics of nothing alone: " +
-                         some_of(unseen_) + "; capture inputs that reach these layers");
+      throw format_error("the calibration data " + quoted(paths.front()) +
+                         " has statistics of nothing alone: " + some_of(unseen_) + "; capture inputs that reach these layers");
     if (layers_.empty())
       throw format_error("the calibration data " + quoted(paths.empty() ? "" : paths.front()) +
                          " holds no `<layer>.input` and no other statistic; write it with examples/calibrate/capture.py");
@@ -100,11 +100,10 @@ class merged_files {
   void leave_out_aliases_of_nothing() {
     std::set<std::string> known;
     for (auto const& layer : layers_) known.insert(layer.name());
-    for (bool grows = true; grows;) {
-      grows = false;
+    std::size_t before = 0;
+    while (std::exchange(before, known.size()) != known.size())
       for (auto const& [name, owner] : aliases_)
-        if (known.contains(owner)) grows = known.insert(name).second || grows;
-    }
+        if (known.contains(owner)) known.insert(name);
     std::erase_if(aliases_, [&](auto const& alias) { return !known.contains(alias.second); });
   }
 

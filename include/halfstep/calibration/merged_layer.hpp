@@ -57,7 +57,7 @@ class merged_layer {
 
   std::string const& name() const { return name_; }
   index_t columns() const { return columns_; }
-  index_t count() const { return count_; }  ///< of rows, 0 where no file says
+  index_t count() const { return count_; }       ///< of rows, 0 where no file says
   bool empty() const { return parts_.empty(); }  ///< no file says anything of its inputs
 
   /// Returns the statistics of files that say nothing of the layer's inputs, and why, such as "`p.input` is zero".

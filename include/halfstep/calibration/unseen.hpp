@@ -59,8 +59,8 @@ inline bool counts_nothing(calibration_entry const& e) {
   return count && stored_count(*count) == 0;
 }
 
-/// Calls `f(item, why)` for each statistic of an entry that says nothing of a layer's inputs, and why in words with its name; once
-/// with the count, where that is 0. Precondition: the items are sound.
+/// Calls `f(item, why)` for each statistic of an entry that says nothing of a layer's inputs, and why in words with its name;
+/// once with the count, where that is 0. Precondition: the items are sound.
 template <class F>
 void for_each_unseen(calibration_entry const& e, F const& f) {
   bool const of_nothing = counts_nothing(e);

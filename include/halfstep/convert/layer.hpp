@@ -16,6 +16,7 @@
 #include <halfstep/convert/layer_memory.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/shared_hessian.hpp>
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
@@ -72,6 +73,7 @@ struct layer {
   quantize_job& job;
   refinement const& how;
   layer_memory& memory;
+  shared_hessian& moments;                     ///< of its inputs, as far as `inputs` knows them
   layer_rows rows = {};                        ///< all of it
   std::optional<layer_inputs> inputs = {};     ///< what files say of its inputs, where they do
   std::optional<input_statistics> known = {};  ///< their figures, in the part of the basis that keeps rows apart

@@ -8,12 +8,13 @@
 
 namespace halfstep {
 
-/// What one layer after the other works in: memory that grows to the largest and stays, and the Hessian of the last inputs.
+/// What one layer after the other works in: memory that grows to the largest and stays, and the Hessians of the last inputs.
 struct layer_memory {
   host_buffer<float> weight;
   host_buffer<std::byte> codes;
   host_buffer<float> scales;
-  shared_hessian shared;
+  shared_hessian shared;  ///< of all rows
+  shared_hessian trial;   ///< of those that are not held out
 
   /// Makes room for so many elements, their codes and their groups; the contents are gone.
   void grow(index_t elements, index_t code_bytes, index_t groups) {

@@ -25,13 +25,13 @@ struct output_errors {
   double activations = 0.0;  ///< with activations in 8 bit, each row by its own largest magnitude, as ComfyUI runs them
 };
 
-/// Returns the errors over all rows of `inputs`.
+/// Returns the errors over all rows of `inputs`; nothing where the exact outputs are all zero.
 ///
 /// weight and decoded [M, N] in the basis of the rows; `shift` [M] is what was added to the bias, or empty. FP32 products, FP64
 /// sums in a fixed order. Rows are read and multiplied 1024 at a time. Throws shape_error and io_error.
 template <host_executor Executor>
-output_errors output_error(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
-                           std::span<float const> shift, input_rows const& inputs) {
+std::optional<output_errors> output_error(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
+                                          std::span<float const> shift, input_rows const& inputs) {
   constexpr index_t chunk = 1024;
   extents2 const all = inputs.extents();
   index_t const rows = std::min(chunk, all.rows);
@@ -60,8 +60,8 @@ output_errors output_error(Executor const& ex, host_view<float const> weight, ho
     dequantize(ex, to_8bit(ex, here), here_rounded);
     lost_8bit += off(here_rounded);
   }
-  if (!(signal > 0.0)) return {};
-  return {std::sqrt(lost / signal), std::sqrt(lost_8bit / signal)};
+  if (!(signal > 0.0)) return std::nullopt;
+  return output_errors{std::sqrt(lost / signal), std::sqrt(lost_8bit / signal)};
 }
 
 }  // namespace halfstep

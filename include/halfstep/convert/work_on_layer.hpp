@@ -8,10 +8,10 @@
 #include <halfstep/convert/layer_memory.hpp>
 #include <halfstep/convert/refinement.hpp>
 #include <halfstep/convert/settings.hpp>
+#include <halfstep/convert/step/choose.hpp>
+#include <halfstep/convert/step/hold_out.hpp>
 #include <halfstep/convert/step/load.hpp>
 #include <halfstep/convert/step/measure.hpp>
-#include <halfstep/convert/step/round.hpp>
-#include <halfstep/convert/step/solve.hpp>
 #include <halfstep/convert/step/store.hpp>
 #include <halfstep/convert/step/transform.hpp>
 #include <halfstep/convert/workspace.hpp>
@@ -37,7 +37,7 @@ struct layer_surroundings {
 /// options and the statistics. Throws value_error at NaN or infinity, `cancelled` when the observer says so, and what I/O throws.
 inline void work_on_layer(any_host const& ex, quantize_job& job, layer_memory& memory, layer_surroundings const& around) {
   auto const start = std::chrono::steady_clock::now();
-  layer l{.job = job, .how = around.how, .memory = memory};
+  layer l{.job = job, .how = around.how, .memory = memory, .moments = memory.shared};
   memory.grow(job.extents().count(), layer_rows::bytes_of(job.codec().format.codes), l.groups().count());
   l.rows = {&job,
             {memory.weight.data(), job.extents()},
@@ -48,13 +48,8 @@ inline void work_on_layer(any_host const& ex, quantize_job& job, layer_memory& m
   step::load(ex, l, around.input, around.pool);
   step::load_inputs(l);
   step::transform(ex, l);
-  step::find_statistics(ex, l);
-  step::range(ex, l.rows);
-  step::fit(ex, l.rows);
-  step::search(ex, l);
-  step::encode(ex, l.rows);
-  step::solve(ex, l);
-  step::keep_mean(ex, l);
+  step::try_on_held_out(ex, l);
+  step::choose_codes(ex, l);
   step::measure(ex, l.rows, job.error());
   step::count_steps(ex, l, around.pool);
   step::decode(ex, l);

@@ -12,8 +12,8 @@
 
 namespace halfstep {
 
-/// Returns for each of `names` the one of `candidates` that fewest changes of letters lead to, none of them twice; fewer where there
-/// are fewer candidates. Of equally near ones the first.
+/// Returns for each of `names` the one of `candidates` that fewest changes of letters lead to, none of them twice; fewer where
+/// there are fewer candidates. Of equally near ones the first.
 inline std::vector<std::string> nearest_names(std::span<std::string const> names, std::span<std::string const> candidates) {
   std::vector<std::string> nearest;
   for (auto const& name : names) {

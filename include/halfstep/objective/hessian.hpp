@@ -52,10 +52,11 @@ double normalize(Executor const& ex, double square, host_view<float> out) {
 /// FP32 products in tiles of a constant size and FP64 sums: on one machine the same bits for every number of threads.
 class hessian {
  public:
-  /// Takes H [columns, columns], of which the lower triangle counts. Throws shape_error, and value_error where an element of that
-  /// is NaN or infinite.
+  /// Takes H [columns, columns], of which the lower triangle counts, and what share of it was taken off beside the diagonal.
+  /// Throws shape_error, and value_error where an element of that is NaN or infinite.
   template <host_executor Executor>
-  hessian(Executor const& ex, host_buffer<float> lower, index_t columns) : values_(std::move(lower)), columns_(columns) {
+  hessian(Executor const& ex, host_buffer<float> lower, index_t columns, double shrinkage = 0.0)
+      : values_(std::move(lower)), columns_(columns), shrinkage_(shrinkage) {
     require_extents({1, values_.size()}, {1, columns * columns}, "halfstep: the size of a Hessian");
     mirror_lower(ex, values_.view({columns, columns}));
     std::vector<char> finite(static_cast<std::size_t>(columns));
@@ -68,6 +69,9 @@ class hessian {
 
   index_t columns() const { return columns_; }
   host_view<float const> view() const { return values_.view({columns_, columns_}); }
+
+  /// Returns what share of the elements beside its diagonal was taken off, because they came of few rows.
+  double shrinkage() const { return shrinkage_; }
 
   /// Returns H_jj for every column.
   std::vector<float> diagonal() const {
@@ -93,6 +97,7 @@ class hessian {
  private:
   host_buffer<float> values_;
   index_t columns_;
+  double shrinkage_;
 };
 
 }  // namespace halfstep

@@ -83,9 +83,10 @@ struct plan_remarks {
           joined(all, "; ") +
           "; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them");
     if (!unmatched.empty())
-      throw format_error(message{"layers.nothing_used", "nothing of the `layers` is used: their expressions match no weight that "
-                                                        "can be quantized; " +
-                                                            unmatched + ": `analyze` shows all names"});
+      throw format_error(message{"layers.nothing_used",
+                                 "nothing of the `layers` is used: their expressions match no weight that "
+                                 "can be quantized; " +
+                                     unmatched + ": `analyze` shows all names"});
     if (!idle.empty())
       throw usage_error(message{"layers.no_match", joined(idle, ", ") + (idle.size() == 1 ? " matches" : " match") +
                                                        " no weight that can be quantized; `analyze` shows the names"});

@@ -34,8 +34,10 @@ struct layer_quality {
   double seconds = 0.0;                ///< of one thread; of all where they work on the layer together
   std::string method;                  ///< how codes and scales were found, such as "bounded scales"; empty for plain rounding
   std::optional<solve_report> solved;  ///< where a solver worked on the codes
-  std::optional<double> output_error;  ///< |X E^T| / |X W^T| where input rows X are known
+  std::optional<double> output_error;  ///< |X E^T| / |X W^T| where input rows X are held out
   std::optional<double> output_error_8bit;  ///< the same with activations in 8 bit, as ComfyUI runs them
+  index_t input_rows = 0;                   ///< measured ones that second moments come of; 0: none, or the files do not say
+  std::optional<double> shrinkage;          ///< of their Hessian towards its diagonal, where that is of few rows
   index_t unseen_columns = 0;               ///< of the inputs, zero in all that is measured
   bias_state bias = bias_state::none;
   bool is_requantized = false;                      ///< all figures are against what the input's codes decode to

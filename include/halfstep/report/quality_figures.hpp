@@ -51,12 +51,17 @@ inline index_t counted_errors(layer_quality const& layer) {
 }
 
 /// The figures in the order in which they are shown: errors of outputs lead, since they are what counts.
-inline constexpr std::array<quality_figure, 17> quality_figures{{
+inline constexpr std::array<quality_figure, 19> quality_figures{{
     {"output_error_db", "output error dB",
-     "20 log10 of |X E^T| / |X W^T| for inputs X and the error E of the weights W, corrected biases counted in",
+     "20 log10 of |X E^T| / |X W^T| for held-out inputs X and the error E of the weights W, corrected biases counted in",
      number_style::error_db, bad_end::large, [](layer_quality const& q) { return detail::decibel_of(q.output_error); }},
     {"output_error_8bit_db", "8-bit output error dB", "the same with activations in 8 bit, as ComfyUI runs them",
      number_style::error_db, bad_end::large, [](layer_quality const& q) { return detail::decibel_of(q.output_error_8bit); }},
+    {"input_rows", "input rows", "measured rows of inputs behind the layer's second moments: fewer than its columns are few",
+     number_style::count, bad_end::small,
+     [](layer_quality const& q) { return q.input_rows > 0 ? std::optional(static_cast<double>(q.input_rows)) : std::nullopt; }},
+    {"shrinkage", "shrinkage", "how far few rows' second moments were drawn towards their diagonal", number_style::share,
+     bad_end::large, [](layer_quality const& q) { return q.shrinkage; }},
     {"sqnr_db", "SQNR dB", "10 log10 of |W|^2 / |E|^2", number_style::signal_db, bad_end::small,
      [](layer_quality const& q) { return std::optional(q.sqnr()); }},
     {"loss_before", "loss before", "the solver's objective for round to nearest", number_style::scientific, bad_end::large,

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include <halfstep/core/words.hpp>
 #include <halfstep/recipe/stored_layer.hpp>
+#include <halfstep/report/layer_quality.hpp>
 #include <halfstep/report/quality_figures.hpp>
 #include <halfstep/report/quality_number.hpp>
 #include <halfstep/report/quality_summary.hpp>
@@ -47,6 +49,30 @@ inline std::string counted(std::size_t count, std::string_view many) {
   return std::to_string(count) + " " + std::string(count == 1 ? one : word) + std::string(many.substr(word.size()));
 }
 
+/// How many rows of inputs layers have against their columns, as a line; empty where nothing is known of them.
+inline std::string rows_in_words(std::vector<layer_quality> const& layers) {
+  layer_quality const* least = nullptr;
+  std::size_t known = 0;
+  std::size_t few = 0;
+  double shrunk = 0.0;
+  auto const ratio = [](layer_quality const& q) {
+    return static_cast<double>(q.input_rows) / static_cast<double>(std::max<index_t>(q.shape.columns, 1));
+  };
+  for (auto const& layer : layers) {
+    if (layer.input_rows == 0) continue;
+    ++known;
+    few += layer.input_rows < layer.shape.columns ? 1 : 0;
+    shrunk = std::max(shrunk, layer.shrinkage.value_or(0.0));
+    if (least == nullptr || ratio(layer) < ratio(*least)) least = &layer;
+  }
+  if (least == nullptr) return {};
+  std::string text = "calibration rows: at least " + std::to_string(least->input_rows) + " for " +
+                     std::to_string(least->shape.columns) + " columns, in " + layers_in_words(known);
+  if (few > 0) text += "; " + std::to_string(few) + (few == 1 ? " has" : " have") + " fewer rows than columns: capture more";
+  if (shrunk > 0.0) text += "; Hessians of few rows shrunk towards their diagonals, by up to " + fixed(100.0 * shrunk, 0) + " %";
+  return text + "\n";
+}
+
 /// What is known of outputs and solvers and of what all is measured against, a line each.
 inline std::string findings(run_report const& report, quality_summary const& s) {
   std::string text;
@@ -55,6 +81,7 @@ inline std::string findings(run_report const& report, quality_summary const& s) 
     text += (s.output_error ? ", with 8-bit activations " : "output error with 8-bit activations: median ") +
             readable(*s.output_error_8bit, number_style::error_db) + " dB";
   if (!text.empty()) text += (report.measured_on.empty() ? "" : ", on " + report.measured_on) + "\n";
+  text += rows_in_words(report.layers);
   if (s.solved > 0)
     text += "solved " + layers_in_words(s.solved) + ": objective lower by " + fixed(s.loss_gain, 2) + " dB, SQNR by " +
             fixed(s.sqnr_cost, 3) + " dB (medians), " + grouped(static_cast<double>(s.moved)) + " codes moved\n";

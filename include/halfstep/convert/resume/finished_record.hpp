@@ -28,8 +28,8 @@ namespace detail {
 /// Calls `f(name, figure)` for everything that is found out about a layer.
 template <class Quality, class F>
 void for_each_figure(Quality& q, F const& f) {
-  auto& [layer, how, shape, error, scale_min, scale_max, seconds, method, solved, output_error, output_error_8bit,
-         unseen_columns, bias, is_requantized, error_steps, only_value] = q;
+  auto& [layer, how, shape, error, scale_min, scale_max, seconds, method, solved, output_error, output_error_8bit, input_rows,
+         shrinkage, unseen_columns, bias, is_requantized, error_steps, only_value] = q;
   auto& [weight_square, error_square, product, max_error, clipped] = error;
   f("weight_square", weight_square);
   f("error_square", error_square);
@@ -43,6 +43,8 @@ void for_each_figure(Quality& q, F const& f) {
   f("solved", solved);
   f("output_error", output_error);
   f("output_error_8bit", output_error_8bit);
+  f("input_rows", input_rows);
+  f("shrinkage", shrinkage);
   f("unseen_columns", unseen_columns);
   f("bias", bias);
   f("error_steps", error_steps);

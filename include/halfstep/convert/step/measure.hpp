@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/convert/output_error.hpp>
 #include <halfstep/convert/workspace.hpp>
@@ -113,23 +114,32 @@ std::vector<double> mean_difference(Executor const& ex, host_view<float const> w
 
 }  // namespace detail
 
-/// Decodes a layer whose outputs are measured, or whose basis mixes rows: of that one, weight and decoded weight come back into
-/// the basis of rows, and what is lost is what is lost there.
+/// Decodes a layer; of a basis that mixes rows weight and decoded weight come back into the basis of rows.
 template <host_executor Executor>
-void decode(Executor const& ex, layer& l) {
-  basis const beyond = l.job.basis().beyond_rows();
-  if (beyond.is_plain() && !(l.known && l.known->rows)) return;
+void decode_whole(Executor const& ex, layer& l) {
   extents2 const e = l.job.extents();
   l.decoded = host_buffer<float>(e.count());
   for_each_part(ex, l.rows, [&](layer_rows const& part) {
     auto* const to = l.decoded.data() + part.weight.first_row * e.columns;
     l.job.codec().decode(part.codes, part.groups, part.weight.extents, to);
   });
+  basis const beyond = l.job.basis().beyond_rows();
   if (beyond.is_plain()) return;
-  detail::digest_rows(ex, l);
+  beyond.invert_whole(ex, l.decoded.data(), l.job.weight_extents());
+  beyond.invert_whole(ex, l.memory.weight.data(), l.job.weight_extents());
+}
+
+/// Decodes a layer whose outputs are still to be measured, or whose basis mixes rows: of that one, what is lost is what is lost
+/// in the basis of rows.
+template <host_executor Executor>
+void decode(Executor const& ex, layer& l) {
+  bool const mixes_rows = l.job.basis().mixes_rows();
+  bool const is_measured = l.job.found().output_error || !l.inputs || !l.inputs->held_out(l.job.basis());
+  if (!mixes_rows && is_measured) return;
+  if (mixes_rows) detail::digest_rows(ex, l);
+  decode_whole(ex, l);
+  if (!mixes_rows) return;
   extents2 const plain = l.job.weight_extents();
-  beyond.invert_whole(ex, l.decoded.data(), plain);
-  beyond.invert_whole(ex, l.memory.weight.data(), plain);
   index_t clipped = 0;
   for (auto& part : l.job.error()) clipped += std::exchange(part, {}).clipped;
   l.job.error().front() =
@@ -147,15 +157,21 @@ inline void correct(any_host const& ex, layer& l) {
   l.job.found().bias = bias_state::corrected;
 }
 
-/// Measures what the outputs lose on known inputs.
-inline void compare_outputs(any_host const& ex, layer& l) {
-  if (!l.known || !l.known->rows) return;
+/// Notes what the outputs of a decoded layer lose on `inputs`, in the basis of rows.
+inline void note_output_error(any_host const& ex, layer& l, input_rows const& inputs) {
   extents2 const e = l.job.weight_extents();
   std::vector<float> const shift(l.shift.begin(), l.shift.end());
-  auto const errors = output_error(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, shift, *l.known->rows);
-  l.job.found().output_error = errors.weights;
+  auto const errors = output_error(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, shift, inputs);
+  if (!errors) return;
+  l.job.found().output_error = errors->weights;
   if (l.wanted().format.codes == dtype::i8 && !l.job.basis().mixes_rows())  // loaders run others in FP8, or in another basis
-    l.job.found().output_error_8bit = errors.activations;
+    l.job.found().output_error_8bit = errors->activations;
+}
+
+/// Measures what the outputs lose on rows that are held out, where no trial has.
+inline void compare_outputs(any_host const& ex, layer& l) {
+  if (l.job.found().output_error || !l.inputs) return;
+  if (auto const rows = l.inputs->held_out(l.job.basis())) note_output_error(ex, l, *rows);
 }
 
 }  // namespace halfstep::step

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <halfstep/calibration/input_rows.hpp>
+#include <halfstep/calibration/shrinkage.hpp>
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/exec/any_host.hpp>
@@ -60,18 +63,37 @@ inline std::vector<float> input_weights(layer const& l, hessian const* turned) {
   return weights;
 }
 
+/// How much is known of the inputs that columns count by.
+enum class column_knowledge : std::uint8_t {
+  none,  ///< nothing, or so little that other scales would change the error by chance
+  few,   ///< enough to weigh columns, and not to clip for it
+  full
+};
+
+/// Returns how much is known; `turned` is the Hessian in a basis that mixes rows, where there is one.
+inline column_knowledge knowledge_of(layer const& l, hessian const* turned) {
+  bool const known = l.job.basis().mixes_rows() ? turned != nullptr : l.known && !l.known->channel_sq.empty();
+  index_t const rows = known ? l.known->samples : 0;
+  if (!known || (rows > 0 && rows < input_rows::least_split)) return column_knowledge::none;
+  return rows > 0 && are_few(rows, l.job.weight_extents().columns) ? column_knowledge::few : column_knowledge::full;
+}
+
 }  // namespace detail
 
-/// Searches better scales than those of the largest magnitudes, where the recipe says so.
+/// Searches better scales than those of the largest magnitudes, where the recipe says so. With inputs of few rows "auto" is the
+/// search that it is without data, of fewer than `input_rows::least_split` in every way: scales that clip pay where it is known
+/// what they clip.
 inline void search(any_host const& ex, layer& l) {
   bool const mixes_rows = l.job.basis().mixes_rows();
-  hessian const* const turned =
-      mixes_rows && l.inputs ? l.memory.shared.moments(ex, *l.inputs, l.job.basis(), l.center()) : nullptr;
+  hessian const* const turned = mixes_rows && l.inputs ? l.moments.moments(ex, *l.inputs, l.job.basis(), l.center()) : nullptr;
   bool const known = mixes_rows ? turned != nullptr : l.known && !l.known->channel_sq.empty();
-  auto const* const row =
-      l.how.stages.scale_search(l.wanted().scales, l.grid(), known ? column_weight::inputs : column_weight::energy);
+  bool const chooses = l.wanted().scales == suitable;
+  auto const knowledge = detail::knowledge_of(l, turned);
+  auto const by =
+      known && !(chooses && knowledge != detail::column_knowledge::full) ? column_weight::inputs : column_weight::energy;
+  auto const* const row = l.how.stages.scale_search(l.wanted().scales, l.grid(), by);
   if (row == nullptr) return;
-  bool const by_inputs = row->by == column_weight::inputs;
+  bool const by_inputs = row->by == column_weight::inputs || (chooses && knowledge == detail::column_knowledge::few);
   std::vector<float> const weights = by_inputs && known ? detail::input_weights(l, turned)
                                      : by_inputs ? std::vector<float>(static_cast<std::size_t>(l.job.extents().columns), 1.0f)
                                                  : column_energy(ex, l.weight());

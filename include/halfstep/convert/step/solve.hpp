@@ -8,6 +8,7 @@
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/any_host.hpp>
+#include <halfstep/objective/hessian.hpp>
 #include <halfstep/objective/low_rank_hessian.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stage_table.hpp>
@@ -19,8 +20,8 @@ namespace detail {
 
 /// Lets a solver work that wants second moments of the inputs, where something is known of them.
 inline void work_by_moments(any_host const& ex, layer& l, solver_row const& solver, stage_context context) {
-  if (l.inputs) context.moments = l.memory.shared.moments(ex, *l.inputs, l.job.basis(), l.center());
-  if (context.moments != nullptr) context.factor = &l.memory.shared.factor(ex, solver, l.how.options.feedback);
+  if (l.inputs) context.moments = l.moments.moments(ex, *l.inputs, l.job.basis(), l.center());
+  if (context.moments != nullptr) context.factor = &l.moments.factor(ex, solver, l.how.options.feedback);
   std::optional<low_rank_hessian> directions;
   if (context.factor == nullptr && l.how.directions != nullptr && !(l.known && !l.known->channel_sq.empty()))
     directions = l.how.directions->moments(ex, l.job.found().layer, l.job.basis());
@@ -31,6 +32,7 @@ inline void work_by_moments(any_host const& ex, layer& l, solver_row const& solv
   }
   l.job.found().solved = solver.refine(l.matrices(), context);
   l.is_fed_back = context.factor != nullptr;
+  if (context.moments != nullptr && context.moments->shrinkage() > 0.0) l.job.found().shrinkage = context.moments->shrinkage();
   l.add_method(std::string(solver.name) + (directions ? " on a LoRA's directions" : ""));
   if (l.is_fed_back && context.factor->damping() > l.how.options.feedback.damping)
     l.add_method("damped by " + std::to_string(context.factor->damping()) + " of its mean diagonal");

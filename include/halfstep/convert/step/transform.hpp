@@ -72,6 +72,7 @@ template <host_executor Executor>
 void find_statistics(Executor const& ex, layer& l) {
   if (!l.inputs) return;
   l.known = l.inputs->statistics(ex, l.job.basis());
+  l.job.found().input_rows = l.inputs->measured_rows();
   l.job.found().unseen_columns = l.inputs->unseen_columns(ex);
 }
 
