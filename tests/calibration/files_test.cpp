@@ -151,7 +151,7 @@ TEST_F(CalibrationFiles, NameAStatisticOfTheWrongLengthOrType) {
                               .add<float>("b.input", dtype::f32, {2, 2}, {1, 2, 3, 4})
                               .add<double>("c.channel_mean", dtype::f64, {3}, {1, 2, 3})
                               .add<float>("d.input", dtype::f32, {0, 3}, {})
-                              .add<float>("e.hessian", dtype::f32, {3, 3}, std::vector<float>(9))
+                              .add<float>("e.hessian", dtype::f32, {3, 3}, std::vector<float>(9, 1.0f))
                               .add("f.input_scale", {1, 2}));
   auto const message = [&](std::string const& layer) { return message_of([&] { known(files, layer, 3); }); };
   EXPECT_THAT(message("a"),

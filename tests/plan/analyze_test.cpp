@@ -36,7 +36,7 @@ TEST(Analyze, ShowsOneRowForEachPatternOfLayers) {
   auto const text = analyze(p);
   EXPECT_THAT(text, HasSubstr("rules of flux1 (recognised from the tensor names)"));
   EXPECT_THAT(text, ContainsRegex("   38  single_blocks\\.\\*\\.linear1\\.weight +BF16 \\[21504, 3072\\] +quantize +"
-                                  "int8_axiswise \\+ convrot 256 +no rule keeps it"));
+                                  "int8_tensorwise, per row, ConvRot 256 +no rule keeps it"));
   EXPECT_THAT(text, ContainsRegex("    1  img_in\\.weight +BF16 \\[3072, 64\\] +keep +- +flux1 keeps 'img_in'"));
   EXPECT_THAT(text, HasSubstr("quantize: 304 tensors, 23.6 GB -> 11.8 GB"));
 }

@@ -19,6 +19,7 @@ namespace {
 using halfstep::action;
 using halfstep::dtype;
 using halfstep::entry_bases;
+using halfstep::format_error;
 using halfstep::format_of;
 using halfstep::layer_config;
 using halfstep::layer_fate;
@@ -208,11 +209,11 @@ TEST(LayerConfig, SearchesInTheNameWithoutItsEndingOrMatchesAllOfIt) {
   configured const part(R"({"attn$": {"format": "fp16"}, "odd": {"skip": true}})");
   EXPECT_EQ(part.of("blocks.0.attn.weight"), "fp16");
   EXPECT_THAT([] { configured(R"({"attn\\.weight": {"format": "fp16"}})"); },
-              ThrowsMessage<usage_error>(HasSubstr("attn\\.weight")));
+              ThrowsMessage<format_error>(HasSubstr("attn\\.weight")));
   configured const whole(R"({"net\\.blocks\\.\\d+\\.attn": {"format": "fp16"}})", pattern_scope::whole_layer);
   EXPECT_EQ(whole.of("blocks.1.attn.weight"), "fp16");
   EXPECT_THAT([] { configured(R"({"attn": {"format": "fp16"}})", pattern_scope::whole_layer); },
-              ThrowsMessage<usage_error>(HasSubstr("`layers` 'attn' matches no weight")));
+              ThrowsMessage<format_error>(HasSubstr("it has 'attn', and nearest in the model is ")));
 }
 
 TEST(LayerConfig, RefusesAllPatternsThatMatchNothingOrAreNone) {
