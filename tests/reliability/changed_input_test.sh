@@ -12,7 +12,7 @@ changed_by() {  # SENTENCE COMMAND..: run on a copy, slowly, while the command c
   rm -rf out
   mkdir out
   cp model.safetensors in.safetensors
-  HALFSTEP_FAULTS=pread:every:wait=30,pwrite:every:wait=30 LD_PRELOAD=$faults \
+  HALFSTEP_FAULTS=pread:every:wait=30,pwrite:every:wait=2 LD_PRELOAD=$faults \
     "$bin/convert_to_quant" --progress none --threads 1 -i in.safetensors -o out/a >stdout 2>stderr </dev/null &
   local n
   for ((n = 0; n < 1000; n++)); do

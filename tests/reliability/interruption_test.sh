@@ -11,7 +11,7 @@ echo precious >old
 
 signalled() {  # CALL SIGNAL STATUS: raised at the first, second, .. call
   local call=$1 signal=$2 wanted=$3 n
-  for ((n = 1; n < 400; n += n < 6 ? 1 : 7)); do
+  for ((n = 1; n < 400; n += n < 6 ? 1 : n / 4 + 2)); do
     rm -rf out
     mkdir out
     cp old out/a
@@ -38,7 +38,7 @@ in_time() {
   rm -rf out
   mkdir out
   set -m
-  HALFSTEP_FAULTS=pwrite:every:wait=100 LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none -i in.safetensors -o out/a >stdout 2>stderr &
+  HALFSTEP_FAULTS=pwrite:every:wait=10 LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none -i in.safetensors -o out/a >stdout 2>stderr &
   set +m
   wait_for_part
   kill -INT $!
@@ -80,7 +80,7 @@ only_part() {
 killed_at_calls() {
   local call n
   for call in open flock fallocate pread pwrite write fsync ftruncate rename unlinkat close; do
-    for ((n = 1; n < 200; n += n < 4 ? 1 : 9)); do
+    for ((n = 1; n < 400; n += n < 4 ? 1 : n / 3 + 3)); do
       rm -rf out
       mkdir out
       cp old out/a
@@ -108,7 +108,7 @@ killed_at_random() {
       had_old=yes
       cp old out/a
     fi
-    HALFSTEP_FAULTS=pwrite:every:wait=10 LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none -i in.safetensors -o out/a --force \
+    HALFSTEP_FAULTS=pwrite:every:wait=1 LD_PRELOAD=$faults "$bin/convert_to_quant" --progress none -i in.safetensors -o out/a --force \
       >stdout 2>stderr </dev/null &
     sleep "0.$(printf %03d $((RANDOM % 400)))"
     kill -9 $! 2>/dev/null

@@ -20,7 +20,7 @@ check "the library call makes the converter's file" cmp out/a whole
 check "it counts what it read" grep -qx "50335744 bytes read, 6 layers quantized, $(stat -c %s whole) bytes in out/a" stdout
 rm out/a
 
-HALFSTEP_FAULTS=pwrite:every:wait=50 LD_PRELOAD=$faults "$bin/convert_file" in.safetensors out/a >stdout 2>stderr </dev/null &
+HALFSTEP_FAULTS=pwrite:every:wait=5 LD_PRELOAD=$faults "$bin/convert_file" in.safetensors out/a >stdout 2>stderr </dev/null &
 for ((n = 0; n < 1000; n++)); do
   (($(wc -l 2>/dev/null <out/a.part.journal || echo 0) >= 3)) && break
   sleep 0.01
