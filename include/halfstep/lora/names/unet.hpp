@@ -35,6 +35,7 @@ inline constexpr name_pair unet_residual_blocks[] = {
     {"up_blocks.2.resnets.2.", "output_blocks.8.0."},   {"up_blocks.3.resnets.0.", "output_blocks.9.0."},
     {"up_blocks.3.resnets.1.", "output_blocks.10.0."},  {"up_blocks.3.resnets.2.", "output_blocks.11.0."}};
 
+/// What a residual block holds.
 inline constexpr name_pair unet_residual_parts[] = {{"norm1", "in_layers.0"},          {"conv1", "in_layers.2"},
                                                     {"time_emb_proj", "emb_layers.1"}, {"norm2", "out_layers.0"},
                                                     {"conv2", "out_layers.3"},         {"conv_shortcut", "skip_connection"}};
@@ -52,6 +53,7 @@ inline constexpr name_pair unet_attention_blocks[] = {
     {"up_blocks.3.attentions.0.", "output_blocks.9.1."},  {"up_blocks.3.attentions.1.", "output_blocks.10.1."},
     {"up_blocks.3.attentions.2.", "output_blocks.11.1."}};
 
+/// What a transformer holds.
 inline constexpr name_pair unet_attention_parts[] = {
     {"norm", "norm"},
     {"proj_in", "proj_in"},
