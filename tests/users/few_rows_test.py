@@ -49,7 +49,7 @@ class FewRows(support.Test):
         for options in (AXIS, (*AXIS, "--convrot")):
             free = self.figures(*options)
             print(f"{' '.join(options)}: rows, gain over no data in dB: median, worst layer")
-            for count in ROWS:
+            for count in ROWS if options == AXIS else ROWS[1::2]:
                 data = self.calibration({layer: bert_inputs.sampled(x, count, seed=1) for layer, x in self.known.items()})
                 gains = {layer: free[layer] - output for layer, output in self.figures(*options, "--calibration-data", data).items()}
                 worst = min(gains, key=gains.get)
