@@ -122,6 +122,14 @@ TEST(GeluTiles, AgreeWithTheHost) {
   device_cases::check_gelu(machine, {64, 64});
 }
 
+TEST(GeluTiles, ReadNothingBeyondTheEndWhereAResultMayHaveTakenItsPlace) {
+  using tile = detail::element_tile<detail::form_op<gelu_erf>, 4>;
+  float* const nowhere = nullptr;
+  tile const one{{}, nowhere, nowhere, 0, 1, detail::vector_grid(1), traversal::forward, 1};
+  tile_nothing nothing;
+  for (int const thread : {1, 31}) one.run(0, {0, 1, thread, 32}, nothing, nothing);
+}
+
 TEST(RangeTiles, ShowNanAndInfinityAsTheLargest) {
   emulated_machine machine;
   extents2 const e{4, 4096};

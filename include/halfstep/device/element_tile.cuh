@@ -86,7 +86,7 @@ struct element_tile {
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
         index_t const v = start + distance(at, round, i);
-        x[i] = from_vector::load(from + first + (v < vectors ? v : start) * Width);  // beyond the end the first one once more
+        if (v < vectors) x[i] = from_vector::load(from + first + v * Width);  // beyond the end there may be another thread's result
       }
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
