@@ -86,7 +86,11 @@ struct element_tile {
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
         index_t const v = start + distance(at, round, i);
-        if (v < vectors) x[i] = from_vector::load(from + first + v * Width);  // beyond the end there may be another thread's result
+        if (v < vectors) x[i] = from_vector::load(from + first + v * Width);  // beyond may be another thread's result
+#if !defined(__CUDA_ARCH__)
+        else
+          x[i] = {};  // for g++, which does not see that nobody uses it
+#endif
       }
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
