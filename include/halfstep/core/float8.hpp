@@ -6,6 +6,7 @@
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/float16.hpp>
+#include <halfstep/core/ieee_float.hpp>
 
 namespace halfstep {
 
@@ -19,7 +20,7 @@ enum class float8_e5m2 : std::uint8_t {};
 HALFSTEP_HD constexpr float widen(float8_e4m3 x) {
   auto const pattern = static_cast<std::uint32_t>(x);
   std::uint32_t const magnitude = (pattern & 0x7fu) << 20;
-  std::uint32_t const small = static_cast<std::uint32_t>(bits(float_of(magnitude + 0x3c800000u) - 0x1p-6f));
+  std::uint32_t const small = static_cast<std::uint32_t>(bits(ieee_float{float_of(magnitude + 0x3c800000u)} - 0x1p-6f));
   std::uint32_t const finite = magnitude < 0x00800000u ? small : magnitude + 0x3c000000u;
   return float_of((magnitude == 0x07f00000u ? 0x7fc00000u : finite) | (pattern & 0x80u) << 24);
 }
@@ -33,8 +34,8 @@ HALFSTEP_HD constexpr float8_e4m3 to_float8_e4m3(float x) {
   std::uint32_t const magnitude = pattern & 0x7fffffffu;
   std::uint32_t const normal = (magnitude - 0x3c000000u + 0x7ffffu + ((magnitude >> 20) & 1u)) >> 20;
   // Adding 2^14 aligns a magnitude below 2^-6 so that its last bit is worth 2^-9.
-  auto const small =
-      static_cast<std::uint32_t>(bits(float_of(magnitude < 0x3c800000u ? magnitude : 0u) + 16384.0f)) - 0x46800000u;
+  ieee_float const aligned = ieee_float{float_of(magnitude < 0x3c800000u ? magnitude : 0u)} + 16384.0f;
+  auto const small = static_cast<std::uint32_t>(bits(aligned)) - 0x46800000u;
   std::uint32_t const finite = magnitude < 0x3c800000u ? small : normal;
   std::uint32_t const special = magnitude > 0x7f800000u ? 0x7fu : 0x7eu;
   return static_cast<float8_e4m3>((magnitude >= 0x43e00000u ? special : finite) | (pattern >> 24 & 0x80u));
@@ -46,7 +47,8 @@ HALFSTEP_HD constexpr float8_e5m2 to_float8_e5m2(float x) {
   std::uint32_t const magnitude = pattern & 0x7fffffffu;
   std::uint32_t const normal = (magnitude - 0x38000000u + 0xfffffu + ((magnitude >> 21) & 1u)) >> 21;
   // Adding 2^7 aligns a magnitude below 2^-14 so that its last bit is worth 2^-16.
-  auto const small = static_cast<std::uint32_t>(bits(float_of(magnitude < 0x38800000u ? magnitude : 0u) + 128.0f)) - 0x43000000u;
+  ieee_float const aligned = ieee_float{float_of(magnitude < 0x38800000u ? magnitude : 0u)} + 128.0f;
+  auto const small = static_cast<std::uint32_t>(bits(aligned)) - 0x43000000u;
   std::uint32_t const finite = magnitude < 0x38800000u ? small : normal;
   std::uint32_t const special = magnitude > 0x7f800000u ? 0x7eu : 0x7cu;
   return static_cast<float8_e5m2>((magnitude >= 0x47700000u ? special : finite) | (pattern >> 24 & 0x80u));

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/ieee_float.hpp>
 
 namespace halfstep {
 
@@ -41,7 +42,9 @@ class philox {
 };
 
 /// Returns a float in [0, 1), a multiple of 2^-24, from 32 random bits.
-HALFSTEP_HD constexpr float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+HALFSTEP_HD constexpr float unit_float(std::uint32_t word) {
+  return static_cast<float>(ieee_float{static_cast<float>(word >> 8)} * 0x1p-24f);
+}
 
 /// Returns the key of the random numbers of one tensor: FNV-1a of its name, mixed with the seed.
 constexpr std::uint64_t random_key(std::uint64_t seed, std::string_view tensor_name) {

@@ -11,6 +11,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/float16.hpp>
 #include <halfstep/core/float8.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/type_list.hpp>
 
 namespace halfstep {
@@ -19,7 +20,7 @@ namespace halfstep {
 HALFSTEP_HD constexpr float widen(float x) { return x; }
 
 /// Returns `x` rounded to FP32, the type every kernel computes in.
-HALFSTEP_HD constexpr float widen(double x) { return static_cast<float>(x); }
+HALFSTEP_HD constexpr float widen(double x) { return to_float32(x); }
 
 /// The function from FP32 to `T` that `widen` undoes, and the name of `T` in files.
 template <class T>
@@ -29,7 +30,7 @@ struct source_traits;
 template <>
 struct source_traits<double> {
   static constexpr dtype type = dtype::f64;
-  HALFSTEP_HD static constexpr double narrow(float x) { return x; }
+  HALFSTEP_HD static constexpr double narrow(float x) { return to_float64(x); }
 };
 
 /// FP32 weights.

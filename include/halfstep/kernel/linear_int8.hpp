@@ -8,6 +8,7 @@
 
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
@@ -36,7 +37,7 @@ HALFSTEP_HD constexpr index_t end_of_products(index_t column, index_t run, index
 
 /// Returns the result that a sum over all groups becomes.
 HALFSTEP_HD inline float finished(float sum, float scale, float const* bias, index_t column) {
-  return bias != nullptr ? std::fma(sum, scale, bias[column]) : sum * scale;
+  return bias != nullptr ? fused(sum, scale, bias[column]) : static_cast<float>(ieee_float{sum} * scale);
 }
 
 /// Throws shape_error where the matrices of an INT8 product do not fit together.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/layout/concept.hpp>
 
 namespace halfstep {
@@ -27,8 +28,8 @@ struct absmax_scale {
   /// Returns the scale of a group on `Grid`.
   template <class Grid>
   HALFSTEP_HD static group_type fit(value_range v) {
-    float const scale = v.amax / Grid::last;
-    return scale > least ? scale : least;
+    ieee_float const scale = ieee_float{v.amax} / Grid::last;
+    return scale > least ? static_cast<float>(scale) : least;
   }
 
   /// Returns what a stored scale multiplies the grid's numbers by.

@@ -1,7 +1,6 @@
 // The FP8 E4M3 grid, on which steps grow with magnitude, shared by every FP8 layout.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <string_view>
 
@@ -9,6 +8,7 @@
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/bracket.hpp>
 #include <halfstep/core/float8.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/grid_step.hpp>
 
@@ -23,7 +23,7 @@ struct e4m3_grid {
   using step_type = grid_step;
   static constexpr float last = 448.0f;  ///< the largest number, in units of the scale
 
-  HALFSTEP_HD static step_type unpack(float scale) { return {scale, 1.0f / scale}; }
+  HALFSTEP_HD static step_type unpack(float scale) { return {scale, reciprocal_of(scale)}; }
 
   /// Returns the codes on either side of `x`, ties to the even one; `t` counts in steps of the power of two that x lies in.
   ///
@@ -36,15 +36,16 @@ struct e4m3_grid {
     std::uint32_t const magnitude = unclamped < last_pattern ? unclamped : last_pattern;
     std::uint32_t const exponent = exponent_of(magnitude);
     float const magic = float_of(exponent + (20u << 23));  // its last bit is worth a step here: the sum rounds, ties to even
-    float const quotient = float_of(magnitude);
-    float const sum = quotient + magic;
+    ieee_float const quotient = float_of(magnitude);
+    ieee_float const sum = quotient + magic;
     std::uint32_t const steps = static_cast<std::uint32_t>(bits(sum)) - (exponent + (20u << 23));
     std::uint32_t const nearer = steps + ((exponent - first_exponent) >> 20);
-    float const rounded = sum - magic;
+    ieee_float const rounded = sum - magic;
     std::uint32_t const outward = nearer + 1u < last_code ? nearer + 1u : last_code;
     std::uint32_t const farther = float_of(unclamped) > rounded || nearer == 0u ? outward : nearer - 1u;
-    float const per_step = float_of(0x7f000000u + (3u << 23) - exponent);
-    return {code_of(nearer | sign), code_of(farther | sign), std::fabs(quotient - rounded) * per_step};
+    ieee_float const per_step = float_of(0x7f000000u + (3u << 23) - exponent);
+    float const t = static_cast<float>(absolute(quotient - rounded) * per_step);
+    return {code_of(nearer | sign), code_of(farther | sign), t};
   }
 
   /// Returns whether `locate` is exact with this step for every x of the range: no intermediate result overflows, and none that
@@ -56,14 +57,14 @@ struct e4m3_grid {
   /// Returns what `locate` does, for any finite `x` and any positive finite scale, at the price of a division.
   HALFSTEP_HD static bracket<code_type> locate_far(float x, step_type s) {
     constexpr float beyond = 2.0f * last;
-    float const quotient = x / s.scale;
-    return locate(quotient < -beyond ? -beyond : quotient > beyond ? beyond : quotient, {1.0f, 1.0f});
+    ieee_float const quotient = ieee_float{x} / s.scale;
+    return locate(quotient < -beyond ? -beyond : quotient > beyond ? beyond : static_cast<float>(quotient), {1.0f, 1.0f});
   }
 
   /// Returns whether `x` lies more than half a step beyond the last code.
-  HALFSTEP_HD static bool clips(float x, step_type s) { return std::fabs(x) > 464.0f * s.scale; }
+  HALFSTEP_HD static bool clips(float x, step_type s) { return absolute(x) > ieee_float{464.0f} * s.scale; }
 
-  HALFSTEP_HD static float decode(code_type code, step_type s) { return widen(code) * s.scale; }
+  HALFSTEP_HD static float decode(code_type code, step_type s) { return static_cast<float>(ieee_float{widen(code)} * s.scale); }
 
   /// Returns the neighbouring code on the side of `direction`'s sign; the code itself at the end of the grid.
   HALFSTEP_HD static code_type neighbour(code_type code, float direction) {

@@ -1,13 +1,13 @@
 // The uniform INT8 grid, symmetric about zero, shared by every INT8 layout.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <string_view>
 
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/bracket.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/grid_step.hpp>
 
@@ -22,7 +22,7 @@ struct symmetric_grid {
   using step_type = grid_step;
   static constexpr float last = static_cast<float>(Limit);  ///< the largest number, in units of the scale
 
-  HALFSTEP_HD static step_type unpack(float scale) { return {scale, 1.0f / scale}; }
+  HALFSTEP_HD static step_type unpack(float scale) { return {scale, reciprocal_of(scale)}; }
 
   /// Returns the codes on either side of `x`, ties to the even one.
   ///
@@ -30,12 +30,12 @@ struct symmetric_grid {
   /// range, sees to it.
   HALFSTEP_HD static bracket<code_type> locate(float x, step_type s) {
     constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer, ties to even
-    float const quotient = exact_quotient(x, s.scale, s.reciprocal);
-    float const shifted = quotient + magic;
-    float const residue = quotient - (shifted - magic);
+    ieee_float const quotient = exact_quotient(x, s.scale, s.reciprocal);
+    ieee_float const shifted = quotient + magic;
+    ieee_float const residue = quotient - (shifted - magic);
     int const nearer = bits(shifted) - bits(magic);
-    int const farther = residue > 0 ? nearer + 1 : nearer - 1;
-    return {clamp(nearer), clamp(farther), std::fabs(residue)};
+    int const farther = residue > 0.0f ? nearer + 1 : nearer - 1;
+    return {clamp(nearer), clamp(farther), absolute(residue)};
   }
 
   /// Returns whether `locate` is exact with this step for every x of the range: no intermediate result overflows or is subnormal.
@@ -46,15 +46,19 @@ struct symmetric_grid {
   /// Returns what `locate` does, for any finite `x` and any positive finite scale, at the price of a division.
   HALFSTEP_HD static bracket<code_type> locate_far(float x, step_type s) {
     constexpr float beyond = 2.0f * static_cast<float>(Limit);
-    float const quotient = x / s.scale;
-    float const near_quotient = quotient < -beyond ? -beyond : quotient > beyond ? beyond : quotient;
+    ieee_float const quotient = ieee_float{x} / s.scale;
+    float const near_quotient = quotient < -beyond ? -beyond : quotient > beyond ? beyond : static_cast<float>(quotient);
     return locate(near_quotient, {1.0f, 1.0f});
   }
 
   /// Returns whether `x` lies more than half a step beyond the last code.
-  HALFSTEP_HD static bool clips(float x, step_type s) { return std::fabs(x) > (static_cast<float>(Limit) + 0.5f) * s.scale; }
+  HALFSTEP_HD static bool clips(float x, step_type s) {
+    return absolute(x) > ieee_float{static_cast<float>(Limit) + 0.5f} * s.scale;
+  }
 
-  HALFSTEP_HD static float decode(code_type code, step_type s) { return static_cast<float>(code) * s.scale; }
+  HALFSTEP_HD static float decode(code_type code, step_type s) {
+    return static_cast<float>(ieee_float{static_cast<float>(code)} * s.scale);
+  }
 
   /// Returns the neighbouring code on the side of `direction`'s sign; the code itself at the end of the grid.
   HALFSTEP_HD static code_type neighbour(code_type code, float direction) {

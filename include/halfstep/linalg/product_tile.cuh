@@ -1,10 +1,9 @@
 // The device loop of matrix products in FP32.
 #pragma once
 
-#include <cmath>
-
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/device/launch.cuh>
 
@@ -79,7 +78,7 @@ struct product_tile {
     HALFSTEP_UNROLL
     for (int k = 0; k < depth; ++k) HALFSTEP_UNROLL
     for (int i = 0; i < 4; ++i) HALFSTEP_UNROLL
-    for (int j = 0; j < 4; ++j) state.sum[i][j] = std::fma(shared.a[k][top + i], shared.b[k][left + j], state.sum[i][j]);
+    for (int j = 0; j < 4; ++j) state.sum[i][j] = fused(shared.a[k][top + i], shared.b[k][left + j], state.sum[i][j]);
   }
 
   HALFSTEP_HD void store(int thread, index_t row, index_t column, state_type const& state) const {
@@ -89,7 +88,7 @@ struct product_tile {
       for (int j = 0; j < 4; ++j) {
         index_t const m = row + thread / 16 * 4 + i;
         index_t const n = column + thread % 16 * 4 + j;
-        if (m < c.rows() && n < c.columns()) c(m, n) = state.sum[i][j] + (bias ? bias[n] : 0.0f);
+        if (m < c.rows() && n < c.columns()) c(m, n) = static_cast<float>(ieee_float{state.sum[i][j]} + (bias ? bias[n] : 0.0f));
       }
     }
   }

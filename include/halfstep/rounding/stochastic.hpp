@@ -7,6 +7,7 @@
 #include <halfstep/core/bracket.hpp>
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/random.hpp>
 
 namespace halfstep {
@@ -23,7 +24,7 @@ struct stochastic {
 
   template <class Code>
   HALFSTEP_HD constexpr Code operator()(bracket<Code> b, index_t element) const {
-    return unit_float(generator(static_cast<std::uint64_t>(element)).word[0]) < b.t ? b.farther : b.nearer;
+    return ieee_float{unit_float(generator(static_cast<std::uint64_t>(element)).word[0])} < b.t ? b.farther : b.nearer;
   }
 };
 
