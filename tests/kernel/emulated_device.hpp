@@ -50,6 +50,7 @@ static_assert(halfstep::check_device_executor<emulated_device>() && halfstep::de
 /// Runs every block of `tile`; found by argument-dependent lookup in place of the launch on a stream.
 template <class Tile>
 void launch(emulated_device const&, Tile const& tile, halfstep::tile_shape shape) {
+  halfstep::detail::require_launch<Tile>(shape);
   std::vector<halfstep::index_t> order(static_cast<std::size_t>(shape.blocks));
   std::iota(order.begin(), order.end(), halfstep::index_t{0});
   std::shuffle(order.begin(), order.end(), std::mt19937_64(order.size()));

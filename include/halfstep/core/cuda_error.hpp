@@ -25,10 +25,11 @@ class cuda_error : public error {
 
 /// Throws cuda_error unless `status` is success.
 ///
-/// The runtime's record of the last error is cleared, so that an error that was handled is not met again at the next launch.
+/// Where the runtime's record of the last error holds `status` it is cleared, so that an error that was handled is not met again
+/// at the next launch; an error of somebody else's own stays there for them.
 inline void check_cuda(cudaError_t status, char const* doing) {
   if (status == cudaSuccess) return;
-  static_cast<void>(cudaGetLastError());
+  if (cudaPeekAtLastError() == status) static_cast<void>(cudaGetLastError());
   throw cuda_error(status, doing);
 }
 

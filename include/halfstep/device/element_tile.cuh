@@ -86,11 +86,7 @@ struct element_tile {
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {
         index_t const v = start + distance(at, round, i);
-        if (v < vectors) x[i] = from_vector::load(from + first + v * Width);  // beyond may be another thread's result
-#if !defined(__CUDA_ARCH__)
-        else
-          x[i] = {};  // for g++, which does not see that nobody uses it
-#endif
+        x[i] = from_vector::load_if_below(vectors, from + first, v);  // beyond may be another thread's result
       }
       HALFSTEP_UNROLL
       for (int i = 0; i < unroll; ++i) {

@@ -11,6 +11,7 @@
 #include <halfstep/core/cuda_error.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
+#include <halfstep/exec/cuda_device_scope.hpp>
 
 namespace halfstep {
 
@@ -56,19 +57,33 @@ HALFSTEP_KERNEL void __launch_bounds__(Tile::max_threads) run_tile(Tile const __
 
 #pragma nv_diagnostic pop
 
+/// Throws shape_error unless `shape` is one that `Tile` was compiled for.
+template <class Tile>
+void require_launch(tile_shape shape) {
+  static_assert(Tile::max_threads % 32 == 0 && 32 <= Tile::max_threads && Tile::max_threads <= 1024,
+                "halfstep: a tile's max_threads is a multiple of 32, at most 1024");
+  if (shape.threads < 32 || shape.threads > Tile::max_threads || shape.threads % 32 != 0)
+    throw shape_error("halfstep: a launch of " + std::to_string(shape.threads) +
+                      " threads a block: expected a multiple of 32, at most the " + std::to_string(Tile::max_threads) +
+                      " of its kernel");
+  if (shape.blocks < 0 || shape.blocks > std::numeric_limits<int>::max())
+    throw shape_error("halfstep: a matrix of " + std::to_string(shape.blocks) +
+                      " blocks: expected at most 2^31 - 1, cut it into pieces");
+}
+
 }  // namespace detail
 
-/// Queues `tile` on the stream of `ex`. No blocks: nothing happens. Throws cuda_error where the launch fails, shape_error for
-/// more than 2^31 - 1 blocks.
+/// Queues `tile` on the stream of `ex`, on its device. No blocks: nothing happens. Throws cuda_error where the launch fails,
+/// shape_error for more than 2^31 - 1 blocks, and for threads that are not a multiple of 32 or more than the tile's
+/// `max_threads`.
 template <class Executor, class Tile>
 requires requires(Executor const& ex) {
   { ex.handle() } -> std::convertible_to<cudaStream_t>;
 }
 void launch(Executor const& ex, Tile const& tile, tile_shape shape) {
+  detail::require_launch<Tile>(shape);
   if (shape.blocks == 0) return;
-  if (shape.blocks > std::numeric_limits<int>::max())
-    throw shape_error("halfstep: a matrix of " + std::to_string(shape.blocks) +
-                      " blocks: expected at most 2^31 - 1, cut it into pieces");
+  cuda_device_scope const scope(cuda_device_scope::of(ex));
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));

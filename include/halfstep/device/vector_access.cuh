@@ -7,6 +7,7 @@
 #include <cuda_runtime.h>
 
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/extents.hpp>
 
 namespace halfstep::detail {
 
@@ -46,6 +47,17 @@ struct vector_of {
     word const w = *reinterpret_cast<word const*>(p);
     vector_of v;
     std::memcpy(&v, &w, sizeof(v));
+    return v;
+  }
+
+  /// Returns vector `index` of the `count` that start at `first`, anything where there is none. Precondition: that of `load`.
+  HALFSTEP_HD static vector_of load_if_below(index_t count, T const* first, index_t index) {
+#if defined(__CUDA_ARCH__)
+    vector_of v;
+#else
+    vector_of v{};  // g++ does not see that nobody uses it
+#endif
+    if (index < count) v = load(first + index * Width);
     return v;
   }
 

@@ -6,6 +6,10 @@
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/extents.hpp>
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#error "halfstep: device kernels need compute capability 8.0 or later (the maximum of a warp in one step): use sm_80"
+#endif
+
 namespace halfstep::detail {
 
 /// Raises slots[slot] to `value`; one atomic operation a warp where all of its threads mean the same slot.
