@@ -1,10 +1,25 @@
 // The device half: every kernel's device overload, device memory, streams and copies. The one CUDA include, for nvcc.
 //
-// Compile without -use_fast_math: nvcc tells headers nothing of it, and codes would differ from the host's.
+// Of the host it brings what that needs, and no Eigen; algorithms on the host are in halfstep.hpp, which may stand beside it.
+// Codes, scales and numbers are the host's under -use_fast_math too: it does not reach what core/ieee_float.hpp computes. A name
+// with `_async` queues its work and returns; one without returns when the work is done.
 #pragma once
 
+#include <halfstep/core/arithmetic.hpp>
+#include <halfstep/core/as_view.hpp>
+#include <halfstep/core/bfloat16.hpp>
+#include <halfstep/core/buffer.hpp>
 #include <halfstep/core/cuda_buffer.hpp>
 #include <halfstep/core/cuda_error.hpp>
+#include <halfstep/core/cuda_memory.hpp>
+#include <halfstep/core/error.hpp>
+#include <halfstep/core/extents.hpp>
+#include <halfstep/core/float16.hpp>
+#include <halfstep/core/float8.hpp>
+#include <halfstep/core/ieee_float.hpp>
+#include <halfstep/core/matrix_view.hpp>
+#include <halfstep/core/random.hpp>
+#include <halfstep/core/source.hpp>
 #include <halfstep/device/byte_products.cuh>
 #include <halfstep/device/divider.cuh>
 #include <halfstep/device/element_tile.cuh>
@@ -12,8 +27,14 @@
 #include <halfstep/device/tuning.cuh>
 #include <halfstep/device/vector_access.cuh>
 #include <halfstep/device/warp_max.cuh>
+#include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/cuda_device_scope.hpp>
+#include <halfstep/exec/cuda_pooled_memory.hpp>
 #include <halfstep/exec/cuda_stream.hpp>
-#include <halfstep/halfstep.hpp>
+#include <halfstep/exec/device_workspace.hpp>
+#include <halfstep/exec/serial.hpp>
+#include <halfstep/exec/threads.hpp>
+#include <halfstep/exec/without_waits.hpp>
 #include <halfstep/kernel/dequantize.cuh>
 #include <halfstep/kernel/fit_quantize.cuh>
 #include <halfstep/kernel/for_each_index.cuh>
@@ -25,10 +46,27 @@
 #include <halfstep/kernel/residual_statistics.cuh>
 #include <halfstep/kernel/sum.cuh>
 #include <halfstep/kernel/widen.cuh>
+#include <halfstep/layout/fp16.hpp>
+#include <halfstep/layout/fp8_axis.hpp>
+#include <halfstep/layout/fp8_block.hpp>
+#include <halfstep/layout/fp8_tensor.hpp>
+#include <halfstep/layout/int8_axis.hpp>
+#include <halfstep/layout/int8_block.hpp>
+#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/linalg/gemm.cuh>
 #include <halfstep/linalg/linear.cuh>
 #include <halfstep/linalg/product_tile.cuh>
+#include <halfstep/rounding/decided.hpp>
+#include <halfstep/rounding/nearest.hpp>
+#include <halfstep/rounding/stochastic.hpp>
 #include <halfstep/tensor/copy_cuda.hpp>
+#include <halfstep/tensor/dequantize.cuh>
 #include <halfstep/tensor/incoherent.cuh>
+#include <halfstep/tensor/linear.cuh>
 #include <halfstep/tensor/linear_int8.cuh>
+#include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.cuh>
+#include <halfstep/tensor/two_sided_signs.cuh>
+#include <halfstep/transform/hadamard.hpp>
+#include <halfstep/transform/identity.hpp>
+#include <halfstep/transform/two_sided_hadamard.hpp>

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/cuda.cuh>
+#include <halfstep/halfstep.hpp>
 
 #include "../kernel/device_cases.hpp"
 #include "../kernel/emulated_device.hpp"
@@ -134,6 +136,64 @@ TYPED_TEST(IncoherentDeviceTensor, MultipliesAsOnTheHost) {
     EXPECT_LT(device_cases::relative_difference(y, expected), 1e-5) << "inputs as given";
   }
   EXPECT_EQ(fake().wrong_releases, 0);
+}
+
+TEST(PooledDeviceTensor, IsMadeOfTheExecutorsMemoryAndNothingElseIsAllocatedWhereAPoolKeepsIt) {
+  fake() = {};
+  extents2 const e{64, 256};
+  auto const w = device_cases::weights<float>(e);
+  auto const here = quantizer<int8_axis, nearest>()(serial{}, host_view<float const>(w.data(), e));
+  pooled_memory pool(1 << 24);
+  auto const ex = cuda_stream{}.with(pool);
+  for (int pass = 0; pass < 2; ++pass) {
+    fake().allocations = 0;
+    auto const copied = copy_to_device(ex, here);
+    auto const quantized = quantize_on_device<int8_axis>(ex, device_view<float const>(w.data(), e));
+    EXPECT_EQ(fake().allocations > 0, pass == 0) << pass;
+  }
+  EXPECT_GT(pool.held(), 2u * 64 * 256) << "the codes of both";
+}
+
+TYPED_TEST(IncoherentDeviceTensor, MultipliesInAWorkspaceToTheBitsOfTheHost) {
+  fake() = {};
+  extents2 const e{100, 300}, in{5, 300}, out{5, 100};
+  auto const here = incoherent<TypeParam>(device_cases::weights<float>(e), e);
+  auto const there = copy_to_device(cuda_stream{}, here);
+  auto const x = device_cases::weights<float>(in, 11), bias = device_cases::weights<float>({1, 100}, 12);
+  std::vector<float> expected(500), y(500);
+  linear(serial{}, host_view<float const>(x.data(), in), here, host_view<float const>(bias.data(), {1, 100}),
+         host_view<float>(expected.data(), out), int8_activations{});
+  emulated_device const ex;
+  two_sided_signs const signs(ex, there.transform());
+  std::size_t const bytes = workspace_bytes(5, there, int8_activations{});
+  auto const memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
+  linear_async(ex, device_view<float const>(x.data(), in), there, signs, device_view<float const>(bias.data(), {1, 100}),
+               device_view<float>(y.data(), out), int8_activations{}, device_workspace(memory.data(), bytes));
+  EXPECT_TRUE(device_cases::same_bits(y, expected));
+}
+
+TEST(LinearAsync, IsNanInRowsThatAreNotFiniteAndTheHostsBitsInTheOthers) {
+  fake() = {};
+  extents2 const e{64, 256}, in{4, 256}, out{4, 64};
+  auto const w = device_cases::weights<float>(e);
+  auto const here = quantizer<int8_axis, nearest, regular_hadamard>({}, {64})(serial{}, host_view<float const>(w.data(), e));
+  auto const there = copy_to_device(cuda_stream{}, here);
+  auto x = device_cases::weights<float>(in, 11);
+  std::vector<float> expected(4 * 64), y(4 * 64, 1.0f);
+  linear(serial{}, host_view<float const>(x.data(), in), here, {}, host_view<float>(expected.data(), out), int8_activations{});
+  x[256 + 3] = INFINITY;
+  x[2 * 256] = NAN;
+  emulated_device const ex;
+  std::size_t const bytes = workspace_bytes(4, there, int8_activations{});
+  auto const memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
+  linear_async(ex, device_view<float const>(x.data(), in), there, {}, device_view<float>(y.data(), out), int8_activations{},
+               device_workspace(memory.data(), bytes));
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if (i / 64 == 1 || i / 64 == 2)
+      EXPECT_TRUE(std::isnan(y[i])) << i;
+    else
+      EXPECT_EQ(bits(y[i]), bits(expected[i])) << i;
+  }
 }
 
 TEST(CopyCuda, MovesATensorToTheDeviceAndBack) {

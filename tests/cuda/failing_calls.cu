@@ -74,6 +74,52 @@ TYPED_TEST(FailingCalls, ThrowAndLeaveNothingBehindWhicheverCallItIs) {
   }
 }
 
+using small_tile = detail::index_tile<detail::clear_ranges>;  // of 256 threads at most
+
+TEST(Launch, RefusesThreadsThatTheKernelWasNotMadeFor) {
+  fake() = {};
+  for (int const threads : {-32, 0, 16, 48, 257, 288, 1024})
+    EXPECT_THROW(launch(cuda_stream{}, small_tile{}, {1, threads}), shape_error) << threads;
+  for (index_t const blocks : {index_t{-1}, index_t{1} << 31})
+    EXPECT_THROW(launch(cuda_stream{}, small_tile{}, {blocks, 256}), shape_error) << blocks;
+  EXPECT_THROW(launch(cuda_stream{}, small_tile{}, {0, 48}), shape_error) << "wrong is wrong even where nothing is launched";
+  EXPECT_EQ(fake().calls, 0);
+  launch(cuda_stream{}, small_tile{}, {1, 224});
+  EXPECT_EQ(fake().launches, 1);
+}
+
+TEST(Launch, GoesToTheDeviceOfItsStreamAndLeavesTheCurrentOne) {
+  fake() = {};
+  fake().device = 1;
+  owned_cuda_stream const stream;
+  cuda_stream const borrowed(stream.get().handle());
+  fake().device = 0;
+  for (cuda_stream const ex : {stream.get(), borrowed}) {
+    EXPECT_EQ(ex.device(), 1);
+    launch(ex, small_tile{}, {1, 256});
+    EXPECT_EQ(fake().device, 0);
+  }
+  EXPECT_EQ(fake().launches, 2);
+  fake().calls = 0;
+  fake().failing_call = 3;  // after asking for the current device and changing it
+  EXPECT_THROW(launch(stream.get(), small_tile{}, {1, 256}), cuda_error);
+  EXPECT_EQ(fake().device, 0) << "after a failure too";
+}
+
+TEST(CheckCuda, LeavesAnEarlierErrorToWhomItBelongs) {
+  fake() = {};
+  fake().last_error = cudaErrorInvalidTexture;  // nobody has asked for it yet
+  EXPECT_THROW(check_cuda(cudaErrorMemoryAllocation, "a call that does not record its failure"), cuda_error);
+  EXPECT_EQ(fake().last_error, cudaErrorInvalidTexture);
+  fake().failing_call = 1;
+  fake().records = false;
+  EXPECT_THROW(cuda_stream{}.wait(), cuda_error);
+  EXPECT_EQ(fake().last_error, cudaErrorInvalidTexture);
+  fake().last_error = cudaErrorLaunchFailure;
+  EXPECT_THROW(check_cuda(cudaErrorLaunchFailure, "its own"), cuda_error);
+  EXPECT_EQ(fake().last_error, cudaSuccess);
+}
+
 TEST(CudaBuffer, GivesItsMemoryBackOnceWhenMoved) {
   fake() = {};
   {

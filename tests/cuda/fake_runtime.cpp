@@ -15,23 +15,31 @@ namespace {
 bool fails() { return ++fake().calls == fake().failing_call; }
 
 cudaError_t result(bool failed, cudaError_t error) {
-  if (failed) fake().last_error = error;
+  if (failed && fake().records) fake().last_error = error;
   return failed ? error : cudaSuccess;
 }
 
 cudaError_t step(cudaError_t error = cudaErrorLaunchFailure) { return result(fails(), error); }
 
+std::size_t allocated() {
+  std::size_t bytes = 0;
+  for (auto const& [p, size] : fake().memory) bytes += size;
+  return bytes;
+}
+
 cudaError_t allocate(void** p, std::size_t bytes) {
+  ++fake().allocations;
   cudaError_t const status = step(cudaErrorMemoryAllocation);
-  if (status == cudaSuccess) {
-    *p = std::calloc(bytes, 1);
-    fake().memory[*p] = bytes;
-  }
-  return status;
+  if (status != cudaSuccess) return status;
+  if (bytes > fake().limit - allocated()) return result(true, cudaErrorMemoryAllocation);
+  *p = std::calloc(bytes, 1);
+  fake().memory[*p] = bytes;
+  return cudaSuccess;
 }
 
 // Whether the call reports a failure or not, what was given back is gone: the caller can do no more about it.
 cudaError_t release(void* p) {
+  ++fake().allocations;
   bool const failed = fails();
   if (failed) fake().failed_release = true;
   if (p && fake().memory.erase(p) == 0)
@@ -41,17 +49,29 @@ cudaError_t release(void* p) {
   return result(failed, cudaErrorLaunchFailure);
 }
 
+cudaError_t wait() {
+  ++fake().waits;
+  if (fake().is_capturing) return result(true, cudaErrorStreamCaptureUnsupported);
+  fake().unfinished = 0;
+  return step();
+}
+
 }  // namespace
 
 extern "C" {
 
-cudaError_t cudaMalloc(void** p, std::size_t bytes) { return allocate(p, bytes); }
-cudaError_t cudaMallocAsync(void** p, std::size_t bytes, cudaStream_t) { return allocate(p, bytes); }
-cudaError_t cudaFree(void* p) { return release(p); }
-cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return release(p); }
+cudaError_t cudaMalloc(void** p, std::size_t bytes) {
+  return fake().is_capturing ? result(true, cudaErrorStreamCaptureUnsupported) : allocate(p, bytes);
+}
+cudaError_t cudaMallocAsync(void** p, std::size_t bytes, cudaStream_t) {
+  return fake().has_pools ? allocate(p, bytes) : result(true, cudaErrorNotSupported);
+}
+cudaError_t cudaFree(void* p) { return fake().is_capturing ? result(true, cudaErrorStreamCaptureUnsupported) : release(p); }
+cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return fake().has_pools ? release(p) : result(true, cudaErrorNotSupported); }
 
 cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   cudaError_t const status = step();
+  ++fake().unfinished;
   if (status == cudaSuccess && bytes > 0) std::memcpy(to, from, bytes);
   return status;
 }
@@ -60,7 +80,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   cudaError_t const status = step();
   if (status == cudaSuccess) {
     *stream = static_cast<cudaStream_t>(std::malloc(1));
-    fake().streams.insert(*stream);
+    fake().streams[*stream] = fake().device;
   }
   return status;
 }
@@ -75,11 +95,28 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return result(failed, cudaErrorLaunchFailure);
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return step(); }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return wait(); }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  fake().is_capturing = true;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  fake().is_capturing = false;
+  *graph = nullptr;
+  return cudaSuccess;
+}
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = fake().device;
   return step(cudaErrorNoDevice);
+}
+
+cudaError_t cudaSetDevice(int device) {
+  cudaError_t const status = step(cudaErrorInvalidDevice);
+  if (status == cudaSuccess) fake().device = device;
+  return status;
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
@@ -87,8 +124,11 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   return step();
 }
 
-cudaError_t cudaLaunchKernelExC(cudaLaunchConfig_t const*, void const*, void**) {
+cudaError_t cudaLaunchKernelExC(cudaLaunchConfig_t const* config, void const*, void**) {
   ++fake().launches;
+  ++fake().unfinished;
+  auto const stream = fake().streams.find(config->stream);
+  if (stream != fake().streams.end() && stream->second != fake().device) return result(true, cudaErrorInvalidResourceHandle);
   return step(cudaErrorLaunchOutOfResources);
 }
 
@@ -97,6 +137,8 @@ cudaError_t cudaGetLastError() {
   fake().last_error = cudaSuccess;
   return error;
 }
+
+cudaError_t cudaPeekAtLastError() { return fake().last_error; }
 
 char const* cudaGetErrorName(cudaError_t) { return "cudaErrorOfTheFake"; }
 char const* cudaGetErrorString(cudaError_t) { return "the fake runtime was told to fail"; }

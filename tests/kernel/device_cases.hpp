@@ -46,9 +46,9 @@ bool same_bits(std::vector<T> const& a, std::vector<T> const& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-/// Weights of many magnitudes, zeros, ties of the largest, and subnormal numbers.
+/// Weights of many magnitudes, zeros, ties of the largest, and subnormal numbers, all of them times `factor`.
 template <class Source>
-std::vector<Source> weights(extents2 e, std::uint32_t seed = 7) {
+std::vector<Source> weights(extents2 e, std::uint32_t seed = 7, float factor = 1.0f) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0.0f, 0.02f);
   auto v = filled<Source>(e.count());
@@ -60,7 +60,7 @@ std::vector<Source> weights(extents2 e, std::uint32_t seed = 7) {
                     : kind == 3 ? 0.25f
                     : kind == 4 ? 3.0f
                                 : normal(random);
-    v[i] = narrow<Source>(x);
+    v[i] = narrow<Source>(x * factor);
   }
   return v;
 }
@@ -104,11 +104,20 @@ Rounding make_rounding(std::uint32_t const* words) {
     return Rounding{};
 }
 
-/// Every kernel that takes a layout, against the host, for one shape and one misalignment in elements.
+/// By how many elements weights and codes miss an aligned address.
+struct misalignment {
+  index_t weights;
+  index_t codes;
+};
+
+inline constexpr misalignment misalignments[] = {{0, 0}, {1, 0}, {0, 1}};
+
+/// Every kernel that takes a layout, against the host, for one shape and one misalignment; what is dequantized misses as the
+/// weights do.
 template <class Layout, class Rounding, class Source, class Machine>
-void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, index_t shift) {
+void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, misalignment shift, float factor = 1.0f) {
   SCOPED_TRACE(testing::Message() << Layout::name << " " << e.rows << " x " << e.columns << " first row " << first_row
-                                  << " shift " << shift);
+                                  << " shifts " << shift.weights << " and " << shift.codes);
   using group = typename Layout::group_type;
   using code = typename Layout::code_type;
   auto const& ex = machine.executor();
@@ -116,16 +125,16 @@ void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, index
   bool const is_decided = std::is_same_v<Rounding, decided>;
   std::vector<std::uint32_t> words(static_cast<std::size_t>(is_decided ? ((first_row + e.rows) * e.columns + 31) / 32 : 1));
   for (auto& word : words) word = random();
-  std::vector<Source> const w = weights<Source>(e);
+  std::vector<Source> const w = weights<Source>(e, 7, factor);
   auto const expected = quantize_on_host<Layout>(view_of(w, e, first_row), make_rounding<Rounding>(words.data()));
   extents2 const g = Layout::groups(e);
 
   auto const device_words = machine.upload(words, 0);
   auto const rounding = make_rounding<Rounding>(device_words.data());
-  auto const device_w = machine.upload(w, shift);
+  auto const device_w = machine.upload(w, shift.weights);
   auto ranges = machine.upload(filled<value_range>(g.count()), 0);
   auto groups = machine.upload(filled<group>(g.count()), 0);
-  auto codes = machine.upload(filled<code>(e.count()), shift);
+  auto codes = machine.upload(filled<code>(e.count()), shift.codes);
   device_view<Source const> const weight(device_w.data(), e, first_row);
   device_view<value_range> const r(ranges.data(), g);
   device_view<group> const s(groups.data(), g);
@@ -153,7 +162,7 @@ void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, index
   auto numbers = filled<Source>(e.count());
   host_view<group const> const host_groups(expected.groups.data(), g);
   dequantize<Layout>(serial{}, view_of(expected.codes, e), host_groups, host_view<Source>(numbers.data(), e));
-  auto device_numbers = machine.upload(filled<Source>(e.count()), shift);
+  auto device_numbers = machine.upload(filled<Source>(e.count()), shift.weights);
   dequantize<Layout>(ex, device_view<code const>(q), device_view<group const>(s), device_view<Source>(device_numbers.data(), e));
   EXPECT_TRUE(same_bits(machine.download(device_numbers), numbers)) << "dequantize";
 
@@ -172,10 +181,10 @@ void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, index
 
 /// The kernels that take an element type alone.
 template <class Source, class Machine>
-void check_source_kernels(Machine& machine, extents2 e, index_t shift) {
+void check_source_kernels(Machine& machine, extents2 e, index_t shift, float factor = 1.0f) {
   SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " shift " << shift);
   auto const& ex = machine.executor();
-  std::vector<Source> const w = weights<Source>(e);
+  std::vector<Source> const w = weights<Source>(e, 7, factor);
   auto const device_w = machine.upload(w, shift);
   device_view<Source const> const weight(device_w.data(), e);
 
@@ -206,9 +215,9 @@ void check_source_kernels(Machine& machine, extents2 e, index_t shift) {
 
 /// The Sylvester transform, in place.
 template <class Machine>
-void check_hadamard(Machine& machine, extents2 e, int group) {
+void check_hadamard(Machine& machine, extents2 e, int group, float factor = 1.0f) {
   SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group);
-  std::vector<float> x = weights<float>(e);
+  std::vector<float> x = weights<float>(e, 7, factor);
   auto device_x = machine.upload(x, 0);
   hadamard(serial{}, host_view<float>(x.data(), e), group);
   hadamard(machine.executor(), device_view<float>(device_x.data(), e), group);

@@ -47,8 +47,9 @@ TYPED_TEST(LayoutKernels, GiveTheBitsOfTheHost) {
                            {16, 300000},
                            {64, 0}}) {
     if (!layout::fits(e)) continue;
-    for (index_t const shift : {0, 1}) device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, 0);
+    for (auto const shift : device_cases::misalignments)
+      device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
+    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, {});
   }
 }
 
@@ -94,6 +95,34 @@ TEST_F(PlainKernels, ActivateAsTheHostDoes) {
   gpu_machine machine;
   device_cases::check_gelu(machine, {37, 101});
   device_cases::check_gelu(machine, {1000, 1000});
+}
+
+TEST_F(PlainKernels, OfTwoStreamsDoNotMeet) {
+  gpu_machine const machines[2];
+  extents2 const e{64, 1024};
+  std::vector<float> const weights[2] = {device_cases::weights<float>(e, 1), device_cases::weights<float>(e, 2)};
+  std::vector<gpu_memory<float>> inputs, outputs;
+  for (int i = 0; i < 2; ++i) {
+    inputs.push_back(machines[i].upload(weights[i], 0));
+    outputs.push_back(machines[i].upload(device_cases::filled<float>(e.count()), 0));
+  }
+  for (int pass = 0; pass < 8; ++pass)
+    for (int i = 0; i < 2; ++i) {
+      device_view<float> const to(outputs[static_cast<std::size_t>(i)].data(), e);
+      auto const ex = machines[i].executor();
+      hadamard_regular_async(ex, device_view<float const>(inputs[static_cast<std::size_t>(i)].data(), e), to, 1024);
+      auto const scratch = ex.allocate<float>(e.count());  // what one stream gives back must not reach the other too early
+      device_view<float> const between(scratch.data(), e);
+      widen_async(ex, device_view<float const>(to), between);
+      hadamard_regular_async(ex, device_view<float const>(between), to, 1024);
+    }
+  for (int i = 0; i < 2; ++i) {
+    std::vector<float> expected(static_cast<std::size_t>(e.count()));
+    host_view<float> const out(expected.data(), e);
+    hadamard_regular(serial{}, device_cases::view_of(weights[i], e), out, 1024);
+    hadamard_regular(serial{}, host_view<float const>(out), out, 1024);
+    EXPECT_TRUE(device_cases::same_bits(machines[i].download(outputs[static_cast<std::size_t>(i)]), expected)) << i;
+  }
 }
 
 TEST_F(PlainKernels, ReportMemoryThatIsNotThere) {

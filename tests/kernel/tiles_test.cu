@@ -52,8 +52,9 @@ TYPED_TEST(LayoutTiles, GiveTheBitsOfTheHostThreadByThread) {
                            {0, 64},
                            {64, 0}}) {
     if (!layout::fits(e)) continue;
-    for (index_t const shift : {0, 1}) device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, 0);
+    for (auto const shift : device_cases::misalignments)
+      device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
+    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, {});
   }
 }
 
@@ -63,7 +64,7 @@ TYPED_TEST(LayoutTiles, DoNotDependOnTheComputeCapability) {
   using source = std::tuple_element_t<2, TypeParam>;
   for (int const capability : {80, 100, 120}) {
     emulated_machine machine(capability);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, {128, 1152}, 0, 0);
+    device_cases::check_layout_kernels<layout, rounding, source>(machine, {128, 1152}, 0, {});
   }
 }
 

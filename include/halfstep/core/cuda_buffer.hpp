@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <type_traits>
 
 #include <cuda_runtime_api.h>
 
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/cuda_error.hpp>
+#include <halfstep/core/cuda_memory.hpp>
 
 namespace halfstep {
 
@@ -26,11 +26,13 @@ class buffer<T, device_space> {
   buffer() = default;
 
   /// Allocates for every stream. Destruction waits until the device is idle.
-  explicit buffer(index_t size) : data_(allocate(size, std::nullopt)), size_(size) {}
+  explicit buffer(index_t size) : buffer(size, nullptr, any_cuda_memory(plain)) {}
 
-  /// Allocates in the order of `stream`: work given to it from now on may use the memory, and destruction frees the memory
-  /// once the work given to it until then is done. Neither waits. `stream` must outlive the buffer.
-  buffer(index_t size, cudaStream_t stream) : data_(allocate(size, stream), release{stream}), size_(size) {}
+  /// Allocates from `memory` in the order of `stream`: work given to it from now on may use the elements, and they go back once
+  /// the work given to it until destruction is done. Neither waits, unless `memory` does. Stream and memory must outlive the
+  /// buffer.
+  buffer(index_t size, cudaStream_t stream, any_cuda_memory memory = {})
+      : data_(allocate(size, stream, memory), release{memory, stream, bytes_of(size)}), size_(size) {}
 
   T* data() const { return data_.get(); }
   index_t size() const { return size_; }
@@ -42,23 +44,23 @@ class buffer<T, device_space> {
   }
 
  private:
-  struct release {
-    std::optional<cudaStream_t> stream;
+  static constexpr plain_memory plain{};
 
-    void operator()(T* p) const {
-      // A destructor cannot report; what is wrong with the device comes out of the next call that can.
-      static_cast<void>(stream ? cudaFreeAsync(p, *stream) : cudaFree(p));
-    }
+  struct release {
+    any_cuda_memory memory;
+    cudaStream_t stream = nullptr;
+    std::size_t bytes = 0;
+
+    void operator()(T* p) const { memory.deallocate(p, bytes, stream); }
   };
 
-  static T* allocate(index_t size, std::optional<cudaStream_t> stream) {
+  static std::size_t bytes_of(index_t size) { return static_cast<std::size_t>(size) * sizeof(T); }
+
+  static T* allocate(index_t size, cudaStream_t stream, any_cuda_memory const& memory) {
     if (size == 0) return nullptr;
     if (size < 0 || static_cast<std::uint64_t>(size) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T))
       throw cuda_error(cudaErrorMemoryAllocation, "halfstep: allocating device memory");
-    std::size_t const bytes = static_cast<std::size_t>(size) * sizeof(T);
-    void* p = nullptr;
-    check_cuda(stream ? cudaMallocAsync(&p, bytes, *stream) : cudaMalloc(&p, bytes), "halfstep: allocating device memory");
-    return static_cast<T*>(p);
+    return static_cast<T*>(memory.allocate(bytes_of(size), stream));
   }
 
   std::unique_ptr<T, release> data_;

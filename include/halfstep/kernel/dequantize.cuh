@@ -42,8 +42,8 @@ index_t shared_run(extents2 e) {
 /// codes [M, N], whole rows of a tensor; groups as `Layout::groups` says; out [M, N]. Runs in stream order; the host overload's
 /// bits. Throws shape_error, cuda_error.
 template <class Layout, device_executor Executor, source Target>
-void dequantize(Executor const& ex, device_view<typename Layout::code_type const> codes,
-                device_view<typename Layout::group_type const> groups, device_view<Target> out) {
+void dequantize_async(Executor const& ex, device_view<typename Layout::code_type const> codes,
+                      device_view<typename Layout::group_type const> groups, device_view<Target> out) {
   if constexpr (check_layout<Layout>()) {
     extents2 const e = codes.extents();
     require_extents(groups.extents(), Layout::groups(e), "halfstep: the groups given to dequantize");
@@ -51,6 +51,14 @@ void dequantize(Executor const& ex, device_view<typename Layout::code_type const
     detail::dequantize_op<Layout, Target> const op{groups.data(), e};
     detail::for_each_element(ex, op, codes.data(), out.data(), e, detail::shared_run<Layout>(e), traversal::forward);
   }
+}
+
+/// `dequantize_async`, and waits for the executor.
+template <class Layout, device_executor Executor, source Target>
+void dequantize(Executor const& ex, device_view<typename Layout::code_type const> codes,
+                device_view<typename Layout::group_type const> groups, device_view<Target> out) {
+  dequantize_async<Layout>(ex, codes, groups, out);
+  ex.wait();
 }
 
 }  // namespace halfstep

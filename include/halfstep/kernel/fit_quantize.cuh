@@ -162,9 +162,9 @@ bool try_fit_quantize(Executor const& ex, device_view<Source const> weight, devi
 /// aligned rectangle of 768 bytes to 64 KiB (32 KiB of FP8), else twice, the second time from its end, which is still in the
 /// cache. Runs in stream order, allocates nothing. Throws shape_error, cuda_error. A weight that is not finite shows in `ranges`.
 template <class Layout, class Rounding, device_executor Executor, source Source>
-void fit_quantize(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges,
-                  device_view<typename Layout::group_type> groups, device_view<typename Layout::code_type> codes,
-                  Rounding rounding) {
+void fit_quantize_async(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges,
+                        device_view<typename Layout::group_type> groups, device_view<typename Layout::code_type> codes,
+                        Rounding rounding) {
   static_assert(check_layout<Layout>());
   static_assert(check_rounding<Rounding, typename Layout::code_type>());
   if constexpr (layout<Layout> && halfstep::rounding<Rounding, typename Layout::code_type>) {
@@ -178,11 +178,21 @@ void fit_quantize(Executor const& ex, device_view<Source const> weight, device_v
                             detail::try_fit_quantize<Layout, 512, 4>(ex, weight, ranges, groups, codes, rounding) ||
                             detail::try_fit_quantize<Layout, 1024, 4>(ex, weight, ranges, groups, codes, rounding)))
         return;
-      group_range<Layout>(ex, weight, ranges);
-      fit_groups<Layout>(ex, device_view<value_range const>(ranges), groups);
+      group_range_async<Layout>(ex, weight, ranges);
+      fit_groups_async<Layout>(ex, device_view<value_range const>(ranges), groups);
     }
-    quantize<Layout>(ex, weight, device_view<typename Layout::group_type const>(groups), codes, rounding, traversal::backward);
+    quantize_async<Layout>(ex, weight, device_view<typename Layout::group_type const>(groups), codes, rounding,
+                           traversal::backward);
   }
+}
+
+/// `fit_quantize_async`, and waits for the executor.
+template <class Layout, class Rounding, device_executor Executor, source Source>
+void fit_quantize(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges,
+                  device_view<typename Layout::group_type> groups, device_view<typename Layout::code_type> codes,
+                  Rounding rounding) {
+  fit_quantize_async<Layout>(ex, weight, ranges, groups, codes, rounding);
+  ex.wait();
 }
 
 }  // namespace halfstep

@@ -33,9 +33,16 @@ struct index_tile {
 ///
 /// `f` is copied there: plain data with a `HALFSTEP_HD` call operator, whose pointers lie in device memory. Throws cuda_error.
 template <device_executor Executor, class F>
-void for_each_index(Executor const& ex, index_t count, F const& f) {
+void for_each_index_async(Executor const& ex, index_t count, F const& f) {
   using tile = detail::index_tile<F>;
   launch(ex, tile{f, count}, {(count + tile::max_threads - 1) / tile::max_threads, tile::max_threads});
+}
+
+/// `for_each_index_async`, and waits for the executor.
+template <device_executor Executor, class F>
+void for_each_index(Executor const& ex, index_t count, F const& f) {
+  for_each_index_async(ex, count, f);
+  ex.wait();
 }
 
 }  // namespace halfstep

@@ -124,13 +124,13 @@ struct fit_each {
 /// result is that of the host overload, bit for bit. A layout without groups has nothing to store. Runs in stream order.
 /// Throws shape_error, cuda_error.
 template <class Layout, device_executor Executor, source Source>
-void group_range(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges) {
+void group_range_async(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges) {
   if constexpr (check_layout<Layout>()) {
     static_assert(sizeof(value_range) == sizeof(std::uint32_t));
     extents2 const e = weight.extents();
     require_extents(ranges.extents(), Layout::groups(e), "halfstep: the output of group_range");
     require_even_groups<Layout>(e);
-    for_each_index(ex, ranges.extents().count(), detail::clear_ranges{ranges.data()});
+    for_each_index_async(ex, ranges.extents().count(), detail::clear_ranges{ranges.data()});
     if constexpr (has_groups<Layout>) {
       if (e.count() == 0) return;
       detail::require_columns(e);
@@ -146,9 +146,24 @@ void group_range(Executor const& ex, device_view<Source const> weight, device_vi
 
 /// Stores what `Layout::fit` makes of each range. Runs in stream order. Throws shape_error, cuda_error.
 template <class Layout, device_executor Executor>
-void fit_groups(Executor const& ex, device_view<value_range const> ranges, device_view<typename Layout::group_type> groups) {
+void fit_groups_async(Executor const& ex, device_view<value_range const> ranges,
+                      device_view<typename Layout::group_type> groups) {
   require_extents(groups.extents(), ranges.extents(), "halfstep: the output of fit_groups");
-  for_each_index(ex, ranges.extents().count(), detail::fit_each<Layout>{ranges.data(), groups.data()});
+  for_each_index_async(ex, ranges.extents().count(), detail::fit_each<Layout>{ranges.data(), groups.data()});
+}
+
+/// `group_range_async`, and waits for the executor.
+template <class Layout, device_executor Executor, source Source>
+void group_range(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges) {
+  group_range_async<Layout>(ex, weight, ranges);
+  ex.wait();
+}
+
+/// `fit_groups_async`, and waits for the executor.
+template <class Layout, device_executor Executor>
+void fit_groups(Executor const& ex, device_view<value_range const> ranges, device_view<typename Layout::group_type> groups) {
+  fit_groups_async<Layout>(ex, ranges, groups);
+  ex.wait();
 }
 
 }  // namespace halfstep

@@ -5,6 +5,7 @@
 
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/device/launch.cuh>
@@ -26,12 +27,12 @@ struct regular_stages {
       HALFSTEP_UNROLL
       for (int n = 0; n < 4; ++n) {
         int const i = n / step * 4 * step + n % step;
-        float const x0 = x[i], x1 = x[i + step], x2 = x[i + 2 * step], x3 = x[i + 3 * step];
-        float const half = halved((x0 + x1) + (x2 + x3));
-        x[i] = half - x3;
-        x[i + step] = half - x2;
-        x[i + 2 * step] = half - x1;
-        x[i + 3 * step] = half - x0;
+        ieee_float const x0 = x[i], x1 = x[i + step], x2 = x[i + 2 * step], x3 = x[i + 3 * step];
+        ieee_float const half = halved((x0 + x1) + (x2 + x3));
+        x[i] = static_cast<float>(half - x3);
+        x[i + step] = static_cast<float>(half - x2);
+        x[i + 2 * step] = static_cast<float>(half - x1);
+        x[i + 3 * step] = static_cast<float>(half - x0);
       }
     }
   }
@@ -46,9 +47,9 @@ struct butterfly_stages {
       HALFSTEP_UNROLL
       for (int n = 0; n < 8; ++n) {
         int const i = n / step * 2 * step + n % step;
-        float const a = x[i], b = x[i + step];
-        x[i] = a + b;
-        x[i + step] = a - b;
+        ieee_float const a = x[i], b = x[i + step];
+        x[i] = static_cast<float>(a + b);
+        x[i + step] = static_cast<float>(a - b);
       }
     }
   }
@@ -96,7 +97,7 @@ struct hadamard_tile {
     } else {
       HALFSTEP_UNROLL
       for (int i = 0; i < 16; ++i)
-        if (start + first + i * stride < count) to[start + first + i * stride] = x[i] * scale;
+        if (start + first + i * stride < count) to[start + first + i * stride] = static_cast<float>(ieee_float{x[i]} * scale);
     }
   }
 
@@ -135,7 +136,7 @@ struct wide_butterfly {
     butterfly_stages{}(y, stride, group);
     HALFSTEP_UNROLL
     for (int k = 0; k < 16; ++k)
-      if (k < values) first[k * stride] = y[k] * scale;
+      if (k < values) first[k * stride] = static_cast<float>(ieee_float{y[k]} * scale);
   }
 };
 
@@ -154,7 +155,7 @@ void launch_hadamard(Executor const& ex, device_view<Source const> from, device_
 /// As the host overload says, and the same bits. `from` and `to` may be the same memory where `Source` is float. Runs in stream
 /// order, reads and writes every element once. Throws shape_error, cuda_error.
 template <device_executor Executor, source Source>
-void hadamard_regular(Executor const& ex, device_view<Source const> from, device_view<float> to, int group) {
+void hadamard_regular_async(Executor const& ex, device_view<Source const> from, device_view<float> to, int group) {
   require_extents(to.extents(), from.extents(), "halfstep: the output of hadamard_regular");
   bool const power = group == 4 || group == 16 || group == 64 || group == 256 || group == 1024;
   if (!power || from.columns() % group != 0) detail::refuse_group(from.columns(), group, "a power of four from 4 to 1024");
@@ -166,7 +167,7 @@ void hadamard_regular(Executor const& ex, device_view<Source const> from, device
 /// As the host overload says, and the same bits. Runs in stream order; one pass over the matrix for groups of up to 4096, one
 /// more for every factor of 16. Throws shape_error, cuda_error.
 template <device_executor Executor>
-void hadamard(Executor const& ex, device_view<float> x, int group) {
+void hadamard_async(Executor const& ex, device_view<float> x, int group) {
   bool const power = group > 0 && (group & (group - 1)) == 0;
   if (!power || x.columns() % group != 0) detail::refuse_group(x.columns(), group, "a power of two");
   float const scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(group)));
@@ -175,8 +176,23 @@ void hadamard(Executor const& ex, device_view<float> x, int group) {
   for (; stride < group; stride *= 16) {
     bool const is_last = stride * 16 >= group;
     index_t const values = is_last ? group / stride : 16;
-    for_each_index(ex, x.extents().count() / values, detail::wide_butterfly{x.data(), stride, group, is_last ? scale : 1.0f});
+    for_each_index_async(ex, x.extents().count() / values,
+                         detail::wide_butterfly{x.data(), stride, group, is_last ? scale : 1.0f});
   }
+}
+
+/// `hadamard_regular_async`, and waits for the executor.
+template <device_executor Executor, source Source>
+void hadamard_regular(Executor const& ex, device_view<Source const> from, device_view<float> to, int group) {
+  hadamard_regular_async(ex, from, to, group);
+  ex.wait();
+}
+
+/// `hadamard_async`, and waits for the executor.
+template <device_executor Executor>
+void hadamard(Executor const& ex, device_view<float> x, int group) {
+  hadamard_async(ex, x, group);
+  ex.wait();
 }
 
 }  // namespace halfstep

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string>
 
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/device/byte_products.cuh>
 #include <halfstep/device/launch.cuh>
@@ -121,7 +121,7 @@ struct int8_product_tile {
       float const scale = row < weight.rows() ? groups[Layout::group_of(weight.extents(), row, column)] : 0.0f;
       HALFSTEP_UNROLL
       for (int i = 0; i < 4; ++i) {
-        state.sum[i][j] = std::fma(static_cast<float>(state.products[i][j]), scale, state.sum[i][j]);
+        state.sum[i][j] = fused(static_cast<float>(state.products[i][j]), scale, state.sum[i][j]);
         state.products[i][j] = 0;
       }
     }
@@ -147,9 +147,9 @@ struct int8_product_tile {
 /// Dot products of four codes at a time; runs in stream order. Throws shape_error, also for groups whose columns are neither all
 /// nor a multiple of 16, and cuda_error.
 template <class Layout, device_executor Executor>
-void linear_int8(Executor const& ex, device_view<std::int8_t const> x, device_view<float const> x_scales,
-                 device_view<std::int8_t const> weight, device_view<float const> groups, device_view<float const> bias,
-                 device_view<float> y) {
+void linear_int8_async(Executor const& ex, device_view<std::int8_t const> x, device_view<float const> x_scales,
+                       device_view<std::int8_t const> weight, device_view<float const> groups, device_view<float const> bias,
+                       device_view<float> y) {
   static_assert(int8_layout<Layout>, "halfstep: linear_int8 takes layouts of INT8 codes with FP32 scales");
   detail::require_int8_product<Layout>(x, x_scales, weight, groups, bias, y);
   index_t const run = std::max<index_t>(Layout::run(weight.extents()), 1);
@@ -163,6 +163,15 @@ void linear_int8(Executor const& ex, device_view<std::int8_t const> x, device_vi
          tile{x, x_scales.data(), weight, groups.data(), bias.extents().count() != 0 ? bias.data() : nullptr, y, across, run,
               is_aligned},
          {(y.rows() + tile::side - 1) / tile::side * across, tile::max_threads});
+}
+
+/// `linear_int8_async`, and waits for the executor.
+template <class Layout, device_executor Executor>
+void linear_int8(Executor const& ex, device_view<std::int8_t const> x, device_view<float const> x_scales,
+                 device_view<std::int8_t const> weight, device_view<float const> groups, device_view<float const> bias,
+                 device_view<float> y) {
+  linear_int8_async<Layout>(ex, x, x_scales, weight, groups, bias, y);
+  ex.wait();
 }
 
 }  // namespace halfstep

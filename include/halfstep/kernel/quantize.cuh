@@ -41,8 +41,8 @@ struct quantize_op {
 /// overload, whichever end `order` starts from. Throws shape_error, cuda_error.
 /// Precondition: that of `Layout::locate`; `quantizer` sees to it.
 template <class Layout, class Rounding, device_executor Executor, source Source>
-void quantize(Executor const& ex, device_view<Source const> weight, device_view<typename Layout::group_type const> groups,
-              device_view<typename Layout::code_type> codes, Rounding rounding, traversal order = traversal::forward) {
+void quantize_async(Executor const& ex, device_view<Source const> weight, device_view<typename Layout::group_type const> groups,
+                    device_view<typename Layout::code_type> codes, Rounding rounding, traversal order = traversal::forward) {
   static_assert(check_layout<Layout>());
   static_assert(check_rounding<Rounding, typename Layout::code_type>());
   if constexpr (layout<Layout> && halfstep::rounding<Rounding, typename Layout::code_type>) {
@@ -53,6 +53,14 @@ void quantize(Executor const& ex, device_view<Source const> weight, device_view<
     index_t const run = has_groups<Layout> ? Layout::run(e) : 0;
     detail::for_each_element(ex, op, weight.data(), codes.data(), e, run, order);
   }
+}
+
+/// `quantize_async`, and waits for the executor.
+template <class Layout, class Rounding, device_executor Executor, source Source>
+void quantize(Executor const& ex, device_view<Source const> weight, device_view<typename Layout::group_type const> groups,
+              device_view<typename Layout::code_type> codes, Rounding rounding, traversal order = traversal::forward) {
+  quantize_async<Layout>(ex, weight, groups, codes, rounding, order);
+  ex.wait();
 }
 
 }  // namespace halfstep

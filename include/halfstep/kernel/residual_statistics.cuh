@@ -7,6 +7,7 @@
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/device/launch.cuh>
@@ -77,8 +78,8 @@ struct residual_tile {
   }
 
   HALFSTEP_HD static void add(residual_part& part, float x, typename Layout::code_type code, typename Layout::step_type step) {
-    float const error = x - settled(Layout::decode(code, step));
-    double const wide = x, off = error;
+    float const error = static_cast<float>(ieee_float{x} - settled(Layout::decode(code, step)));
+    double const wide = to_float64(x), off = to_float64(error);
     part.weight_square += wide * wide;
     part.error_square += off * off;
     part.product += wide * off;

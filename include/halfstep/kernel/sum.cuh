@@ -2,6 +2,7 @@
 #pragma once
 
 #include <halfstep/core/compiler.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/device/launch.cuh>
@@ -44,8 +45,7 @@ struct sum_tile {
       index_t const start = at.block * tile_elements;
       index_t const end = start + tile_elements < count ? start + tile_elements : count;
       double partial = 0.0;
-      for (index_t i = start + at.thread; i < end; i += lanes)
-        partial = partial + F{}(static_cast<double>(halfstep::widen(from[i])));
+      for (index_t i = start + at.thread; i < end; i += lanes) partial = partial + F{}(to_float64(halfstep::widen(from[i])));
       shared.partial[at.thread] = partial;
     } else if (phase == 1 && at.thread == 0) {
       double sum = 0.0;
@@ -74,7 +74,7 @@ double device_sum(Executor const& ex, device_view<Source const> x) {
   auto const sums = ex.template allocate<double>(count);
   using tile = sum_tile<Source, F>;
   launch(ex, tile{x.data(), sums.data(), x.extents().count(), tiles.rows(0) * x.columns()}, {count, tile::max_threads});
-  for_each_index(ex, 1, add_in_order{sums.data(), count});
+  for_each_index_async(ex, 1, add_in_order{sums.data(), count});
   double result = 0.0;
   ex.read(sums.data(), &result, 1);
   return result;

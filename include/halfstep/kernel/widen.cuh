@@ -28,7 +28,7 @@ struct convert_op {
 ///
 /// Runs in stream order; the host overload's bits. Throws shape_error where the shapes differ, cuda_error.
 template <device_executor Executor, source Source>
-void widen(Executor const& ex, device_view<Source const> from, device_view<float> to) {
+void widen_async(Executor const& ex, device_view<Source const> from, device_view<float> to) {
   require_extents(to.extents(), from.extents(), "halfstep: the output of widen");
   detail::for_each_element(ex, detail::convert_op<Source, float>{}, from.data(), to.data(), from.extents(), 0,
                            traversal::forward);
@@ -39,10 +39,24 @@ void widen(Executor const& ex, device_view<Source const> from, device_view<float
 ///
 /// Runs in stream order; the host overload's bits. Throws shape_error where the shapes differ, cuda_error.
 template <device_executor Executor, source Target>
-void narrow(Executor const& ex, device_view<float const> from, device_view<Target> to) {
+void narrow_async(Executor const& ex, device_view<float const> from, device_view<Target> to) {
   require_extents(to.extents(), from.extents(), "halfstep: the output of narrow");
   detail::for_each_element(ex, detail::convert_op<float, Target>{}, from.data(), to.data(), from.extents(), 0,
                            traversal::forward);
+}
+
+/// `widen_async`, and waits for the executor.
+template <device_executor Executor, source Source>
+void widen(Executor const& ex, device_view<Source const> from, device_view<float> to) {
+  widen_async(ex, from, to);
+  ex.wait();
+}
+
+/// `narrow_async`, and waits for the executor.
+template <device_executor Executor, source Target>
+void narrow(Executor const& ex, device_view<float const> from, device_view<Target> to) {
+  narrow_async(ex, from, to);
+  ex.wait();
 }
 
 }  // namespace halfstep

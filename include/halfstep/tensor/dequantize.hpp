@@ -13,6 +13,8 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/scratch.hpp>
+#include <halfstep/exec/without_waits.hpp>
 #include <halfstep/kernel/dequantize.hpp>
 #include <halfstep/kernel/widen.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
@@ -21,26 +23,27 @@ namespace halfstep {
 
 /// Stores the numbers that `q` stands for in `out` [M, N] of any source type, the transform undone, rounded once to `Target`.
 ///
-/// Needs FP32 scratch of the matrix's size where there is a transform and `Target` is not FP32; then it waits for the executor.
-/// Throws shape_error.
+/// Needs FP32 scratch of the matrix's size where there is a transform and `Target` is not FP32. Waits for the executor. Throws
+/// shape_error.
 template <executor Executor, class Layout, class Transform, source Target>
 void dequantize(Executor const& ex, quantized_tensor<Layout, typename Executor::space, Transform> const& q,
                 matrix_view<Target, typename Executor::space> out) {
   static_assert(check_transform<Transform>());
   using space = typename Executor::space;
+  auto&& queue = detail::queue_of(ex);
   if constexpr (std::same_as<Transform, identity>) {
-    dequantize<Layout>(ex, q.codes(), q.groups(), out);
+    dequantize<Layout>(queue, q.codes(), q.groups(), out);
   } else if constexpr (std::same_as<Target, float>) {
-    dequantize<Layout>(ex, q.codes(), q.groups(), out);
-    q.transform().invert(ex, out);
+    dequantize<Layout>(queue, q.codes(), q.groups(), out);
+    q.transform().invert(queue, out);
   } else {
-    buffer<float, space> const scratch(q.extents().count());
-    auto const wide = scratch.view(q.extents());
-    dequantize<Layout>(ex, q.codes(), q.groups(), wide);
-    q.transform().invert(ex, wide);
-    narrow(ex, matrix_view<float const, space>(wide), out);
-    ex.wait();
+    auto const scratch = detail::scratch<float>(ex, q.extents().count());
+    matrix_view<float, space> const wide(scratch.data(), q.extents());
+    dequantize<Layout>(queue, q.codes(), q.groups(), wide);
+    q.transform().invert(queue, wide);
+    narrow(queue, matrix_view<float const, space>(wide), out);
   }
+  ex.wait();
 }
 
 /// Returns the numbers that `q` stands for in FP32, the transform undone.
@@ -48,7 +51,7 @@ template <executor Executor, class Layout, class Transform>
 buffer<float, typename Executor::space> dequantize(Executor const& ex,
                                                    quantized_tensor<Layout, typename Executor::space, Transform> const& q) {
   static_assert(check_transform<Transform>());
-  buffer<float, typename Executor::space> out(q.extents().count());
+  auto out = detail::result_buffer<float>(ex, q.extents().count());
   dequantize(ex, q, out.view(q.extents()));
   return out;
 }

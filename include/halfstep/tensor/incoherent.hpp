@@ -18,6 +18,7 @@
 #include <halfstep/tensor/linear_int8.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.hpp>
+#include <halfstep/tensor/require_layer.hpp>
 #include <halfstep/transform/whole_basis.hpp>
 
 namespace halfstep {
@@ -38,15 +39,6 @@ void pad_into(Executor const& ex, host_view<Source const> from, host_view<float>
 template <class Executor>
 void crop_into(Executor const& ex, host_view<float const> from, host_view<float> to) {
   ex.for_each(to.rows(), [&](index_t row) { std::copy_n(from.row(row), to.columns(), to.row(row)); });
-}
-
-/// Throws shape_error unless input, bias and output are those of a layer whose weight has the shape `e`.
-template <class Space>
-void require_layer(extents2 e, matrix_view<float const, Space> x, matrix_view<float const, Space> bias,
-                   matrix_view<float, Space> y) {
-  require_extents({1, x.columns()}, {1, e.columns}, "halfstep: the columns of weight and input in linear");
-  require_extents(y.extents(), {x.rows(), e.rows}, "halfstep: the output of linear");
-  if (bias.extents().count() != 0) require_extents(bias.extents(), {1, e.rows}, "halfstep: the bias of linear");
 }
 
 /// Stores y = x W^T + b through `product(x', y')`, which multiplies in the basis of the codes.

@@ -12,6 +12,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/concept.hpp>
+#include <halfstep/exec/without_waits.hpp>
 #include <halfstep/kernel/fit_quantize.cuh>
 #include <halfstep/kernel/group_range.cuh>
 #include <halfstep/kernel/hadamard.cuh>
@@ -21,6 +22,7 @@
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.hpp>
+#include <halfstep/tensor/uninitialized_tensor.hpp>
 #include <halfstep/transform/identity.hpp>
 
 namespace halfstep {
@@ -47,10 +49,10 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
   auto const memory = ex.template allocate<value_range>(g.count());
   device_view<value_range> const ranges(memory.data(), g);
   if constexpr (has_groups<Layout>) {
-    fit_quantize<Layout>(ex, weight, ranges, q.groups(), q.codes(), rounding);
+    fit_quantize_async<Layout>(ex, weight, ranges, q.groups(), q.codes(), rounding);
   } else {
-    group_range<ranged>(ex, weight, ranges);
-    quantize<Layout>(ex, weight, std::as_const(q).groups(), q.codes(), rounding, traversal::backward);
+    group_range_async<ranged>(ex, weight, ranges);
+    quantize_async<Layout>(ex, weight, std::as_const(q).groups(), q.codes(), rounding, traversal::backward);
   }
   require_finite(ex, device_view<value_range const>(ranges), origin);
 }
@@ -61,25 +63,26 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
 /// `rounding`; its type is remembered.
 ///
 /// weight [M, N], whole rows of groups. The codes and groups that `quantizer` gives on the host, bit for bit. What `rounding`
-/// points to lies in device memory. Allocates the result, a range a group, and FP32 scratch of the weight's size where there is a
-/// transform. Waits for the stream. Throws shape_error where layout or transform cannot take the shape, value_error naming the
-/// first element that is not finite, cuda_error.
+/// points to lies in device memory. Allocates through the executor the result, a range a group, and FP32 scratch of the weight's
+/// size where there is a transform; the executor's stream must outlive the result. Waits for the stream. Throws shape_error where
+/// layout or transform cannot take the shape, value_error naming the first element that is not finite, cuda_error.
 template <class Layout, device_executor Executor, source Source, class Rounding = nearest, class Transform = identity>
 quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor const& ex, device_view<Source const> weight,
                                                                      Rounding rounding = {}, Transform transform = {}) {
   static_assert(check_transform<Transform>());
   extents2 const e = weight.extents();
-  quantized_tensor<Layout, device_space, Transform> q(e, transform, source_traits<Source>::type);
+  auto q = detail::uninitialized_tensor<Layout>(ex, e, transform, source_traits<Source>::type);
   if constexpr (std::same_as<Transform, identity>) {
     detail::quantize_into<Layout>(ex, weight, weight, q, rounding);
   } else {
     auto const scratch = ex.template allocate<float>(e.count());
     device_view<float> const wide(scratch.data(), e, weight.first_row());
-    if constexpr (requires { transform.apply(ex, weight, wide); }) {
-      transform.apply(ex, weight, wide);
+    without_waits<Executor> const queue(ex);
+    if constexpr (requires { transform.apply(queue, weight, wide); }) {
+      transform.apply(queue, weight, wide);
     } else {
-      widen(ex, weight, wide);
-      transform.apply(ex, wide);
+      widen_async(ex, weight, wide);
+      transform.apply(queue, wide);
     }
     detail::quantize_into<Layout>(ex, device_view<float const>(wide), weight, q, rounding);
   }
