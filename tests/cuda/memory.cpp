@@ -1,5 +1,6 @@
 // Memory resources, on memory that the fake runtime counts.
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
