@@ -137,13 +137,35 @@ check_hidden_names() {
     END { for (name in helpers) if (name in open) print helpers[name] ": detail::" name " hides " name " of " open[name] }' | sort
 }
 
+# What the library throws has an id, and what its sentence names stands among its facts. A statement ends where a line ends with ";".
+check_messages() {
+  files | xargs awk '
+    function judge(  text, name) {
+      text = statement
+      if (text ~ /throw [a-z_:]+[({]/ && text !~ /throw (std::bad_alloc|cuda_error)\(/ &&
+          text !~ /(stated|within)\(|message\{|\.said\(\)|[(]std::move\(said\)/)
+        print where ": what is thrown carries an id: stated, within or message"
+      if (text ~ /(stated|within)\(/)
+        while (match(text, /\{\047?[a-z_]+\}/)) {
+          name = substr(text, RSTART + 1, RLENGTH - 2); sub(/^\047/, "", name)
+          text = substr(text, RSTART + RLENGTH)
+          if (name != "why" && index(statement, "{\"" name "\", ") == 0) print where ": the sentence tells {" name "}, which is no fact of it"
+        }
+      statement = ""
+    }
+    FNR == 1 { statement = "" }
+    /^ *\/\// { next }
+    statement == "" && /throw [a-z_:]+[({]|(stated|within)\(/ { where = FILENAME ":" FNR }
+    statement != "" || /throw [a-z_:]+[({]|(stated|within)\(/ { statement = statement $0; if (/;( \}|$)/) judge() }'
+}
+
 check_top_level() {
   { git -C "$root" ls-files 2>/dev/null || true; } | cut -d/ -f1 | sort -u | awk '
     !/^(\..*|CMakeLists\.txt|CMakePresets\.json|LICENSE|README\.md|CONTRIBUTING\.md|include|examples|tests|bench|docs|cmake)$/ {
       print $0 ": does not belong to the top level" }'
 }
 
-faults=$(check_names; check_text; check_cycles; check_hidden_names; check_top_level)
+faults=$(check_names; check_text; check_cycles; check_hidden_names; check_messages; check_top_level)
 if [[ -n $faults ]]; then
   printf '%s\n' "$faults"
   exit 1

@@ -58,6 +58,8 @@ expect "names are snake_case" core/Wrong.hpp < <(header '')
 expect "longer than 130 columns" core/c.hpp < <(header "// $(yes x | head -140 | tr -d '\n')")
 expect "blank at the end" core/c.hpp < <(header '// x ')
 expect "never a flag" core/c.hpp < <(header 'inline constexpr auto text = "leave out --force";')
+expect "carries an id" core/c.hpp < <(header 'inline void f() { throw format_error("it is empty"); }')
+expect "tells {path}, which is no fact" core/c.hpp < <(header 'inline void f() { throw format_error(stated("file.empty", "{path} is empty")); }')
 expect "unfinished work" core/c.hpp < <(header '// TODO: later')
 expect "written <halfstep" core/c.hpp < <(header '#include "a.hpp"')
 for call in 'std::printf("x");' 'exit(1);' 'std::abort();' 'assert(x);' 'std::cerr << 1;'; do

@@ -151,6 +151,26 @@ TEST(Error, TellsProgramsWhatIsTheMatterBesideItsSentence) {
   EXPECT_EQ(seen.fact("layers"), "2");
   EXPECT_EQ(seen.fact("file"), "");
   EXPECT_EQ(halfstep::value_error("a text alone").id(), "");
+  EXPECT_EQ(halfstep::value_error("a text alone").said().text, "a text alone");
+}
+
+TEST(Message, IsMadeOfItsFacts) {
+  auto const said = halfstep::stated("header.long_name", R"({'name} has {bytes} bytes, {"not": {bytes}}, {limit})",
+                                     {{"name", "a\nb"}, {"bytes", std::uint64_t{18446744073709551615u}}});
+  EXPECT_EQ(said.id, "header.long_name");
+  EXPECT_EQ(said.text, R"('a\x0ab' has 18446744073709551615 bytes, {"not": 18446744073709551615}, {limit})");
+  EXPECT_EQ(said.fact("name"), "a\nb") << "as it is, not as it is shown";
+  EXPECT_EQ(halfstep::stated("a.b", "{x} of {y}", {{"x", "{y}"}, {"y", -1}}).text, "{y} of -1") << "facts hold no names of facts";
+}
+
+TEST(Message, KeepsItsIdAsThePartOfAnother) {
+  auto const part = halfstep::stated("header.gap", "tensor {'tensor} ends late", {{"tensor", "a.weight"}, {"path", "inner"}});
+  auto const whole = halfstep::within(part, "cannot read {'path}: {why}; get it again", {{"path", "m.safetensors"}});
+  EXPECT_EQ(whole.id, "header.gap");
+  EXPECT_EQ(whole.text, "cannot read 'm.safetensors': tensor 'a.weight' ends late; get it again");
+  EXPECT_EQ(whole.fact("tensor"), "a.weight");
+  EXPECT_EQ(whole.fact("path"), "m.safetensors");
+  EXPECT_EQ(whole.fact("why"), "tensor 'a.weight' ends late");
 }
 
 TEST(AsView, ShowsVectorsAndSpansAsMatrices) {

@@ -42,7 +42,9 @@ class alias_events {
   std::vector<std::pair<std::string, std::string>> finish() { return std::move(found_); }
 
  private:
-  [[noreturn]] static void refuse() { throw format_error("it is no object of names of layers"); }
+  [[noreturn]] static void refuse() {
+    throw format_error(stated("calibration.no_aliases", "it is no object of names of layers"));
+  }
 
   safetensors::allowance* memory_;
   bool opened_ = false;
@@ -61,10 +63,12 @@ inline std::vector<std::pair<std::string, std::string>> parse_aliases(std::strin
     safetensors::read_json(text, memory, events);
     auto found = events.finish();
     for (auto const& [layer, owner] : found)
-      if (owner.empty()) throw format_error(quoted(layer) + " is an alias of no name");
+      if (owner.empty())
+        throw format_error(stated("calibration.empty_alias", "{'layer} is an alias of no name", {{"layer", layer}}));
     return found;
   } catch (format_error const& e) {
-    throw format_error("cannot read the metadata 'aliases' of the calibration data " + quoted(path) + ": " + e.what());
+    throw format_error(
+        within(e.said(), "cannot read the metadata 'aliases' of the calibration data {'path}: {why}", {{"path", path}}));
   }
 }
 

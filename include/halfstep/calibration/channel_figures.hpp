@@ -52,7 +52,8 @@ channel_figures measure_channels(Executor const& ex, input_rows const& rows) {
   }
   for (std::size_t j = 0; j < columns; ++j)
     if (!std::isfinite(all.square_sum[j]))
-      throw value_error("calibration data: `" + rows.name() + "` holds NaN or infinity in column " + std::to_string(j));
+      throw value_error(stated("calibration.not_finite", "calibration data: `{tensor}` holds NaN or infinity in column {column}",
+                               {{"tensor", rows.name()}, {"column", j}}));
   return all;
 }
 

@@ -60,7 +60,9 @@ class calibration_entries {
   /// Takes one statistic. Throws format_error where the layer has it already.
   void add(std::string const& layer, statistic what, calibration_item item) {
     auto& place = entry(layer).items[static_cast<std::size_t>(what)];
-    if (place) throw format_error(item.described() + " is given a second time; the first is in " + quoted(place->path));
+    if (place)
+      throw format_error(stated("calibration.twice", "{item} is given a second time; the first is in {'first}",
+                                {{"item", item.described()}, {"first", place->path}}));
     place = std::move(item);
   }
 
@@ -68,8 +70,8 @@ class calibration_entries {
   void add_alias(std::string const& layer, std::string const& owner, std::string const& path) {
     auto& [items, alias, alias_path] = entry(layer);
     if (!alias.empty() && alias != owner)
-      throw format_error("calibration data: " + quoted(layer) + " is an alias of both " + quoted(alias) + " and " +
-                         quoted(owner));
+      throw format_error(stated("calibration.two_aliases", "calibration data: {'layer} is an alias of both {'alias} and {'other}",
+                                {{"layer", layer}, {"alias", alias}, {"other", owner}}));
     alias = owner;
     alias_path = path;
   }
@@ -78,8 +80,9 @@ class calibration_entries {
   void require_owners() const {
     for (auto const& [layer, e] : entries_)
       if (!e.alias.empty() && find(e.alias) == entries_.end())
-        throw format_error("calibration data: " + quoted(layer) + " shares the statistics of " + quoted(e.alias) +
-                           ", and no file has any");
+        throw format_error(stated("calibration.alias_of_nothing",
+                                  "calibration data: {'layer} shares the statistics of {'alias}, and no file has any",
+                                  {{"layer", layer}, {"alias", e.alias}}));
   }
 
   /// Returns the entry of `layer` and those that its aliases lead to; nothing where there is none.
@@ -143,8 +146,8 @@ class calibration_entries {
       auto const found = names.find(wanted);
       if (found == names.end()) return entries_.end();
       if (found->second.size() > 1)
-        throw format_error("calibration data: " + quoted(layer) + " may be " + quoted(found->second[0]) + " or " +
-                           quoted(found->second[1]));
+        throw format_error(stated("calibration.ambiguous", "calibration data: {'layer} may be {'candidate} or {'other}",
+                                  {{"layer", layer}, {"candidate", found->second[0]}, {"other", found->second[1]}}));
       return entries_.find(found->second[0]);
     };
     if (auto const found = one_of(by_bare_name_, bare.text); found != entries_.end()) return found;

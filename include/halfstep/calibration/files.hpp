@@ -41,7 +41,9 @@ class calibration_files {
       else if (path.ends_with(".safetensors"))
         identities_.push_back(add_statistics(path, entries_, strangers_)->identity());
       else
-        throw usage_error("calibration data comes in files that end in .safetensors or .json, not in " + quoted(path));
+        throw usage_error(stated("calibration.unknown_ending",
+                                 "calibration data comes in files that end in .safetensors or .json, not in {'path}",
+                                 {{"path", path}}));
     }
     entries_.require_owners();
     for (auto const& path : paths)
@@ -111,7 +113,7 @@ class calibration_files {
           entries_.add(found.layer, *what, {.name = name, .path = path, .values = std::move(found.values)});
       }
     } catch (format_error const& e) {
-      throw format_error("cannot read the calibration data " + quoted(path) + ": " + e.what());
+      throw format_error(within(e.said(), "cannot read the calibration data {'path}: {why}", {{"path", path}}));
     }
   }
 

@@ -33,14 +33,17 @@ inline std::vector<float> hessian_diagonal(calibration_item const& hessian, basi
       hessian.file->read(*hessian.tensor, offset, std::as_writable_bytes(row));
       for (float const x : row)
         if (!std::isfinite(x))
-          throw value_error(hessian.described() + " holds NaN or infinity in row " + std::to_string(first + i));
+          throw value_error(stated("calibration.not_finite", "{item} holds NaN or infinity in row {row}",
+                                   {{"item", hessian.described()}, {"row", first + i}}));
     }
     in.apply_to_moments(serial{}, first, block, other);
     float largest = 0.0f;
     for (index_t i = 0; i < block.extents().count(); ++i) largest = std::fmax(largest, std::fabs(block.data()[i]));
     for (index_t i = 0; i < side; ++i) {
       float const x = block(i, i);
-      if (x < -1e-4f * largest) throw value_error(hessian.described() + " is no sum of squares: its diagonal is negative");
+      if (x < -1e-4f * largest)
+        throw value_error(stated("calibration.negative_diagonal", "{item} is no sum of squares: its diagonal is negative",
+                                 {{"item", hessian.described()}}));
       diagonal[static_cast<std::size_t>(first + i)] = std::fmax(x, 0.0f);
     }
   }

@@ -30,15 +30,17 @@ inline void require_shape(calibration_item const& item, std::vector<std::uint64_
   if (item.shape() == shape) return;
   std::string text;
   for (auto const n : item.shape()) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  throw format_error(item.described() + " has the shape [" + text + "], which does not fit a layer of " +
-                     std::to_string(columns) + " inputs");
+  throw format_error(stated("calibration.misfit",
+                            "{item} has the shape [{shape}], which does not fit a layer of {columns} inputs",
+                            {{"item", item.described()}, {"shape", text}, {"columns", columns}}));
 }
 
 inline void require_type(calibration_item const& item, std::span<dtype const> types) {
   if (item.tensor == nullptr || std::find(types.begin(), types.end(), item.tensor->type) != types.end()) return;
   std::string text;
   for (auto const type : types) text += (text.empty() ? "" : " or ") + std::string(name_of(type));
-  throw format_error(item.described() + " is " + std::string(name_of(item.tensor->type)) + ", not " + text);
+  throw format_error(stated("calibration.wrong_type", "{item} is {type}, not {wanted}",
+                            {{"item", item.described()}, {"type", name_of(item.tensor->type)}, {"wanted", text}}));
 }
 
 inline bool is_scalar(calibration_item const& item) {
@@ -64,13 +66,16 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
       return require_shape(item, {width, width}, columns);
     case statistic::count:
       require_type(item, whole);
-      if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
+      if (!is_scalar(item))
+        throw format_error(stated("calibration.no_scalar", "{item} is no scalar", {{"item", item.described()}}));
       return;
     case statistic::input_scale:
       require_type(item, real);
-      if (!is_scalar(item)) throw format_error(item.described() + " is no scalar");
+      if (!is_scalar(item))
+        throw format_error(stated("calibration.no_scalar", "{item} is no scalar", {{"item", item.described()}}));
       if (float const x = values_of(item)[0]; !(std::isfinite(x) && x >= 0.0f))
-        throw value_error(item.described() + " is " + std::to_string(x) + ", which is no scale");
+        throw value_error(
+            stated("calibration.no_scale", "{item} is {value}, which is no scale", {{"item", item.described()}, {"value", x}}));
       return;
     default:
       break;
@@ -79,9 +84,12 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
   require_shape(item, {width}, columns);
   auto const values = values_of(item);
   for (std::size_t j = 0; j < values.size(); ++j) {
-    if (!std::isfinite(values[j])) throw value_error(item.described() + " holds NaN or infinity in column " + std::to_string(j));
+    if (!std::isfinite(values[j]))
+      throw value_error(stated("calibration.not_finite", "{item} holds NaN or infinity in column {column}",
+                               {{"item", item.described()}, {"column", j}}));
     if (what != statistic::channel_mean && values[j] < 0.0f)
-      throw value_error(item.described() + " is negative in column " + std::to_string(j));
+      throw value_error(
+          stated("calibration.negative", "{item} is negative in column {column}", {{"item", item.described()}, {"column", j}}));
   }
 }
 
@@ -89,7 +97,9 @@ inline void require_sound(statistic what, calibration_item const& item, index_t 
 inline index_t stored_count(calibration_item const& item) {
   std::int64_t count = 0;
   item.file->read(*item.tensor, 0, std::as_writable_bytes(std::span(&count, 1)));
-  if (count < 0) throw value_error(item.described() + " is " + std::to_string(count) + ", not a number of samples");
+  if (count < 0)
+    throw value_error(stated("calibration.no_count", "{item} is {value}, not a number of samples",
+                             {{"item", item.described()}, {"value", count}}));
   return count;
 }
 

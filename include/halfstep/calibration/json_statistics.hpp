@@ -48,7 +48,8 @@ class statistic_events {
     double value = 0.0;
     auto const [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code != std::errc{} || end != text.data() + text.size() || std::fabs(value) > std::numeric_limits<float>::max())
-      throw format_error("the number " + std::string(text) + " of " + quoted(layer_) + " does not fit FP32");
+      throw format_error(stated("calibration.beyond_fp32", "the number {number} of {'layer} does not fit FP32",
+                                {{"number", text}, {"layer", layer_}}));
     memory_->take(2 * sizeof(float));
     found_.back().values.push_back(static_cast<float>(value));
   }
@@ -60,8 +61,9 @@ class statistic_events {
 
  private:
   [[noreturn]] void refuse() const {
-    throw format_error((layer_.empty() ? "its content" : "what it says of " + quoted(layer_)) +
-                       R"( is neither {"layer": {"statistic": number or [numbers]}} nor {"layer": number})");
+    throw format_error(stated("calibration.no_statistics",
+                              "{place} is neither {\"layer\": {\"statistic\": number or [numbers]}} nor {\"layer\": number}",
+                              {{"place", layer_.empty() ? "its content" : "what it says of " + quoted(layer_)}}));
   }
   void begin_statistic(std::string const& name) {
     memory_->take(2 * sizeof(json_statistic) + layer_.size() + name.size());
@@ -87,8 +89,9 @@ inline constexpr std::size_t max_json_statistics_bytes = 100'000'000;
 /// `max_json_statistics_bytes`.
 inline std::vector<json_statistic> parse_json_statistics(std::string_view text) {
   if (text.size() > max_json_statistics_bytes)
-    throw format_error("its " + std::to_string(text.size()) + " bytes are more than the " +
-                       std::to_string(max_json_statistics_bytes) + " that JSON may have; use a safetensors file");
+    throw format_error(stated("calibration.too_long",
+                              "its {bytes} bytes are more than the {limit} that JSON may have; use a safetensors file",
+                              {{"bytes", text.size()}, {"limit", max_json_statistics_bytes}}));
   safetensors::allowance memory(8 * text.size() + 4096);
   detail::statistic_events events(memory);
   safetensors::read_json(text, memory, events);

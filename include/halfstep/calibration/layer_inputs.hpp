@@ -219,7 +219,9 @@ class layer_inputs {
       if (mine && &*mine == &hessian && count) item = &*count;
     }
     if (item == nullptr)
-      throw format_error(hessian.described() + " needs the number of its samples beside it, an I64 scalar `.count`");
+      throw format_error(stated("calibration.no_count",
+                                "{item} needs the number of its samples beside it, an I64 scalar `.count`",
+                                {{"item", hessian.described()}}));
     return detail::stored_count(*item);
   }
 
@@ -310,7 +312,9 @@ class layer_inputs {
     std::vector<float> result;
     for (double const sum : sums) {
       result.push_back(static_cast<float>(sum / static_cast<double>(rows.extents().rows)));
-      if (!std::isfinite(result.back())) throw value_error("calibration data: `" + rows.name() + "` holds values beyond 1e19");
+      if (!std::isfinite(result.back()))
+        throw value_error(
+            stated("calibration.too_large", "calibration data: `{tensor}` holds values beyond 1e19", {{"tensor", rows.name()}}));
     }
     return result;
   }

@@ -35,8 +35,9 @@ class merged_files {
       files_.push_back(add_statistics(path, entries, strangers_));
       for (std::size_t i = 0; i + 1 < files_.size(); ++i)
         if (files_[i]->identity().same_file(files_.back()->identity()))
-          throw format_error("the calibration data " + quoted(path) + " is " + quoted(files_[i]->path()) +
-                             " again: its rows would be counted twice");
+          throw format_error(stated("calibration.same_file",
+                                    "the calibration data {'path} is {'first} again: its rows would be counted twice",
+                                    {{"path", path}, {"first", files_[i]->path()}}));
       for (auto const& [name, entry] : entries.all()) {
         if (!entry.alias.empty()) shared.add_alias(name, entry.alias, path);
         bool has_any = false;
@@ -44,9 +45,10 @@ class merged_files {
           if (!item) continue;
           has_any = true;
           if (item->from == statistics_source::synthetic)
-            throw format_error(
-                "cannot use the calibration data " + quoted(path) +
-                ": its source is synthetic, and random numbers say nothing of a model's inputs; capture real ones");
+            throw format_error(stated("calibration.synthetic",
+                                      "cannot use the calibration data {'path}: its source is synthetic, and random numbers say "
+                                      "nothing of a model's inputs; capture real ones",
+                                      {{"path", path}}));
         }
         if (has_any) found[name].push_back(&entry);
       }
@@ -55,8 +57,9 @@ class merged_files {
       if (!entry.alias.empty()) aliases_.emplace_back(name, entry.alias);
     for (auto const& [name, owner] : aliases_)
       if (!found.contains(owner) && !shared.all().contains(owner))
-        throw format_error("calibration data: " + quoted(name) + " shares the statistics of " + quoted(owner) +
-                           ", and no file has any");
+        throw format_error(stated("calibration.alias_of_nothing",
+                                  "calibration data: {'layer} shares the statistics of {'alias}, and no file has any",
+                                  {{"layer", name}, {"alias", owner}}));
     for (auto const& [name, parts] : found) {
       merged_layer layer(name, parts);
       unseen_.insert(unseen_.end(), layer.unseen().begin(), layer.unseen().end());
@@ -64,11 +67,15 @@ class merged_files {
     }
     leave_out_aliases_of_nothing();
     if (layers_.empty() && !unseen_.empty())
-      throw format_error("the calibration data " + quoted(paths.front()) +
-                         " has statistics of nothing alone: " + some_of(unseen_) + "; capture inputs that reach these layers");
+      throw format_error(
+          stated("calibration.nothing_seen",
+                 "the calibration data {'path} has statistics of nothing alone: {layers}; capture inputs that reach these layers",
+                 {{"path", paths.front()}, {"layers", some_of(unseen_)}}));
     if (layers_.empty())
-      throw format_error("the calibration data " + quoted(paths.empty() ? "" : paths.front()) +
-                         " holds no `<layer>.input` and no other statistic; write it with examples/calibrate/capture.py");
+      throw format_error(stated("calibration.empty",
+                                "the calibration data {'path} holds no `<layer>.input` and no other statistic; write it with "
+                                "examples/calibrate/capture.py",
+                                {{"path", paths.empty() ? "" : paths.front()}}));
   }
 
   /// Returns the layers in the order of their names.

@@ -47,8 +47,10 @@ class merged_layer {
     for (auto const& p : parts_) count_ += p.count;
     for (auto const& p : parts_)
       if (p.count == 0 && parts_.size() > 1)
-        throw format_error(p.any().described() + " cannot be merged: there are no rows and no `.count` beside it to say of how " +
-                           "many rows it is");
+        throw format_error(
+            stated("calibration.no_count",
+                   "{item} cannot be merged: there are no rows and no `.count` beside it to say of how many rows it is",
+                   {{"item", p.any().described()}}));
     for (std::size_t i = 0; i < parts_.size(); ++i)
       for (auto const what :
            {statistic::hessian, statistic::channel_max, statistic::channel_mean, statistic::channel_sq, statistic::input_scale})
@@ -67,9 +69,13 @@ class merged_layer {
   bool has(statistic what) const {
     for (auto const& [lacks, path] : lacking_)
       if (lacks == what)
-        throw format_error("cannot merge the calibration data of " + quoted(name_) + ": " + quoted(path) + " has no `." +
-                           std::string(statistic_names[static_cast<std::size_t>(what)]) + "`, and another file has" +
-                           (what == statistic::hessian ? "; leave it out of all with `no hessian`" : ""));
+        throw format_error(
+            stated("calibration.missing_statistic",
+                   "cannot merge the calibration data of {'layer}: {'path} has no `.{statistic}`, and another file has{advice}",
+                   {{"layer", name_},
+                    {"path", path},
+                    {"statistic", statistic_names[static_cast<std::size_t>(what)]},
+                    {"advice", what == statistic::hessian ? "; leave it out of all with `no hessian`" : ""}}));
     return knows(0, what);
   }
 
@@ -113,7 +119,9 @@ class merged_layer {
       std::vector<float> values;
       for (double const x : sums) values.push_back(static_cast<float>(x / total));
       for (float const x : values)
-        if (!std::isfinite(x)) throw value_error("calibration data of " + quoted(name_) + " holds values beyond 1e19");
+        if (!std::isfinite(x))
+          throw value_error(
+              stated("calibration.too_large", "calibration data of {'layer} holds values beyond 1e19", {{"layer", name_}}));
       return values;
     };
     if (has(statistic::channel_mean)) found.channel_mean = mean(sum);
@@ -141,7 +149,8 @@ class merged_layer {
     ex.for_each(columns_, [&](index_t i) {
       for (index_t j = 0; j <= i; ++j)
         if (!std::isfinite(h(i, j)))
-          throw value_error("calibration data of " + quoted(name_) + " holds NaN, infinity or too large values");
+          throw value_error(stated("calibration.not_finite",
+                                   "calibration data of {'layer} holds NaN, infinity or too large values", {{"layer", name_}}));
     });
     mirror_lower(ex, h);
     return sum;
@@ -189,8 +198,9 @@ class merged_layer {
       auto const width = shape.empty() ? index_t{0} : static_cast<index_t>(shape.back());
       if (columns_ == 0) columns_ = width;
       if (width != columns_ || width == 0)
-        throw format_error(e.items[i]->described() + " is for " + std::to_string(width) + " inputs, and other statistics of " +
-                           "the layer are for " + std::to_string(columns_));
+        throw format_error(stated("calibration.misfit",
+                                  "{item} is for {columns} inputs, and other statistics of the layer are for {others}",
+                                  {{"item", e.items[i]->described()}, {"columns", width}, {"others", columns_}}));
     }
     for (std::size_t i = 0; i < e.items.size(); ++i)
       if (e.items[i]) detail::require_sound(static_cast<statistic>(i), *e.items[i], columns_);
@@ -202,8 +212,9 @@ class merged_layer {
     p.counts_rows = n != 0 && (p.count == 0 || p.count == n);
     if (p.count == 0) p.count = n;
     if (p.at(statistic::hessian) != nullptr && count == nullptr && !p.counts_rows)
-      throw format_error(p.at(statistic::hessian)->described() +
-                         " needs the number of its samples beside it, an I64 scalar `.count`");
+      throw format_error(stated("calibration.no_count",
+                                "{item} needs the number of its samples beside it, an I64 scalar `.count`",
+                                {{"item", p.at(statistic::hessian)->described()}}));
     return p;
   }
 

@@ -55,7 +55,8 @@ host_buffer<float> moments_of(Executor const& ex, input_rows const& rows, std::s
     for (index_t j = 0; j <= i; ++j) {
       h(i, j) *= share;
       if (!std::isfinite(h(i, j)))
-        throw value_error("calibration data: `" + rows.name() + "` holds NaN, infinity or too large values");
+        throw value_error(stated("calibration.not_finite", "calibration data: `{tensor}` holds NaN, infinity or too large values",
+                                 {{"tensor", rows.name()}}));
     }
   });
   return sum;
@@ -75,7 +76,9 @@ host_buffer<float> moments_of(Executor const& ex, calibration_item const& stored
   stored.file->read(*stored.tensor, 0, std::as_writable_bytes(std::span(x.data(), static_cast<std::size_t>(square.count()))));
   ex.for_each(n, [&](index_t i) {
     for (index_t j = 0; j < n; ++j)
-      if (!std::isfinite(x(i, j))) throw value_error(stored.described() + " holds NaN or infinity in row " + std::to_string(i));
+      if (!std::isfinite(x(i, j)))
+        throw value_error(stated("calibration.not_finite", "{item} holds NaN or infinity in row {row}",
+                                 {{"item", stored.described()}, {"row", i}}));
   });
   mirror_lower(ex, x);
   sum = in.moments(ex, std::move(sum), n);

@@ -38,8 +38,10 @@ inline std::shared_ptr<safetensors::reader const> add_statistics(std::string con
       for (auto const& [layer, owner] : parse_aliases(path, value)) entries.add_alias(layer, owner, path);
     if (key != "source") continue;
     if (value != "captured" && value != "synthetic")
-      throw format_error("cannot read the calibration data " + quoted(path) + ": its source is " + quoted(value) +
-                         ", not 'captured' or 'synthetic'");
+      throw format_error(
+          stated("calibration.unknown_source",
+                 "cannot read the calibration data {'path}: its source is {'source}, not 'captured' or 'synthetic'",
+                 {{"path", path}, {"source", value}}));
     if (value == "synthetic") from = statistics_source::synthetic;
   }
   for (auto const& t : file->head().tensors()) {

@@ -54,7 +54,8 @@ class file_edit::state {
     add_tensors();
     edit_metadata();
     if (changes_.empty())
-      throw usage_error("nothing would change in '" + input_.path() + "': it is as the edit wants it already");
+      throw usage_error(stated("edit.nothing_to_do", "nothing would change in '{path}': it is as the edit wants it already",
+                               {{"path", input_.path()}}));
     layout_ = safetensors::arrange(specs(), metadata_);
     faults_ = loader_faults(
         layout_, options_.formats,
@@ -115,16 +116,18 @@ class file_edit::state {
     for (auto const& t : input_.head().tensors()) {
       if (!t.name.ends_with(marker_ending)) continue;
       if (t.type != dtype::u8 || t.bytes() > 65536)
-        throw format_error("the marker " + quoted(t.name) + " is no text: it is " + std::string(name_of(t.type)) + " of " +
-                           std::to_string(t.bytes()) + " bytes");
+        throw format_error(stated("marker.no_text", "the marker {'tensor} is no text: it is {type} of {bytes} bytes",
+                                  {{"tensor", t.name}, {"type", name_of(t.type)}, {"bytes", t.bytes()}}));
       std::string text(static_cast<std::size_t>(t.bytes()), '\0');
       input_.read(t, 0, std::as_writable_bytes(std::span(text)));
       markers_.emplace(t.name.substr(0, t.name.size() - marker_ending.size()), object_in(text, "the marker " + quoted(t.name)));
     }
     for (auto const& [layer, said] : detail::declarations_in(input_.head())) {
       if (!said.is_object())
-        throw format_error("the metadata '" + std::string(quant_metadata_key) + "' of the input says nothing of the layer " +
-                           quoted(layer) + ": it holds no JSON object there");
+        throw format_error(
+            stated("metadata.no_layer",
+                   "the metadata '{key}' of the input says nothing of the layer {'layer}: it holds no JSON object there",
+                   {{"key", quant_metadata_key}, {"layer", layer}}));
       declared_.emplace(layer, said.get_object());
     }
   }
@@ -132,7 +135,9 @@ class file_edit::state {
   static boost::json::object object_in(std::string const& text, std::string const& where) {
     boost::system::error_code why;
     auto const value = boost::json::parse(text, why);
-    if (why || !value.is_object()) throw format_error(where + " is no JSON object" + (why ? ": " + why.message() : ""));
+    if (why || !value.is_object())
+      throw format_error(stated("marker.no_json", "{where} is no JSON object{reason}",
+                                {{"where", where}, {"reason", why ? ": " + why.message() : ""}}));
     return value.get_object();
   }
 
@@ -228,7 +233,8 @@ class file_edit::state {
   void add_tensors() {
     if (!added_) return;
     auto const& more = added_->file;
-    if (more.head().tensors().empty()) throw usage_error("`edit add`: " + quoted(more.path()) + " holds no tensor");
+    if (more.head().tensors().empty())
+      throw usage_error(stated("edit.nothing_to_add", "`edit add`: {'path} holds no tensor", {{"path", more.path()}}));
     std::vector<std::string> there;
     for (auto const& t : more.head().tensors()) {
       bool const replaces = removed_.contains(t.name);
@@ -239,7 +245,8 @@ class file_edit::state {
                          " " + shape_text(t.shape));
       if (!t.name.ends_with(marker_ending)) continue;
       if (t.type != dtype::u8 || t.bytes() > 65536)
-        throw format_error("the marker " + quoted(t.name) + " of " + quoted(more.path()) + " is no text");
+        throw format_error(
+            stated("marker.no_text", "the marker {'tensor} of {'path} is no text", {{"tensor", t.name}, {"path", more.path()}}));
       std::string text(static_cast<std::size_t>(t.bytes()), '\0');
       more.read(t, 0, std::as_writable_bytes(std::span(text)));
       markers_.insert_or_assign(t.name.substr(0, t.name.size() - marker_ending.size()),
@@ -271,7 +278,9 @@ class file_edit::state {
     });
     boost::json::object layers;
     for (auto const& [layer, marker] : declared_) layers.emplace(layer, marker);
-    if (layers.empty() && !before) throw usage_error("`metadata` repeats the markers, and '" + input_.path() + "' holds none");
+    if (layers.empty() && !before)
+      throw usage_error(
+          stated("metadata.no_markers", "`metadata` repeats the markers, and '{path}' holds none", {{"path", input_.path()}}));
     std::string text = marker_json({{"format_version", "1.0"}, {"layers", layers}});
     if (before && boost::json::parse(*before) == boost::json::parse(text)) {
       metadata_.emplace_back(quant_metadata_key, *before);

@@ -54,8 +54,10 @@ inline void merge_in_place(safetensors::tensor const& t, weight_delta const& del
       else
         merged = narrow<Source>(sum.data()[i]);
       if (is_finite(x[i]) && !is_finite(merged))
-        throw value_error("cannot merge LoRAs into '" + t.name + "': element " + std::to_string(place + i) + " exceeds " +
-                          std::string(name_of(t.type)) + "; merge them with less strength");
+        throw value_error(
+            stated("lora.beyond_type",
+                   "cannot merge LoRAs into '{tensor}': element {element} exceeds {type}; merge them with less strength",
+                   {{"tensor", t.name}, {"element", place + i}, {"type", name_of(t.type)}}));
       x[i] = merged;
     }
   });

@@ -39,7 +39,8 @@ inline plan_options without_inputs(plan_options wanted) {
 }
 
 inline void refuse_warnings(plan_options const& wanted, plan const& p) {
-  if (wanted.strict == strictness::refuse && !p.warnings.empty()) throw usage_error("`strict`: " + p.warnings.front());
+  if (wanted.strict == strictness::refuse && !p.warnings.empty())
+    throw usage_error(stated("strict.warnings", "`strict`: {warnings}", {{"warnings", p.warnings.front()}}));
 }
 
 /// Returns the names of all layers of a model: what has a 2-D weight.
@@ -118,10 +119,10 @@ inline plan plan_layers(safetensors::header const& input, calibration_files cons
       if (t.what == action::remove && merge->changes(t.input.name)) removed.push_back(t.input.name);
     for (auto const& t : p.tensors)
       if (t.what == action::keep && bits_of(t.input.type) == 8 && merge->changes(t.input.name))
-        throw usage_error("a LoRA cannot be merged into " + quoted(t.input.name) + ": it stays " +
-                          std::string(name_of(t.input.type)) +
-                          ", and only numbers in F64, F32, F16 and BF16 take it; decode its "
-                          "layer with `requantize`, or convert the original model");
+        throw usage_error(stated("lora.no_numbers",
+                                 "a LoRA cannot be merged into {'tensor}: it stays {type}, and only numbers in F64, F32, F16 and "
+                                 "BF16 take it; decode its layer with `requantize`, or convert the original model",
+                                 {{"tensor", t.input.name}, {"type", name_of(t.input.type)}}));
     if (!removed.empty()) p.warnings.push_back("LoRAs change tensors that are left out of the output: " + some_of(removed));
   }
   if (directions != nullptr) detail::describe_directions(known, *directions, wanted.moment_solvers, p);

@@ -85,8 +85,10 @@ class legacy_conversion::state {
       std::transform(stored.begin(), stored.end(), numbers.begin(), [](Source x) { return widen(x); });
     });
     if (!std::ranges::all_of(numbers, [](float x) { return std::isfinite(x) && x > 0.0f; }))
-      throw value_error("cannot take over the scales '" + from.name +
-                        "': one of them is not a number above zero; get the file again from its source");
+      throw value_error(stated(
+          "legacy.bad_scale",
+          "cannot take over the scales '{tensor}': one of them is not a number above zero; get the file again from its source",
+          {{"tensor", from.name}}));
     output.write(to, 0, std::as_bytes(std::span(numbers)));
   }
 

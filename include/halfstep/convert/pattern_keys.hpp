@@ -19,13 +19,14 @@ namespace halfstep {
 inline name_matcher expression_keys() {
   return [](std::string const& key, std::string_view name) {
     if (key.size() > max_pattern_bytes)
-      throw format_error("the key " + quoted(key) + " has " + std::to_string(key.size()) + " bytes, an expression has at most " +
-                         std::to_string(max_pattern_bytes));
+      throw format_error(stated("pattern.too_long", "the key {'pattern} has {bytes} bytes, an expression has at most {limit}",
+                                {{"pattern", key}, {"bytes", key.size()}, {"limit", max_pattern_bytes}}));
     try {
       boost::regex const expression("(?:.*\\.)?(?:" + key + ")", boost::regex::perl);
       return boost::regex_match(name.begin(), name.end(), expression);
     } catch (std::runtime_error const& why) {
-      throw format_error("the key " + quoted(key) + " is no regular expression, or takes too long: " + why.what());
+      throw format_error(stated("pattern.broken", "the key {'pattern} is no regular expression, or takes too long: {reason}",
+                                {{"pattern", key}, {"reason", why.what()}}));
     }
   };
 }

@@ -44,7 +44,8 @@ inline run_report report_of(conversion const& done, plan const& p, conversion_op
     r.warnings.push_back(std::to_string(layer.error.clipped) + (layer.error.clipped == 1 ? " weight" : " weights") + " of '" +
                          layer.layer + "' exceeded FP16 and " + (layer.error.clipped == 1 ? "is" : "are") +
                          " 65504 now: `overflow keep` leaves it as it is");
-    if (options.layers.strict == strictness::refuse) throw value_error("`strict`: " + r.warnings.back());
+    if (options.layers.strict == strictness::refuse)
+      throw value_error(stated("strict.warnings", "`strict`: {warnings}", {{"warnings", r.warnings.back()}}));
   }
   return r;
 }

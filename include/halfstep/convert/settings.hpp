@@ -41,7 +41,8 @@ struct observer {
 
 /// Throws `cancelled` when the observer says so.
 inline void require_going(observer const& watcher) {
-  if (watcher.cancelled && watcher.cancelled()) throw cancelled("stopped on request: nothing was published");
+  if (watcher.cancelled && watcher.cancelled())
+    throw cancelled(stated("run.stopped", "stopped on request: nothing was published"));
 }
 
 }  // namespace halfstep

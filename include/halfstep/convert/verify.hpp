@@ -31,8 +31,10 @@ inline void verify_basis(quantize_job const& job, safetensors::writer const& out
     auto const name = job.found().layer + part.ending;
     output.read_back(output.at(name), 0, stored);
     if (std::ranges::equal(stored, part.bytes)) continue;
-    throw contract_error("tensor '" + name +
-                         "' reads back differently: the disk or its memory changed the bytes; nothing was published");
+    throw contract_error(
+        stated("output.changed",
+               "tensor '{tensor}' reads back differently: the disk or its memory changed the bytes; nothing was published",
+               {{"tensor", name}}));
   }
 }
 
@@ -43,14 +45,18 @@ inline void verify_digests(quantize_job& job, index_t first, index_t rows, safet
     auto const codes = memory.codes(std::min(residual_tile_rows, job.extents().rows - row) * columns);
     output.read_back(job.codes(), static_cast<std::uint64_t>(row * columns), codes);
     if (digest(codes) == job.digests()[static_cast<std::size_t>(row / residual_tile_rows)]) continue;
-    throw contract_error("layer '" + job.input().name + "' reads back differently near row " + std::to_string(row) +
-                         ": the disk or its memory changed the bytes; nothing was published");
+    throw contract_error(stated(
+        "output.changed",
+        "layer '{tensor}' reads back differently near row {row}: the disk or its memory changed the bytes; nothing was published",
+        {{"tensor", job.input().name}, {"row", row}}));
   }
   auto const scales = memory.groups(static_cast<index_t>(job.scales()->entry().bytes()));
   output.read_back(*job.scales(), 0, scales);
   if (digest(scales) == job.digests().back()) return;
-  throw contract_error("layer '" + job.input().name +
-                       "' reads back other scales: the disk or its memory changed the bytes; nothing was published");
+  throw contract_error(
+      stated("output.changed_scales",
+             "layer '{tensor}' reads back other scales: the disk or its memory changed the bytes; nothing was published",
+             {{"tensor", job.input().name}}));
 }
 
 /// Reads rows of codes and their groups from the unfinished output, and returns what they lose, by `residual_tile_rows`.
@@ -80,9 +86,10 @@ inline void verify_rows(quantize_job& job, index_t first, index_t rows, safetens
   for (std::size_t i = 0; i < again.size(); ++i) {
     auto const& recorded = job.error()[static_cast<std::size_t>(first / residual_tile_rows) + i];
     if (again[i].error_square == recorded.error_square && again[i].weight_square == recorded.weight_square) continue;
-    throw contract_error("layer '" + job.input().name + "' reads back differently near row " +
-                         std::to_string(first + static_cast<index_t>(i) * residual_tile_rows) +
-                         ": the disk or its memory changed the bytes; nothing was published");
+    throw contract_error(stated(
+        "output.changed",
+        "layer '{tensor}' reads back differently near row {row}: the disk or its memory changed the bytes; nothing was published",
+        {{"tensor", job.input().name}, {"row", first + static_cast<index_t>(i) * residual_tile_rows}}));
   }
 }
 
@@ -103,9 +110,10 @@ void verify_restored(Executor const& ex, quantize_job& job, safetensors::reader 
   for (auto const& part : found) sum += part;
   auto const recorded = job.quality().error;
   if (sum.error_square == recorded.error_square && sum.weight_square == recorded.weight_square) return;
-  throw contract_error("layer '" + job.input().name +
-                       "', which an interrupted run made, does not decode to what it measured: the disk or its memory changed "
-                       "bytes; nothing was published");
+  throw contract_error(stated("output.changed",
+                              "layer '{tensor}', which an interrupted run made, does not decode to what it measured: the disk or "
+                              "its memory changed bytes; nothing was published",
+                              {{"tensor", job.input().name}}));
 }
 
 inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, convert_settings const& settings,
@@ -115,9 +123,10 @@ inline void verify_copy(planned_tensor const& tensor, std::uint64_t first, conve
   auto const after = memory.codes(static_cast<index_t>(before.size()));
   output.read_back(output.at(tensor.outputs.at(0).spec.name), first, after);
   if (std::memcmp(before.data(), after.data(), before.size()) != 0)
-    throw contract_error("tensor '" + tensor.input.name +
-                         "' reads back differently: the disk or its memory changed the bytes; nothing "
-                         "was published");
+    throw contract_error(
+        stated("output.changed",
+               "tensor '{tensor}' reads back differently: the disk or its memory changed the bytes; nothing was published",
+               {{"tensor", tensor.input.name}}));
 }
 
 }  // namespace detail

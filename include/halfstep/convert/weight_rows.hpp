@@ -38,9 +38,10 @@ inline std::vector<float> read_scales(safetensors::reader const& input, safetens
   });
   auto const bad = std::find_if(all.begin(), all.end(), [](float x) { return !std::isfinite(x); });
   if (bad == all.end()) return all;
-  throw value_error("cannot decode the scales '" + scales.name + "': element " +
-                    std::to_string(first * columns + (bad - all.begin())) +
-                    " is NaN or infinite; get the file again, or keep its layer as it is with `exclude`");
+  throw value_error(stated("weights.bad_scale",
+                           "cannot decode the scales '{tensor}': element {element} is NaN or infinite; get the file again, or "
+                           "keep its layer as it is with `exclude`",
+                           {{"tensor", scales.name}, {"element", first * columns + (bad - all.begin())}}));
 }
 
 /// Calls `f(widen)` with a function from the bytes of one code of type `type` to FP32.

@@ -14,7 +14,9 @@ class cuda_error : public error {
  public:
   /// `doing` says what was attempted, such as "halfstep: copying to the device".
   cuda_error(cudaError_t code, std::string const& doing)
-      : error(doing + ": " + cudaGetErrorName(code) + " (" + cudaGetErrorString(code) + ")"), code_(code) {}
+      : error(stated("device.call_failed", "{doing}: {name} ({reason})",
+                     {{"doing", doing}, {"name", cudaGetErrorName(code)}, {"reason", cudaGetErrorString(code)}})),
+        code_(code) {}
 
   /// Returns the runtime's code, such as cudaErrorMemoryAllocation.
   cudaError_t code() const noexcept { return code_; }

@@ -19,6 +19,9 @@ class error : public std::runtime_error {
   using std::runtime_error::runtime_error;
   explicit error(message said) : error(std::make_shared<message const>(std::move(said))) {}
 
+  /// Returns all that it says, to be part of a longer sentence; without an id where it was made of a text alone.
+  message said() const { return said_ ? *said_ : message{{}, what()}; }
+
   /// Returns what is the matter, such as "layers.already_quantized"; empty where the kind of error says enough.
   std::string_view id() const noexcept { return said_ ? std::string_view(said_->id) : std::string_view(); }
 
@@ -74,6 +77,7 @@ enum class io_stage {
 class io_error : public error {
  public:
   io_error(io_stage stage, std::string const& text) : error(text), stage_(stage) {}
+  io_error(io_stage stage, message said) : error(std::move(said)), stage_(stage) {}
 
   /// Returns where it failed.
   io_stage stage() const noexcept { return stage_; }

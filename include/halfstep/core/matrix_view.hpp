@@ -29,8 +29,8 @@ class matrix_view {
 
   /// A view of constant elements is made from one of mutable elements.
   template <class Mutable>
-    requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
-  HALFSTEP_HD constexpr matrix_view(matrix_view<Mutable, Space> other)
+  requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>) HALFSTEP_HD
+      constexpr matrix_view(matrix_view<Mutable, Space> other)
       : data_(other.data()), extents_(other.extents()), first_row_(other.first_row()) {}
 
   HALFSTEP_HD constexpr T* data() const { return data_; }
@@ -74,7 +74,8 @@ using device_view = matrix_view<T, device_space>;
 inline void require_extents(extents2 actual, extents2 expected, char const* what) {
   if (actual == expected) return;
   auto const text = [](extents2 e) { return std::to_string(e.rows) + " x " + std::to_string(e.columns); };
-  throw shape_error(std::string(what) + ": expected " + text(expected) + ", got " + text(actual));
+  throw shape_error(stated("shape.mismatch", "{what}: expected {expected}, got {found}",
+                           {{"what", what}, {"expected", text(expected)}, {"found", text(actual)}}));
 }
 
 }  // namespace halfstep

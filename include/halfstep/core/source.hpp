@@ -94,7 +94,9 @@ void with_source_type(dtype type, F&& f) {
     f(std::type_identity<T>{});
   });
   if (!found)
-    throw value_error("halfstep: weights come in F64, F32, F16, BF16, F8_E4M3 and F8_E5M2, not in " + std::string(name_of(type)));
+    throw value_error(stated("weights.unknown_type",
+                             "halfstep: weights come in F64, F32, F16, BF16, F8_E4M3 and F8_E5M2, not in {type}",
+                             {{"type", name_of(type)}}));
 }
 
 }  // namespace halfstep

@@ -50,7 +50,8 @@ class vector_grid {
 /// Throws shape_error where a row has more vectors than `vector_grid` can count.
 inline void require_columns(extents2 e) {
   if (e.columns < (index_t{1} << 30)) return;
-  throw shape_error("halfstep: a row of " + std::to_string(e.columns) + " columns on a device: expected fewer than 2^30");
+  throw shape_error(stated("shape.too_wide", "halfstep: a row of {columns} columns on a device: expected fewer than 2^30",
+                           {{"columns", e.columns}}));
 }
 
 /// Applies `Op` to vectors of `Width` elements.

@@ -63,12 +63,14 @@ void require_launch(tile_shape shape) {
   static_assert(Tile::max_threads % 32 == 0 && 32 <= Tile::max_threads && Tile::max_threads <= 1024,
                 "halfstep: a tile's max_threads is a multiple of 32, at most 1024");
   if (shape.threads < 32 || shape.threads > Tile::max_threads || shape.threads % 32 != 0)
-    throw shape_error("halfstep: a launch of " + std::to_string(shape.threads) +
-                      " threads a block: expected a multiple of 32, at most the " + std::to_string(Tile::max_threads) +
-                      " of its kernel");
+    throw shape_error(stated("launch.threads",
+                             "halfstep: a launch of {threads} threads a block: expected a multiple of 32, at most the {limit} of "
+                             "its kernel",
+                             {{"threads", shape.threads}, {"limit", Tile::max_threads}}));
   if (shape.blocks < 0 || shape.blocks > std::numeric_limits<int>::max())
-    throw shape_error("halfstep: a matrix of " + std::to_string(shape.blocks) +
-                      " blocks: expected at most 2^31 - 1, cut it into pieces");
+    throw shape_error(stated("shape.too_large",
+                             "halfstep: a matrix of {blocks} blocks: expected at most 2^31 - 1, cut it into pieces",
+                             {{"blocks", shape.blocks}}));
 }
 
 }  // namespace detail

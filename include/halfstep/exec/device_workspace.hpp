@@ -21,7 +21,9 @@ class device_workspace {
   /// `data` is a multiple of 16, as everything that CUDA allocates is; value_error where it is not.
   device_workspace(void* data, std::size_t bytes) : data_(static_cast<std::byte*>(data)), bytes_(bytes) {
     if (reinterpret_cast<std::uintptr_t>(data) % 16 != 0)
-      throw value_error("halfstep: a workspace starts at an address that is no multiple of 16: kernels load 16 bytes at once");
+      throw value_error(
+          stated("workspace.alignment",
+                 "halfstep: a workspace starts at an address that is no multiple of 16: kernels load 16 bytes at once"));
   }
 
   /// Returns one that has no memory and counts what is taken from it.
@@ -36,8 +38,10 @@ class device_workspace {
   T* take(index_t count) {
     std::size_t const needed = (static_cast<std::size_t>(count) * sizeof(T) + alignment - 1) / alignment * alignment;
     if (needed > bytes_ - used_)
-      throw value_error("halfstep: a workspace of " + std::to_string(bytes_) + " bytes is too small: " +
-                        std::to_string(used_ + needed) + " and more are needed, workspace_bytes says how many");
+      throw value_error(stated("workspace.too_small",
+                               "halfstep: a workspace of {bytes} bytes is too small: {needed} and more are needed, "
+                               "workspace_bytes says how many",
+                               {{"bytes", bytes_}, {"needed", used_ + needed}}));
     std::byte* const start = is_counting_ ? nullptr : data_ + used_;
     used_ += needed;
     return reinterpret_cast<T*>(start);

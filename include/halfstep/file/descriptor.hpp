@@ -20,8 +20,13 @@ namespace detail {
 
 inline std::string errno_text(int code) { return std::generic_category().message(code); }
 
-[[noreturn]] inline void fail(io_stage stage, std::string const& what, std::string const& path, std::string const& why) {
-  throw io_error(stage, what + ' ' + quoted(path) + ": " + why);
+// What the system says of `code`, an errno, and what to do about it.
+inline message refused_by_system(int code, std::string_view advice) {
+  return stated("file.system", "{reason}; {advice}", {{"reason", errno_text(code)}, {"advice", advice}, {"errno", code}});
+}
+
+[[noreturn]] inline void fail(io_stage stage, std::string_view what, std::string_view path, message why) {
+  throw io_error(stage, within(std::move(why), "{what} {'path}: {why}", {{"what", what}, {"path", path}}));
 }
 
 // A file descriptor, closed with its owner.

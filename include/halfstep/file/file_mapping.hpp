@@ -21,7 +21,7 @@ class file_mapping {
   explicit file_mapping(input_file const& file) : size_(static_cast<std::size_t>(file.size())) {
     if (size_ == 0) return;
     void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.file_.get(), 0);
-    if (data == MAP_FAILED) file.fail(io_stage::transfer, "cannot map", detail::errno_text(errno) + "; read it instead");
+    if (data == MAP_FAILED) file.fail(io_stage::transfer, "cannot map", detail::refused_by_system(errno, "read it instead"));
     data_ = data;
   }
   file_mapping(file_mapping&& other) noexcept

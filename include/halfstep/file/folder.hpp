@@ -41,11 +41,12 @@ inline std::string folder_of(std::string_view path) {
 inline std::vector<std::string> names_in(std::string const& folder) {
   std::unique_ptr<::DIR, int (*)(::DIR*)> const open(::opendir(folder.c_str()), &::closedir);
   if (open == nullptr)
-    detail::fail(io_stage::open_input, "cannot read", folder, detail::errno_text(errno) + "; check the path and its permissions");
+    detail::fail(io_stage::open_input, "cannot read", folder,
+                 detail::refused_by_system(errno, "check the path and its permissions"));
   std::vector<std::string> names;
   errno = 0;
   while (auto const* const entry = ::readdir(open.get())) names.emplace_back(entry->d_name);
-  if (errno != 0) detail::fail(io_stage::open_input, "cannot read", folder, detail::errno_text(errno) + "; check the disk");
+  if (errno != 0) detail::fail(io_stage::open_input, "cannot read", folder, detail::refused_by_system(errno, "check the disk"));
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -62,7 +63,8 @@ inline std::string link_target(std::string const& path) {
 inline std::string real_path(std::string const& path) {
   std::unique_ptr<char, void (*)(void*)> const real(::realpath(path.c_str(), nullptr), &std::free);
   if (real == nullptr)
-    detail::fail(io_stage::open_input, "cannot open", path, detail::errno_text(errno) + "; check the path and its permissions");
+    detail::fail(io_stage::open_input, "cannot open", path,
+                 detail::refused_by_system(errno, "check the path and its permissions"));
   return real.get();
 }
 

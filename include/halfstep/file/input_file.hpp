@@ -26,9 +26,10 @@ class input_file {
     file_ = detail::descriptor(detail::retry([&] { return ::open(path_.c_str(), flags); }));
     struct ::stat s;
     if (!file_ || ::fstat(file_.get(), &s) != 0)
-      fail(io_stage::open_input, "cannot open", detail::errno_text(errno) + "; check the path and its permissions");
-    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is a directory; give a file");
-    if (!S_ISREG(s.st_mode)) fail(io_stage::open_input, "cannot open", "it is not a regular file; give one that is");
+      fail(io_stage::open_input, "cannot open", detail::refused_by_system(errno, "check the path and its permissions"));
+    if (S_ISDIR(s.st_mode)) fail(io_stage::open_input, "cannot open", stated("file.directory", "it is a directory; give a file"));
+    if (!S_ISREG(s.st_mode))
+      fail(io_stage::open_input, "cannot open", stated("file.not_regular", "it is not a regular file; give one that is"));
     identity_ = detail::identity_of(s);
     ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   }
@@ -42,29 +43,31 @@ class input_file {
   /// Fills `into` with the bytes from `offset`. Throws io_error: transfer, or input_changed where the file ends too early.
   void read(std::uint64_t offset, std::span<std::byte> into) const {
     auto const n = detail::read_fully(file_.get(), offset, into);
-    if (n < 0) fail(io_stage::transfer, "cannot read", detail::errno_text(errno) + "; check the disk it lies on");
+    if (n < 0) fail(io_stage::transfer, "cannot read", detail::refused_by_system(errno, "check the disk it lies on"));
     if (static_cast<std::size_t>(n) < into.size())
       fail(io_stage::input_changed, "cannot read",
-           "it had " + std::to_string(size()) + " bytes and now ends at byte " +
-               std::to_string(offset + static_cast<std::size_t>(n)) + "; let nothing write to it and start again");
+           stated("file.shortened", "it had {bytes} bytes and now ends at byte {end}; let nothing write to it and start again",
+                  {{"bytes", size()}, {"end", offset + static_cast<std::size_t>(n)}}));
   }
 
   /// Throws io_error (input_changed) unless size and time of modification are still what they were.
   void require_unchanged() const {
     struct ::stat s;
     if (::fstat(file_.get(), &s) != 0)
-      fail(io_stage::transfer, "cannot examine", detail::errno_text(errno) + "; check the disk it lies on");
+      fail(io_stage::transfer, "cannot examine", detail::refused_by_system(errno, "check the disk it lies on"));
     if (detail::identity_of(s) != identity_)
-      fail(io_stage::input_changed, "cannot use",
-           "it was written to while it was read (" + std::to_string(size()) + " bytes before, " + std::to_string(s.st_size) +
-               " now); let nothing write to it and start again");
+      fail(
+          io_stage::input_changed, "cannot use",
+          stated("file.changed",
+                 "it was written to while it was read ({bytes} bytes before, {now} now); let nothing write to it and start again",
+                 {{"bytes", size()}, {"now", s.st_size}}));
   }
 
  private:
   friend class file_mapping;
 
-  [[noreturn]] void fail(io_stage stage, std::string const& what, std::string const& why) const {
-    detail::fail(stage, what, path_, why);
+  [[noreturn]] void fail(io_stage stage, std::string_view what, message why) const {
+    detail::fail(stage, what, path_, std::move(why));
   }
 
   std::string path_;

@@ -108,8 +108,8 @@ class journal_file {
     file_ = open(place_, O_RDWR | O_CREAT | O_APPEND);
     auto const s = require_usable(output, inputs);
     if (s.st_size != 0 && read(output, file_.get(), 1).texts.empty())
-      refuse(output, "it is not a journal of this program; remove it");
-    if (s.st_size != 0 && !cut()) refuse(output, detail::errno_text(errno) + "; check the file system");
+      refuse(output, stated("file.no_journal", "it is not a journal of this program; remove it"));
+    if (s.st_size != 0 && !cut()) refuse(output, detail::refused_by_system(errno, "check the file system"));
     is_cut_ = true;
   }
   journal_file(journal_file&&) = default;
@@ -172,7 +172,7 @@ class journal_file {
       auto const n = detail::read_fully(file, at, std::as_writable_bytes(std::span(held).subspan(before)));
       if (n < 0)
         detail::fail(io_stage::transfer, "cannot read", output + std::string(ending),
-                     detail::errno_text(errno) + "; check the disk it lies on");
+                     detail::refused_by_system(errno, "check the disk it lies on"));
       held.resize(before + static_cast<std::size_t>(n));
       std::size_t taken = 0;
       if (!detail::take_records(held, most, found, taken) || static_cast<std::size_t>(n) < step) break;
@@ -190,22 +190,23 @@ class journal_file {
 
   struct ::stat require_usable(std::string const& output, std::span<file_identity const> inputs) const {
     struct ::stat const s = require_regular(output, file_.get());
-    if (s.st_nlink != 1) refuse(output, "it has a second name; remove it");
+    if (s.st_nlink != 1) refuse(output, stated("file.linked", "it has a second name; remove it"));
     for (file_identity const& input : inputs)
       if (input.same_file(detail::identity_of(s)))
-        refuse(output, "it is an input of this run; choose another name for the output");
+        refuse(output, stated("file.is_input", "it is an input of this run; choose another name for the output"));
     return s;
   }
 
   static struct ::stat require_regular(std::string const& output, int file) {
     struct ::stat s;
-    if (file < 0 || ::fstat(file, &s) != 0) refuse(output, detail::errno_text(errno) + "; check its permissions, or remove it");
-    if (!S_ISREG(s.st_mode)) refuse(output, "it is not a regular file; remove it");
+    if (file < 0 || ::fstat(file, &s) != 0)
+      refuse(output, detail::refused_by_system(errno, "check its permissions, or remove it"));
+    if (!S_ISREG(s.st_mode)) refuse(output, stated("file.not_regular", "it is not a regular file; remove it"));
     return s;
   }
 
-  [[noreturn]] static void refuse(std::string const& output, std::string const& why) {
-    detail::fail(io_stage::create_output, "cannot use", output + std::string(ending), why);
+  [[noreturn]] static void refuse(std::string const& output, message why) {
+    detail::fail(io_stage::create_output, "cannot use", output + std::string(ending), std::move(why));
   }
 
   output_place place_;

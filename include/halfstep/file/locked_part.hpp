@@ -76,35 +76,41 @@ class locked_part {
       if (!part_ && creation == 0 && errno == ENOENT) return;
       if (!part_ && (errno == ENOSPC || errno == EDQUOT))
         detail::fail(io_stage::transfer, "cannot create", path_,
-                     detail::errno_text(errno) + "; free space or check the disk, then start again");
-      if (!part_) refuse(quoted(name()) + ": " + detail::errno_text(errno) + "; check the directory's permissions");
+                     detail::refused_by_system(errno, "free space or check the disk, then start again"));
+      if (!part_)
+        refuse(
+            within(detail::refused_by_system(errno, "check the directory's permissions"), "{'part}: {why}", {{"part", name()}}));
       struct ::stat mine, named;
-      if (::fstat(part_.get(), &mine) != 0) give_up(detail::errno_text(errno) + "; check the file system");
-      if (!S_ISREG(mine.st_mode)) give_up(quoted(name()) + " beside it is not a regular file; remove it");
+      if (::fstat(part_.get(), &mine) != 0) give_up(detail::refused_by_system(errno, "check the file system"));
+      if (!S_ISREG(mine.st_mode))
+        give_up(stated("file.part_not_regular", "{'part} beside it is not a regular file; remove it", {{"part", name()}}));
       if (detail::retry([&] { return ::flock(part_.get(), LOCK_EX | LOCK_NB); }) != 0) {
         if (errno == EWOULDBLOCK)
-          detail::fail(io_stage::busy, "cannot create", path_, "another run is writing it; wait for it or choose another name");
-        give_up("it cannot be locked: " + detail::errno_text(errno) + "; choose a file system with locks");
+          detail::fail(io_stage::busy, "cannot create", path_,
+                       stated("file.busy", "another run is writing it; wait for it or choose another name"));
+        give_up(within(detail::refused_by_system(errno, "choose a file system with locks"), "it cannot be locked: {why}"));
       }
       if (::fstatat(place_.directory(), name().c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
           !detail::identity_of(named).same_file(detail::identity_of(mine)))
         continue;
       identity_ = detail::identity_of(mine);
       for (file_identity const& input : inputs)
-        if (input.same_file(identity_)) refuse("it is an input of this run; choose another name");
-      if (!is_new_ && mine.st_nlink != 1) refuse(quoted(name()) + " beside it has a second name; remove it");
+        if (input.same_file(identity_)) refuse(stated("file.is_input", "it is an input of this run; choose another name"));
+      if (!is_new_ && mine.st_nlink != 1)
+        refuse(stated("file.part_linked", "{'part} beside it has a second name; remove it", {{"part", name()}}));
       return;
     }
-    detail::fail(io_stage::busy, "cannot create", path_, "other runs keep replacing its part; wait for them");
+    detail::fail(io_stage::busy, "cannot create", path_,
+                 stated("file.busy", "other runs keep replacing its part; wait for them"));
   }
 
   // Leaves a part that was there before as it is.
-  [[noreturn]] void give_up(std::string const& why) {
+  [[noreturn]] void give_up(message why) {
     if (is_new_) remove();
-    refuse(why);
+    refuse(std::move(why));
   }
 
-  [[noreturn]] void refuse(std::string const& why) const { detail::fail(io_stage::create_output, "cannot create", path_, why); }
+  [[noreturn]] void refuse(message why) const { detail::fail(io_stage::create_output, "cannot create", path_, std::move(why)); }
 
   std::string path_;
   output_place place_;

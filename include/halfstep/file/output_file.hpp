@@ -70,7 +70,8 @@ class output_file {
   /// Writes `from` at `offset`. Several threads may write at once. Throws io_error (transfer), shape_error beyond the end.
   void write(std::uint64_t offset, std::span<std::byte const> from) {
     if (offset > bytes_ || from.size() > bytes_ - offset)
-      throw shape_error("cannot write " + quoted(path()) + ": bytes beyond its " + std::to_string(bytes_));
+      throw shape_error(
+          stated("output.beyond_end", "cannot write {'path}: bytes beyond its {bytes}", {{"path", path()}, {"bytes", bytes_}}));
     if (!detail::write_fully(part_.get(), offset, from)) fail_transfer("cannot write", errno);
     start_write_back(offset, from.size());
   }
@@ -161,13 +162,15 @@ class output_file {
                              std::span<file_identity const> inputs) {
     struct ::stat s;
     if (::fstatat(place.directory(), place.name().c_str(), &s, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno != ENOENT) fail_create(path, detail::errno_text(errno) + "; choose another name");
+      if (errno != ENOENT) fail_create(path, detail::refused_by_system(errno, "choose another name"));
       return;
     }
-    if (S_ISDIR(s.st_mode)) fail_create(path, "it is a directory; add a file name");
-    if (!S_ISREG(s.st_mode)) fail_create(path, "it exists and is not a regular file; choose another name");
+    if (S_ISDIR(s.st_mode)) fail_create(path, stated("file.directory", "it is a directory; add a file name"));
+    if (!S_ISREG(s.st_mode))
+      fail_create(path, stated("file.not_regular", "it exists and is not a regular file; choose another name"));
     for (file_identity const& input : inputs)
-      if (input.same_file(detail::identity_of(s))) fail_create(path, "it is an input of this run; choose another name");
+      if (input.same_file(detail::identity_of(s)))
+        fail_create(path, stated("file.is_input", "it is an input of this run; choose another name"));
     if (existing == overwrite::refuse) fail_exists(path);
   }
 
@@ -232,14 +235,15 @@ class output_file {
     if (::renameat(directory(), part_.name().c_str(), directory(), name_.c_str()) != 0) fail_transfer("cannot rename to", errno);
   }
 
-  [[noreturn]] static void fail_create(std::string const& path, std::string const& why) {
-    detail::fail(io_stage::create_output, "cannot create", path, why);
+  [[noreturn]] static void fail_create(std::string const& path, message why) {
+    detail::fail(io_stage::create_output, "cannot create", path, std::move(why));
   }
   [[noreturn]] static void fail_exists(std::string const& path) {
-    fail_create(path, "it exists; choose another name or ask for it to be replaced (`overwrite`)");
+    fail_create(path, stated("file.exists", "it exists; choose another name or ask for it to be replaced (`overwrite`)"));
   }
   [[noreturn]] void fail_transfer(std::string const& what, int code) const {
-    detail::fail(io_stage::transfer, what, path(), detail::errno_text(code) + "; free space or check the disk, then start again");
+    detail::fail(io_stage::transfer, what, path(),
+                 detail::refused_by_system(code, "free space or check the disk, then start again"));
   }
 
   static constexpr std::uint64_t length_bytes = 8;  // of what makes it a file

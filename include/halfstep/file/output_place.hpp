@@ -26,15 +26,16 @@ class output_place {
     if (::lstat(target.c_str(), &s) == 0 && S_ISLNK(s.st_mode)) {
       std::array<char, PATH_MAX> resolved{};
       if (::realpath(target.c_str(), resolved.data()) == nullptr)
-        fail(path, "it is a symbolic link to nothing; remove it or choose another name");
+        fail(path, stated("file.dangling", "it is a symbolic link to nothing; remove it or choose another name"));
       target = resolved.data();
     }
     auto const slash = target.rfind('/');
     std::string const directory = slash == std::string::npos ? "." : slash == 0 ? "/" : target.substr(0, slash);
     name_ = slash == std::string::npos ? target : target.substr(slash + 1);
-    if (name_.empty() || name_ == "." || name_ == "..") fail(path, "it names a directory; add a file name");
+    if (name_.empty() || name_ == "." || name_ == "..")
+      fail(path, stated("file.directory", "it names a directory; add a file name"));
     directory_ = detail::descriptor(detail::retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (!directory_) fail(path, "its directory: " + detail::errno_text(errno) + "; create it or choose another");
+    if (!directory_) fail(path, within(detail::refused_by_system(errno, "create it or choose another"), "its directory: {why}"));
   }
 
   /// Returns the descriptor of the directory.
@@ -44,8 +45,8 @@ class output_place {
   std::string name(std::string_view ending = {}) const { return name_ + std::string(ending); }
 
  private:
-  [[noreturn]] static void fail(std::string const& path, std::string const& why) {
-    detail::fail(io_stage::create_output, "cannot create", path, why);
+  [[noreturn]] static void fail(std::string const& path, message why) {
+    detail::fail(io_stage::create_output, "cannot create", path, std::move(why));
   }
 
   std::string name_;

@@ -81,8 +81,9 @@ inline void butterfly_stage(float* x, index_t count, index_t stride) {
 }
 
 [[noreturn]] inline void refuse_group(index_t columns, int group, char const* what) {
-  throw shape_error("halfstep: groups of " + std::to_string(group) + " columns for " + std::to_string(columns) +
-                    " columns: expected " + what + " that divides the columns");
+  throw shape_error(stated(
+      "shape.no_group", "halfstep: groups of {group} columns for {columns} columns: expected {wanted} that divides the columns",
+      {{"group", group}, {"columns", columns}, {"wanted", what}}));
 }
 
 }  // namespace detail
@@ -131,7 +132,9 @@ template <host_executor Executor>
 void hadamard_columns(Executor const& ex, host_view<float> x) {
   index_t const rows = x.rows();
   if (rows <= 0 || (rows & (rows - 1)) != 0)
-    throw shape_error("halfstep: a Hadamard transform of columns of " + std::to_string(rows) + " rows: expected a power of two");
+    throw shape_error(stated("shape.no_power_of_two",
+                             "halfstep: a Hadamard transform of columns of {rows} rows: expected a power of two",
+                             {{"rows", rows}}));
   float const scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(rows)));
   constexpr index_t side = 64;
   ex.for_each((x.columns() + side - 1) / side, [&](index_t tile) {

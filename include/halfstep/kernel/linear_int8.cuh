@@ -154,8 +154,9 @@ void linear_int8_async(Executor const& ex, device_view<std::int8_t const> x, dev
   detail::require_int8_product<Layout>(x, x_scales, weight, groups, bias, y);
   index_t const run = std::max<index_t>(Layout::run(weight.extents()), 1);
   if (run < weight.columns() && run % 16 != 0)
-    throw shape_error("halfstep: groups of " + std::to_string(run) +
-                      " columns in linear_int8: expected a multiple of 16, or whole rows");
+    throw shape_error(stated("shape.no_group",
+                             "halfstep: groups of {group} columns in linear_int8: expected a multiple of 16, or whole rows",
+                             {{"group", run}}));
   using tile = detail::int8_product_tile<Layout>;
   index_t const across = (y.columns() + tile::side - 1) / tile::side;
   bool const is_aligned = weight.columns() % 4 == 0 && detail::is_aligned<4>(x.data()) && detail::is_aligned<4>(weight.data());

@@ -46,7 +46,8 @@ constexpr bool is_paley_order(index_t order) { return detail::is_first_paley(ord
 /// Mathematics and Physics 12, 1933.
 inline std::vector<std::int8_t> paley_matrix(index_t order) {
   if (!is_paley_order(order))
-    throw shape_error("halfstep: no Hadamard matrix of order " + std::to_string(order) + " from squares");
+    throw shape_error(
+        stated("shape.no_hadamard", "halfstep: no Hadamard matrix of order {order} from squares", {{"order", order}}));
   std::vector<std::int8_t> h(static_cast<std::size_t>(order * order), 1);
   auto const at = [&](index_t row, index_t column) -> std::int8_t& { return h[static_cast<std::size_t>(row * order + column)]; };
   if (detail::is_first_paley(order)) {

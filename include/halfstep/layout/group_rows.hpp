@@ -29,8 +29,10 @@ void require_even_groups(extents2 e) {
   bool const is_even = group_rows > 0 && shared > 0 && e.rows % group_rows == 0 && group(shared - 1) == group(0) &&
                        (e.rows == shared || group(shared) != group(0)) && group(e.rows - 1) == group(e.rows - shared);
   if (is_even) return;
-  throw shape_error("halfstep: " + std::to_string(group_rows) + " rows of groups for " + std::to_string(e.rows) + " rows: " +
-                    std::string(Layout::name) + " must refuse, in `fits`, a shape that its groups do not divide evenly");
+  throw shape_error(stated("shape.uneven_groups",
+                           "halfstep: {group_rows} rows of groups for {rows} rows: {layout} must refuse, in `fits`, a shape that "
+                           "its groups do not divide evenly",
+                           {{"group_rows", group_rows}, {"rows", e.rows}, {"layout", Layout::name}}));
 }
 
 /// Returns whether every group reaches from the first row to the last however many there are, so that pieces of a tensor share

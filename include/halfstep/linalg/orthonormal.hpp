@@ -54,7 +54,8 @@ double factor_gram(Executor const& ex, host_view<float const> a, host_view<doubl
   double const largest = *std::max_element(squares.begin(), squares.end());
   if (largest <= 1e-60) return 0.0;
   for (double shift = 1e-14 * largest; !cholesky(ex, g); shift *= 100.0) {
-    if (!(shift < largest)) throw value_error("halfstep: orthonormalize was given numbers that are not finite");
+    if (!(shift < largest))
+      throw value_error(stated("matrix.not_finite", "halfstep: orthonormalize was given numbers that are not finite"));
     gram(ex, a, g);
     for (index_t i = 0; i < g.rows(); ++i) g(i, i) = squares[static_cast<std::size_t>(i)] + shift;
   }

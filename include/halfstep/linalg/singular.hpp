@@ -39,8 +39,9 @@ inline index_t determined(std::vector<double> const& values, index_t most) {
 inline void check_rank(extents2 e, index_t k) {
   index_t const least = std::min(e.rows, e.columns);
   if (k < 1 || k > least)
-    throw shape_error("halfstep: " + std::to_string(k) + " singular vectors of a matrix of " + std::to_string(e.rows) + " x " +
-                      std::to_string(e.columns) + ": expected 1 to " + std::to_string(least));
+    throw shape_error(stated("shape.rank",
+                             "halfstep: {vectors} singular vectors of a matrix of {rows} x {columns}: expected 1 to {most}",
+                             {{"vectors", k}, {"rows", e.rows}, {"columns", e.columns}, {"most", least}}));
 }
 
 /// The singular values of a matrix from the ascending eigenvalues of its Gram matrix, the largest first.

@@ -49,7 +49,9 @@ class adapter {
     auto const key = parse_adapter_key(t.name);
     if (!key) return found[std::string(owner_of(t.name))].strangers.push_back(&t);
     auto& held = found[key->layer].at(key->part);
-    if (held != nullptr) throw format_error(described(t) + " and " + quoted(held->name) + " are the same part");
+    if (held != nullptr)
+      throw format_error(
+          stated("lora.twice", "{tensor} and {'other} are the same part", {{"tensor", described(t)}, {"other", held->name}}));
     held = &t;
   }
 

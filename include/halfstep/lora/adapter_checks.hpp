@@ -59,17 +59,19 @@ class adapter_checks {
 
   void require_type(safetensors::tensor const& t) const {
     if (t.type == dtype::f32 || t.type == dtype::f16 || t.type == dtype::bf16) return;
-    throw format_error("LoRA " + quoted(path_) + ": " + quoted(t.name) + " is " + std::string(name_of(t.type)) +
-                       ", not F32, F16 or BF16");
+    throw format_error(stated("lora.wrong_type", "LoRA {'path}: {'tensor} is {type}, not F32, F16 or BF16",
+                              {{"path", path_}, {"tensor", t.name}, {"type", name_of(t.type)}}));
   }
 
   void require(part p, char const* missing) const {
     if (!has(p))
-      throw format_error("LoRA " + quoted(path_) + ": " + quoted(layer_.any().name) + " has no " + missing + " beside it");
+      throw format_error(stated("lora.missing_part", "LoRA {'path}: {'tensor} has no {missing} beside it",
+                                {{"path", path_}, {"tensor", layer_.any().name}, {"missing", missing}}));
   }
 
   [[noreturn]] void refuse(part a, part b, char const* why) const {
-    throw format_error("LoRA " + quoted(path_) + ": " + shaped(a) + " and " + shaped(b) + " have no " + why + " in common");
+    throw format_error(stated("lora.misfit", "LoRA {'path}: {tensor} and {other} have no {what} in common",
+                              {{"path", path_}, {"tensor", shaped(a)}, {"other", shaped(b)}, {"what", why}}));
   }
 
   void settle_method() {
@@ -77,8 +79,9 @@ class adapter_checks {
     bool const hadamard = has_any(part::hada_w1_a, part::hada_t2);
     bool const kronecker = has_any(part::lokr_w1, part::lokr_t2);
     if (low_rank + hadamard + kronecker > 1)
-      throw format_error("LoRA " + quoted(path_) + ": " + quoted(layer_.any().name) +
-                         " and other tensors of its layer are of two methods, of LoRA, LoHa and LoKr");
+      throw format_error(stated(
+          "lora.two_methods", "LoRA {'path}: {'tensor} and other tensors of its layer are of two methods, of LoRA, LoHa and LoKr",
+          {{"path", path_}, {"tensor", layer_.any().name}}));
     layer_.method = low_rank    ? adapter_method::low_rank
                     : hadamard  ? adapter_method::hadamard
                     : kronecker ? adapter_method::kronecker
@@ -87,8 +90,9 @@ class adapter_checks {
 
   void require_alone() const {
     if (layer_.magnitude() != nullptr)
-      throw format_error("LoRA " + quoted(path_) + ": " + quoted(layer_.magnitude()->name) +
-                         " scales the rows of a merged weight (DoRA), and there is no pair beside it");
+      throw format_error(stated(
+          "lora.no_pair", "LoRA {'path}: {'tensor} scales the rows of a merged weight (DoRA), and there is no pair beside it",
+          {{"path", path_}, {"tensor", layer_.magnitude()->name}}));
   }
 
   /// Returns the shape of a low-rank product: `up` [M, r] with trailing ones, `down` [r, N, kernel..].
@@ -134,8 +138,9 @@ class adapter_checks {
     if (has(part::up_bias)) {
       if (layer_.at(part::up_bias)->count() != layer_.product[0]) refuse(part::up_bias, part::up, "rows");
       if (layer_.magnitude() != nullptr)
-        throw format_error(described(part::up_bias) +
-                           " stands beside the magnitudes of DoRA: what both mean together is not known");
+        throw format_error(stated("lora.biased_dora",
+                                  "{tensor} stands beside the magnitudes of DoRA: what both mean together is not known",
+                                  {{"tensor", described(part::up_bias)}}));
     }
   }
 
@@ -165,8 +170,9 @@ class adapter_checks {
                        : has(part::lokr_t2) ? product_of(part::lokr_w2_a, part::lokr_t2, part::lokr_w2_b)
                                             : product_of(part::lokr_w2_a, part::lokr_w2_b);
     if (left.size() != 2 || right.size() < 2)
-      throw format_error("LoRA " + quoted(path_) + ": " + quoted(layer_.any().name) + ": the factors of LoKr are of the shapes " +
-                         shape_text(left) + " and " + shape_text(right) + ", not of matrices");
+      throw format_error(stated(
+          "lora.no_matrix", "LoRA {'path}: {'tensor}: the factors of LoKr are of the shapes {left} and {right}, not of matrices",
+          {{"path", path_}, {"tensor", layer_.any().name}, {"left", shape_text(left)}, {"right", shape_text(right)}}));
     layer_.product = right;
     layer_.product[0] *= left[0];
     layer_.product[1] *= left[1];

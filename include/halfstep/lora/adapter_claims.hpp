@@ -46,8 +46,9 @@ class adapter_claims {
       auto& taken = taken_[*target.layer];
       for (auto const& [other, rows] : taken)
         if (overlap(rows, target.rows))
-          throw format_error(adapter_.described(layer.any()) + " and " + quoted(other->any().name) + " are both for the layer " +
-                             quoted(*target.layer));
+          throw format_error(
+              stated("lora.same_layer", "{tensor} and {'other} are both for the layer {'layer}",
+                     {{"tensor", adapter_.described(layer.any())}, {"other", other->any().name}, {"layer", *target.layer}}));
       taken.emplace_back(&layer, target.rows);
     }
   }

@@ -37,8 +37,13 @@ inline std::uint64_t rows_of(std::vector<lora_target> const& targets, safetensor
 /// Throws format_error: a tensor of an adapter does not fit one of the model.
 [[noreturn]] inline void refuse_shape(adapter const& a, safetensors::tensor const& t, safetensors::tensor const& model,
                                       std::string const& more = "") {
-  throw format_error(a.described(t) + " of the shape " + shape_text(t.shape) + " does not fit " + quoted(model.name) +
-                     " of the shape " + shape_text(model.shape) + more);
+  throw format_error(stated("lora.misfit",
+                            "{tensor} of the shape {shape} does not fit {'weight} of the shape {weight_shape}{reason}",
+                            {{"tensor", a.described(t)},
+                             {"shape", shape_text(t.shape)},
+                             {"weight", model.name},
+                             {"weight_shape", shape_text(model.shape)},
+                             {"reason", more}}));
 }
 
 namespace detail {
@@ -88,8 +93,13 @@ inline void require_fit(adapter const& a, adapter_layer const& layer, std::vecto
   if (!fits(layer, targets, weight)) {
     bool const row_misfit = weight.shape.size() < 2 || layer.product[0] != rows;
     if (layer.method != adapter_method::low_rank)
-      throw format_error(a.described(layer.any()) + " and what stands beside it make the shape " + shape_text(layer.product) +
-                         ", which does not fit " + quoted(weight.name) + " of the shape " + shape_text(weight.shape));
+      throw format_error(stated(
+          "lora.misfit",
+          "{tensor} and what stands beside it make the shape {shape}, which does not fit {'weight} of the shape {weight_shape}",
+          {{"tensor", a.described(layer.any())},
+           {"shape", shape_text(layer.product)},
+           {"weight", weight.name},
+           {"weight_shape", shape_text(weight.shape)}}));
     auto const columns = detail::count_of(layer.product, 1), inputs = detail::count_of(weight.shape, 1);
     bool const wider = !row_misfit && inputs != 0 && columns > inputs && columns % inputs == 0;
     std::string more;

@@ -61,7 +61,8 @@ inline void read_adapter(adapter const& from, safetensors::tensor const& t, inde
     widen(serial{}, host_view<Source const>(stored.view(e)), host_view<float>(into.data(), e));
     if (is_finite(matrix_range(serial{}, host_view<Source const>(stored.view(e))).amax)) return;
     auto const bad = std::find_if(into.begin(), into.end(), [](float x) { return !std::isfinite(x); });
-    throw value_error(from.described(t) + " holds NaN or infinity at element " + std::to_string(first + (bad - into.begin())));
+    throw value_error(stated("lora.not_finite", "{tensor} holds NaN or infinity at element {element}",
+                             {{"tensor", from.described(t)}, {"element", first + (bad - into.begin())}}));
   });
 }
 

@@ -149,8 +149,8 @@ class layer_index {
     for (std::size_t i = 0; i < targets.size(); ++i)
       for (std::size_t k = 0; k < i; ++k)
         if (targets[i].rows.empty() || targets[k].rows.empty() || overlap(targets[i].rows, targets[k].rows))
-          throw format_error("the LoRA layer " + quoted(name) + " may be " + quoted(*targets[k].layer) + " or " +
-                             quoted(*targets[i].layer));
+          throw format_error(stated("lora.ambiguous", "the LoRA layer {'layer} may be {'candidate} or {'other}",
+                                    {{"layer", name}, {"candidate", *targets[k].layer}, {"other", *targets[i].layer}}));
   }
 
   static bool overlap(std::vector<row_run> const& a, std::vector<row_run> const& b) {

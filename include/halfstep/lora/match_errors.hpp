@@ -28,8 +28,10 @@ struct unmatched_key {
 /// Throws format_error for an adapter of `tensors` tensors where there are none.
 inline void require_tensors(std::string const& path, std::size_t tensors) {
   if (tensors == 0)
-    throw format_error("LoRA " + quoted(path) +
-                       " holds no tensor: nothing of it can be merged or read; get the whole file again from its source");
+    throw format_error(
+        stated("lora.empty",
+               "LoRA {'path} holds no tensor: nothing of it can be merged or read; get the whole file again from its source",
+               {{"path", path}}));
 }
 
 /// Throws format_error for an adapter of `tensors` tensors none of which the model takes: two of `keys`, of different layers
@@ -55,7 +57,9 @@ inline void require_tensors(std::string const& path, std::size_t tensors) {
     text += (nearest.find(',') == std::string::npos ? "; the nearest layer of the model is "
                                                     : "; the nearest layers of the model are ") +
             nearest;
-  throw format_error(text + "; give a LoRA that was trained for this model");
+  throw format_error(
+      stated("lora.no_match", "{found}; give a LoRA that was trained for this model",
+             {{"found", text}, {"path", path}, {"tensors", tensors}, {"tensor", first->tensor}, {"nearest", first->nearest}}));
 }
 
 /// Returns the sentence for keys that match nothing in files of which something is used. At most 16 are listed.

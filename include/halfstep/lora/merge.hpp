@@ -83,9 +83,13 @@ class lora_merge {
     if (options.unmatched == unmatched_keys::warn)
       warnings_.push_back(text + "; left out");
     else
-      throw usage_error(text + (most_match
-                                    ? "; leave them out with `unmatched warn`"
-                                    : "; no more of its keys match than do not: check that it was trained for this model"));
+      throw usage_error(
+          stated(most_match ? "lora.unmatched" : "lora.mostly_unmatched", "{found}; {advice}",
+                 {{"found", text},
+                  {"advice", most_match ? "leave them out with `unmatched warn`"
+                                        : "no more of its keys match than do not: check that it was trained for this model"},
+                  {"keys", unmatched.size()},
+                  {"tensor", unmatched.front().tensor}}));
   }
 
   /// Takes the model that this merges into, which must outlive it: magnitudes of columns are measured on whole weights.
@@ -145,7 +149,8 @@ class lora_merge {
   void read_weight(std::string_view tensor, host_view<float> rows) const {
     auto const* const t = model_ != nullptr ? model_->head().find(tensor) : nullptr;
     if (t == nullptr)
-      throw usage_error("halfstep: lora_merge measures " + quoted(tensor) + " on no model; call `measure_on` first");
+      throw usage_error(stated("lora.no_model", "halfstep: lora_merge measures {'tensor} on no model; call `measure_on` first",
+                               {{"tensor", tensor}}));
     with_source_type(t->type, [&]<class Source>(std::type_identity<Source>) {
       host_buffer<Source> const stored(rows.extents().count());
       model_->read(*t, static_cast<std::uint64_t>(rows.first_row() * rows.columns()) * sizeof(Source),
@@ -278,13 +283,17 @@ class lora_merge {
   void add(adapter const& a, safetensors::tensor const& to, lora_target const& target, delta_part part) {
     bool const is_code = to.type == dtype::i8 || to.type == dtype::f8_e4m3 || to.type == dtype::f8_e5m2;
     if (!is_code && to.type != dtype::f64 && to.type != dtype::f32 && to.type != dtype::f16 && to.type != dtype::bf16)
-      throw format_error(a.described(part.layer != nullptr ? part.layer->any() : *part.difference) + " cannot be added to " +
-                         quoted(to.name) + ": it is " + std::string(name_of(to.type)) + ", not F64, F32, F16 or BF16");
+      throw format_error(stated("lora.no_numbers",
+                                "{tensor} cannot be added to {'weight}: it is {type}, not F64, F32, F16 or BF16",
+                                {{"tensor", a.described(part.layer != nullptr ? part.layer->any() : *part.difference)},
+                                 {"weight", to.name},
+                                 {"type", name_of(to.type)}}));
     if (is_code && part.axis == magnitude_axis::columns)
       throw format_error(
-          a.described(*part.magnitude) + " of the shape " + shape_text(part.magnitude->shape) +
-          " holds the magnitudes of columns (DoRA over the input axis), which the whole weight is needed for, and " +
-          quoted(to.name) + " is quantized: merge it into the model as it was before that");
+          stated("lora.magnitudes_of_columns",
+                 "{tensor} of the shape {shape} holds the magnitudes of columns (DoRA over the input axis), which the whole "
+                 "weight is needed for, and {'weight} is quantized: merge it into the model as it was before that",
+                 {{"tensor", a.described(*part.magnitude)}, {"shape", shape_text(part.magnitude->shape)}, {"weight", to.name}}));
     part.rows = target.rows;
     part.tensor_rows = to.shape.empty() ? 1 : static_cast<index_t>(to.shape[0]);
     parts_[to.name].push_back(std::move(part));

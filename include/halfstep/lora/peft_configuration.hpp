@@ -38,15 +38,17 @@ class peft_configuration {
     for (auto const& pair : said_) {
       std::string_view const key = pair.key();
       if (key == "use_dora" && is_true(pair.value()) && magnitudes == magnitude_vectors::none)
-        fail("says use_dora, and the file holds no magnitudes of DoRA; get the whole adapter, or merge it with PEFT");
+        fail(stated("lora.no_magnitudes",
+                    "says use_dora, and the file holds no magnitudes of DoRA; get the whole adapter, or merge it with PEFT"));
       constexpr std::array<std::string_view, 5> known{"use_rslora", "use_dora", "use_effective_conv2d", "use_original_init",
                                                       "use_tucker"};
       bool const is_method = key.starts_with("use_") && std::find(known.begin(), known.end(), key) == known.end();
       if ((is_method || key == "fan_in_fan_out") && is_true(pair.value()))
-        fail("says " + std::string(key) + ", which is not understood here; merge it with PEFT and convert the result");
+        fail(stated("lora.unknown_key", "says {key}, which is not understood here; merge it with PEFT and convert the result",
+                    {{"key", key}}));
       constexpr std::array<std::string_view, 3> refused{"layer_replication", "alora_invocation_tokens", "arrow_config"};
       if (std::find(refused.begin(), refused.end(), key) != refused.end() && !pair.value().is_null())
-        fail("has " + std::string(key) + ", which no merge can express");
+        fail(stated("lora.not_mergeable", "has {key}, which no merge can express", {{"key", key}}));
     }
   }
 
@@ -56,7 +58,8 @@ class peft_configuration {
     s.alpha = number("lora_alpha");
     if (!s.alpha) s.alpha = number("alpha");
     s.rank = number("r");
-    if (s.rank && !(*s.rank > 0)) fail("has the rank " + boost::json::serialize(*said_.if_contains("r")));
+    if (s.rank && !(*s.rank > 0))
+      fail(stated("lora.bad_rank", "has the rank {rank}", {{"rank", boost::json::serialize(*said_.if_contains("r"))}}));
     s.alphas = pattern("alpha_pattern");
     s.ranks = pattern("rank_pattern");
     auto const* const stabilised = said_.if_contains("use_rslora");
@@ -65,7 +68,7 @@ class peft_configuration {
   }
 
  private:
-  [[noreturn]] void fail(std::string const& why) const { throw format_error(where_ + " " + why); }
+  [[noreturn]] void fail(message why) const { throw format_error(within(std::move(why), "{where} {why}", {{"where", where_}})); }
 
   static bool is_true(boost::json::value const& value) { return value.is_bool() && value.get_bool(); }
 
@@ -76,7 +79,9 @@ class peft_configuration {
     if (auto const dot = name.rfind('.'); dot != std::string::npos) name = name.substr(dot + 1);  // "PeftType.LORA"
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     if (name != "LORA" && name != "LOHA" && name != "LOKR")
-      fail("says peft_type " + quoted(name) + ", a method that is not merged here; merge it with PEFT and convert the result");
+      fail(stated("lora.unknown_method",
+                  "says peft_type {'method}, a method that is not merged here; merge it with PEFT and convert the result",
+                  {{"method", name}}));
   }
 
   /// Some ways to begin a training take the adapter's start out of the base model, which is another model from then on.
@@ -86,9 +91,10 @@ class peft_configuration {
     std::string_view const name = start->get_string();
     for (std::string_view const other : {"pissa", "olora", "corda", "loftq", "lora_ga"})
       if (name.starts_with(other))
-        fail("says init_lora_weights " + quoted(name) +
-             ": it was trained on weights that were changed first; convert it to a plain LoRA with PEFT "
-             "(path_initial_model_for_weight_conversion), or merge it there");
+        fail(stated("lora.changed_base",
+                    "says init_lora_weights {'start}: it was trained on weights that were changed first; convert it to a plain "
+                    "LoRA with PEFT (path_initial_model_for_weight_conversion), or merge it there",
+                    {{"start", name}}));
   }
 
   std::optional<double> number(char const* key) const {
@@ -101,7 +107,8 @@ class peft_configuration {
     double const x = value.is_double()  ? value.get_double()
                      : value.is_int64() ? static_cast<double>(value.get_int64())
                                         : std::nan("");
-    if (!std::isfinite(x)) fail("has " + std::string(key) + " " + boost::json::serialize(value) + ", not a number");
+    if (!std::isfinite(x))
+      fail(stated("lora.no_number", "has {key} {value}, not a number", {{"key", key}, {"value", boost::json::serialize(value)}}));
     return x;
   }
 
@@ -109,7 +116,9 @@ class peft_configuration {
     scale_pattern all;
     auto const* const value = said_.if_contains(key);
     if (value == nullptr || value->is_null()) return all;
-    if (!value->is_object()) fail("has " + std::string(key) + " " + boost::json::serialize(*value) + ", not names with numbers");
+    if (!value->is_object())
+      fail(stated("lora.no_numbers_by_name", "has {key} {value}, not names with numbers",
+                  {{"key", key}, {"value", boost::json::serialize(*value)}}));
     for (auto const& pair : value->get_object())
       all.emplace_back(std::string(std::string_view(pair.key())),
                        number_of(std::string(key) + " " + quoted(std::string_view(pair.key())), pair.value()));
@@ -125,8 +134,9 @@ inline boost::json::object json_object_of(std::string const& where, std::string_
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   boost::system::error_code why;
   boost::json::value value = boost::json::parse(text, why);
-  if (why) throw format_error(where + " is no JSON: " + why.message());
-  if (!value.is_object()) throw format_error(where + " is no JSON object");
+  if (why)
+    throw format_error(stated("lora.no_json", "{where} is no JSON: {reason}", {{"where", where}, {"reason", why.message()}}));
+  if (!value.is_object()) throw format_error(stated("lora.no_json", "{where} is no JSON object", {{"where", where}}));
   return std::move(value.get_object());
 }
 

@@ -69,7 +69,9 @@ inline bool is_expression(std::string_view key) {
 inline bool is_for(std::string const& key, std::string_view name, name_matcher const& expressions) {
   auto const names = names_in_model(name);
   if (is_expression(key)) {
-    if (!expressions) throw format_error("the key " + quoted(key) + " is an expression, and only names are read here");
+    if (!expressions)
+      throw format_error(
+          stated("lora.expression", "the key {'key} is an expression, and only names are read here", {{"key", key}}));
     for (auto const each : names)
       if (expressions(key, each)) return true;
     return false;

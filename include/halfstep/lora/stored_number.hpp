@@ -20,7 +20,9 @@ namespace halfstep {
 /// elements than one, value_error for NaN and infinity, and io_error.
 inline double stored_number(safetensors::reader const& file, safetensors::tensor const& t) {
   std::string const described = "LoRA " + quoted(file.path()) + ": " + quoted(t.name);
-  if (t.count() != 1) throw format_error(described + " of the shape " + shape_text(t.shape) + " is no single number");
+  if (t.count() != 1)
+    throw format_error(stated("lora.no_scalar", "{tensor} of the shape {shape} is no single number",
+                              {{"tensor", described}, {"shape", shape_text(t.shape)}}));
   double value = 0.0;
   switch (t.type) {
     case dtype::i64:
@@ -43,9 +45,10 @@ inline double stored_number(safetensors::reader const& file, safetensors::tensor
       });
       break;
     default:
-      throw format_error(described + " is " + std::string(name_of(t.type)) + ", not F32, F16 or BF16");
+      throw format_error(stated("lora.wrong_type", "{tensor} is {type}, not F32, F16 or BF16",
+                                {{"tensor", described}, {"type", name_of(t.type)}}));
   }
-  if (!std::isfinite(value)) throw value_error(described + " is not finite");
+  if (!std::isfinite(value)) throw value_error(stated("lora.not_finite", "{tensor} is not finite", {{"tensor", described}}));
   return value;
 }
 

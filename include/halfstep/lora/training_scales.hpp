@@ -127,15 +127,16 @@ class training_scales {
     std::string const path = file::folder_of(file_->path()) + "adapter_config.json";
     if (file::kind_of(path) != file::path_kind::file) {
       if (from_ == alpha_source::config)
-        throw usage_error(described() + ": there is no " + quoted(path) +
-                          " beside it, and `lora_alpha config` takes alpha from there");
+        throw usage_error(stated("lora.no_config",
+                                 "{lora}: there is no {'path} beside it, and `lora_alpha config` takes alpha from there",
+                                 {{"lora", described()}, {"path", path}}));
       return;
     }
     config_.emplace(path);
     std::string const where = described() + ": " + quoted(path);
     if (config_->size() > max_adapter_config_bytes)
-      throw format_error(where + " has " + std::to_string(config_->size()) + " bytes, more than " +
-                         std::to_string(max_adapter_config_bytes));
+      throw format_error(stated("lora.long_config", "{where} has {bytes} bytes, more than {limit}",
+                                {{"where", where}, {"bytes", config_->size()}, {"limit", max_adapter_config_bytes}}));
     std::string text(static_cast<std::size_t>(config_->size()), '\0');
     config_->read(0, std::as_writable_bytes(std::span(text)));
     detail::peft_configuration const configuration(where, detail::json_object_of(where, text));
@@ -153,7 +154,8 @@ class training_scales {
         if (key != underscored(name) + "_alpha") continue;
         auto const alpha = detail::number_in(value);
         if (!alpha)
-          throw format_error(described() + ": the metadata's " + quoted(key) + " is " + quoted(value) + ", not a number");
+          throw format_error(stated("lora.no_number", "{lora}: the metadata's {'key} is {'value}, not a number",
+                                    {{"lora", described()}, {"key", key}, {"value", value}}));
         told.push_back({.alpha = *alpha,
                         .rank = static_cast<double>(pair.rank),
                         .place = scale_place::header,
@@ -167,7 +169,7 @@ class training_scales {
       try {
         return detail::number_for(pair.name, pattern, general, expressions_);
       } catch (format_error const& e) {
-        throw format_error(described() + ": " + s.from + ": " + e.what());
+        throw format_error(within(e.said(), "{lora}: {from}: {why}", {{"lora", described()}, {"from", s.from}}));
       }
     };
     auto const alpha = number(s.alphas, s.alpha);
@@ -178,10 +180,12 @@ class training_scales {
       return;
     }
     if (rank && *rank != static_cast<double>(pair.rank))
-      throw format_error(described() + ": " + quoted(pair.tensor) + " has rank " + std::to_string(pair.rank) + ", and " + s.from +
-                         " says " + number_text(*rank) +
-                         ": it is another adapter's, or was changed since; leave it unread with `lora_alpha tensors`, or with "
-                         "`lora_alpha rank`, where alpha is the rank, and give alpha / rank as the strength");
+      throw format_error(stated(
+          "lora.other_rank",
+          "{lora}: {'tensor} has rank {rank}, and {from} says {said}: it is another adapter's, or was changed since; leave it "
+          "unread with `lora_alpha tensors`, or with `lora_alpha rank`, where alpha is the rank, and give alpha / rank as the "
+          "strength",
+          {{"lora", described()}, {"tensor", pair.tensor}, {"rank", pair.rank}, {"from", s.from}, {"said", number_text(*rank)}}));
     told.push_back(
         {.alpha = *alpha, .rank = static_cast<double>(pair.rank), .scaling = s.scaling, .place = s.place, .from = s.from});
   }
@@ -212,8 +216,12 @@ class training_scales {
                                    ? "merge it with `lora_alpha rank`, where alpha is the rank, and give the "
                                      "factor that is right as its strength"
                                    : "say which holds with " + choice(one) + " or " + choice(other);
-    throw format_error(described() + ": the scale of " + quoted(pair.tensor) + " is " + scale_in_words(one) + ", and " +
-                       scale_in_words(other) + "; " + advice);
+    throw format_error(stated("lora.two_scales", "{lora}: the scale of {'tensor} is {scale}, and {other}; {advice}",
+                              {{"lora", described()},
+                               {"tensor", pair.tensor},
+                               {"scale", scale_in_words(one)},
+                               {"other", scale_in_words(other)},
+                               {"advice", advice}}));
   }
 
   safetensors::reader const* file_;

@@ -64,7 +64,7 @@ class hessian {
                 [&](index_t i) { finite[static_cast<std::size_t>(i)] = detail::eigen_map(view()).row(i).allFinite() ? 1 : 0; });
     for (index_t i = 0; i < columns; ++i)
       if (finite[static_cast<std::size_t>(i)] == 0)
-        throw value_error("halfstep: a Hessian with NaN or infinity in row " + std::to_string(i));
+        throw value_error(stated("hessian.not_finite", "halfstep: a Hessian with NaN or infinity in row {row}", {{"row", i}}));
   }
 
   index_t columns() const { return columns_; }

@@ -46,7 +46,7 @@ double damped_until(double damping, Attempt const& attempt) {
   if (damping <= 0.0 && attempt(0.0)) return 0.0;
   for (double d = first; d < 1e15; d *= 10.0)
     if (attempt(d)) return d;
-  throw value_error("halfstep: a Hessian that no damping makes positive definite");
+  throw value_error(stated("hessian.indefinite", "halfstep: a Hessian that no damping makes positive definite"));
 }
 
 }  // namespace detail

@@ -27,9 +27,12 @@ class low_rank_hessian {
       : lambda_(std::move(lambda)), v_(std::move(v)), rank_(rank) {
     require_extents({1, v_.size()}, {1, columns() * rank}, "halfstep: the directions of a low-rank Hessian");
     for (float const x : lambda_)
-      if (!std::isfinite(x) || x < 0.0f) throw value_error("halfstep: a Hessian with the diagonal element " + std::to_string(x));
+      if (!std::isfinite(x) || x < 0.0f)
+        throw value_error(
+            stated("hessian.negative_diagonal", "halfstep: a Hessian with the diagonal element {value}", {{"value", x}}));
     for (float const x : v_)
-      if (!std::isfinite(x)) throw value_error("halfstep: a Hessian with NaN or infinity in its directions");
+      if (!std::isfinite(x))
+        throw value_error(stated("hessian.not_finite", "halfstep: a Hessian with NaN or infinity in its directions"));
   }
 
   index_t columns() const { return static_cast<index_t>(lambda_.size()); }

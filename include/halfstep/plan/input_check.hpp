@@ -22,9 +22,11 @@ namespace halfstep {
 
 /// Throws usage_error where `r` makes no sense, or not with these markers.
 inline void require_consistent(recipe const& r, marker_style markers) {
-  if (r.format.name.empty()) throw usage_error("a recipe names no format");
+  if (r.format.name.empty()) throw usage_error(stated("recipe.no_format", "a recipe names no format"));
   for (auto const& choice : r.bases)
-    if (auto const why = choice.row.conflict(choice, r.format, markers, r.bases); !why.empty()) throw usage_error(why);
+    if (auto const why = choice.row.conflict(choice, r.format, markers, r.bases); !why.empty())
+      throw usage_error(
+          stated("recipe.conflict", "{reason}", {{"reason", why}, {"basis", choice.words()}, {"format", r.format.name}}));
 }
 
 /// Throws usage_error where a recipe or the metadata asked for makes no sense.
@@ -34,7 +36,7 @@ inline void require_consistent(plan_options const& options) {
     try {
       require_consistent(r, options.markers);
     } catch (usage_error const& e) {
-      throw usage_error("the recipe of " + whose + ": " + e.what());
+      throw usage_error(within(e.said(), "the recipe of {whose}: {why}", {{"whose", whose}}));
     }
   };
   for (auto const& entry : options.layers ? options.layers->entries : std::vector<layer_entry>{})
@@ -44,7 +46,7 @@ inline void require_consistent(plan_options const& options) {
   for (auto const& custom : options.custom) require("`custom` " + quoted(custom.layers), custom.how);
   if (options.fallback) require("`fallback`", *options.fallback);
   if (options.metadata == quant_metadata::save && options.markers == marker_style::none)
-    throw usage_error("`metadata` repeats the markers and needs `markers`");
+    throw usage_error(stated("metadata.no_markers", "`metadata` repeats the markers and needs `markers`"));
 }
 
 /// Throws usage_error where `input` holds layers that are quantized already: markers, scales, or weights of 8 bits and fewer.
@@ -68,7 +70,8 @@ inline void require_unquantized(safetensors::header const& input) {
   if (layers.empty()) text += "its metadata holds " + std::string(quant_metadata_key);
   for (std::size_t i = 0; i < std::min<std::size_t>(layers.size(), 4); ++i) text += (i == 0 ? "" : ", ") + quoted(layers[i]);
   if (layers.size() > 4) text += " and " + std::to_string(layers.size() - 4) + " more layers";
-  throw usage_error(text + "; convert the original model, in F32, F16 or BF16");
+  throw usage_error(stated("layers.already_quantized", "{found}; convert the original model, in F32, F16 or BF16",
+                           {{"found", text}, {"layers", layers.size()}}));
 }
 
 }  // namespace halfstep

@@ -24,12 +24,13 @@ class layer_pattern {
   layer_pattern(std::string_view flag, std::string text, pattern_scope scope = pattern_scope::part_of_name)
       : flag_(flag), text_(std::move(text)), scope_(scope) {
     if (text_.size() > max_pattern_bytes)
-      throw usage_error(source() + " has " + std::to_string(text_.size()) + " bytes, an expression has at most " +
-                        std::to_string(max_pattern_bytes));
+      throw usage_error(stated("pattern.too_long", "{pattern} has {bytes} bytes, an expression has at most {limit}",
+                               {{"pattern", source()}, {"bytes", text_.size()}, {"limit", max_pattern_bytes}}));
     try {
       expression_.assign(text_, boost::regex::perl);
     } catch (std::runtime_error const& why) {
-      throw usage_error(source() + " is no regular expression: " + why.what());
+      throw usage_error(stated("pattern.broken", "{pattern} is no regular expression: {reason}",
+                               {{"pattern", source()}, {"reason", why.what()}}));
     }
   }
 
@@ -53,7 +54,8 @@ class layer_pattern {
       return scope_ == pattern_scope::whole_layer ? boost::regex_match(name.begin(), name.end(), expression_)
                                                   : boost::regex_search(name.begin(), name.end(), expression_);
     } catch (std::runtime_error const& why) {
-      throw usage_error(source() + " takes too long on the name " + quoted(name) + ": " + why.what());
+      throw usage_error(stated("pattern.too_slow", "{pattern} takes too long on the name {'name}: {reason}",
+                               {{"pattern", source()}, {"name", name}, {"reason", why.what()}}));
     }
   }
 

@@ -115,7 +115,8 @@ class template_writer {
 
   static void append(std::string& out, std::string const& pattern, std::string_view entry) {
     if (pattern.size() > max_pattern_bytes)
-      throw usage_error("the layer " + quoted(pattern) + " has a name that is too long for an expression");
+      throw usage_error(
+          stated("pattern.long_name", "the layer {'layer} has a name that is too long for an expression", {{"layer", pattern}}));
     out += ",\n  ";
     append_json_string(out, pattern);
     out += ": " + std::string(entry);

@@ -59,14 +59,15 @@ inline void require_lora_as_asked(safetensors::header const& input, plan_options
   auto const* const sign = sign_of_lora(input);
   if (sign == nullptr) return;
   if (!asks_for_lora(options))
-    throw usage_error(
-        "the input is a LoRA, as " + quoted(sign->name) +
-        " shows: no version of ComfyUI loads it quantized, all take its codes for weights; merge it into its model with "
-        "`loras`, store it as `format fp16`, or quantize it for another program with `families lora`");
+    throw usage_error(stated("input.lora",
+                             "the input is a LoRA, as {'tensor} shows: no version of ComfyUI loads it quantized, all take its "
+                             "codes for weights; merge it into its model with `loras`, store it as `format fp16`, or quantize it "
+                             "for another program with `families lora`",
+                             {{"tensor", sign->name}}));
   if (options.markers != marker_style::none)
-    throw usage_error(
-        "markers of ComfyUI in a LoRA are read by no version of it, and its codes are taken for weights; leave them "
-        "out with `markers none`");
+    throw usage_error(stated("input.marked_lora",
+                             "markers of ComfyUI in a LoRA are read by no version of it, and its codes are taken for weights; "
+                             "leave them out with `markers none`"));
 }
 
 }  // namespace halfstep

@@ -112,10 +112,12 @@ inline model_rules rules_for(safetensors::header const& input, plan_options cons
     for (auto const& name : options.families) {
       auto const* family = family_named(name);
       if (family == nullptr)
-        throw unknown_option("`families`: unknown model family " + quoted(name) + "; known: " + known_families());
+        throw unknown_option(stated("families.unknown", "`families`: unknown model family {'name}; known: {known}",
+                                    {{"name", name}, {"known", known_families()}}));
       rules.families.push_back(family);
     }
-    if (rules.families.empty()) throw usage_error("no model family is named; known: " + known_families());
+    if (rules.families.empty())
+      throw usage_error(stated("families.none", "no model family is named; known: {known}", {{"known", known_families()}}));
   } else {
     if (auto const* family = recognise(names)) {
       rules.families.push_back(family);

@@ -57,11 +57,12 @@ class entry_reader {
  public:
   entry_reader(std::string_view pattern, boost::json::value const& value, entry_bases const& bases)
       : pattern_(pattern), bases_(bases) {
-    if (!value.is_object()) fail("is no object such as {\"format\": \"fp16\"}");
+    if (!value.is_object()) fail(stated("layers.no_entry", "is no object such as {\"format\": \"fp16\"}"));
     fields_ = &value.get_object();
     for (auto const& field : *fields_)
       if (std::ranges::find(entry_keys, std::string_view(field.key())) == entry_keys.end())
-        fail("has the unknown key " + quoted(std::string_view(field.key())) + "; known: " + listed(entry_keys));
+        fail(stated("layers.unknown_key", "has the unknown key {'key}; known: {known}",
+                    {{"key", std::string_view(field.key())}, {"known", listed(entry_keys)}}));
   }
 
   layer_fate read() const {
@@ -71,12 +72,13 @@ class entry_reader {
     if (word && named == nullptr) {
       for (auto const key : entry_keys)
         if (key != "format" && key != "skip" && fields_->contains(key))
-          fail("keeps its layers, so it can have no " + std::string(key));
+          fail(stated("layers.kept_with", "keeps its layers, so it can have no {key}", {{"key", key}}));
       return {action::keep, {}};
     }
     recipe how = scaled(named);
     if (auto const simple = flag("simple")) {
-      if (!how.format.has_scales() && *simple) fail("is simple, but " + title_of(how.format) + " has no scales to search");
+      if (!how.format.has_scales() && *simple)
+        fail(stated("layers.no_scales", "is simple, but {format} has no scales to search", {{"format", title_of(how.format)}}));
       if (how.format.has_scales()) {
         recipe const& searched = is_fp8(how.format) ? bases_.fp8_searched : bases_.searched;
         how.scales = *simple ? std::string(absmax_scales) : searched.scales;
@@ -85,7 +87,8 @@ class entry_reader {
     }
     if (auto const full = flag("full_precision_matrix_mult")) {
       if (!how.format.has_scales() && *full)
-        fail("asks for full_precision_matrix_mult, but " + title_of(how.format) + " has no marker to say so");
+        fail(stated("layers.no_marker", "asks for full_precision_matrix_mult, but {format} has no marker to say so",
+                    {{"format", title_of(how.format)}}));
       how.matmul = *full ? matmul_precision::full : matmul_precision::native;
     }
     rotate(how);
@@ -93,7 +96,9 @@ class entry_reader {
   }
 
  private:
-  [[noreturn]] void fail(std::string const& why) const { throw usage_error("its entry " + quoted(pattern_) + " " + why); }
+  [[noreturn]] void fail(message why) const {
+    throw usage_error(within(std::move(why), "its entry {'pattern} {why}", {{"pattern", pattern_}}));
+  }
 
   template <class Words>
   static std::string listed(Words const& words) {
@@ -105,21 +110,21 @@ class entry_reader {
   std::optional<std::string_view> text(std::string_view key) const {
     auto const* value = fields_->if_contains(key);
     if (value == nullptr) return std::nullopt;
-    if (!value->is_string()) fail("has a " + std::string(key) + " that is no text");
+    if (!value->is_string()) fail(stated("layers.no_text", "has a {key} that is no text", {{"key", key}}));
     return std::string_view(value->get_string());
   }
 
   std::optional<bool> flag(std::string_view key) const {
     auto const* value = fields_->if_contains(key);
     if (value == nullptr) return std::nullopt;
-    if (!value->is_bool()) fail("has a " + std::string(key) + " that is neither true nor false");
+    if (!value->is_bool()) fail(stated("layers.no_truth", "has a {key} that is neither true nor false", {{"key", key}}));
     return value->get_bool();
   }
 
   std::optional<std::int64_t> number(std::string_view key) const {
     auto const* value = fields_->if_contains(key);
     if (value == nullptr) return std::nullopt;
-    if (!value->is_int64()) fail("has a " + std::string(key) + " that is no whole number");
+    if (!value->is_int64()) fail(stated("layers.no_number", "has a {key} that is no whole number", {{"key", key}}));
     return value->get_int64();
   }
 
@@ -132,14 +137,16 @@ class entry_reader {
       if (std::ranges::find(known, f.name) == known.end()) known.push_back(f.name);
     }
     known.push_back(keep_word);
-    fail("has the unknown format " + quoted(word) + "; known: " + listed(known));
+    fail(stated("layers.unknown_format", "has the unknown format {'format}; known: {known}",
+                {{"format", word}, {"known", listed(known)}}));
   }
 
   /// Returns a format of `words`, such as "int8", whose scales `geometry` shares.
   format const* format_with(std::string_view words, std::string_view geometry) const {
     for (format const& f : bases_.formats)
       if (f.files.words == words && f.geometry == geometry) return &f;
-    fail("has scaling_mode " + std::string(geometry == "row" ? "axis" : geometry) + ", which " + std::string(words) + " has not");
+    fail(stated("layers.no_scaling_mode", "has scaling_mode {scaling_mode}, which {format} has not",
+                {{"scaling_mode", geometry == "row" ? "axis" : geometry}, {"format", words}}));
   }
 
   format const* format_of_mode(std::string_view words) const {
@@ -148,7 +155,8 @@ class entry_reader {
     if (*mode == "block") return format_with(words, "block");
     if (*mode == "axis" || *mode == "row") return format_with(words, "row");
     if (*mode == "tensor") return format_with(words, "tensor");
-    fail("has the unknown scaling_mode " + quoted(*mode) + "; known: block, axis, tensor");
+    fail(stated("layers.unknown_scaling_mode", "has the unknown scaling_mode {'scaling_mode}; known: block, axis, tensor",
+                {{"scaling_mode", *mode}}));
   }
 
   /// Returns `f` with blocks of `side`; null where there is none such.
@@ -169,16 +177,20 @@ class entry_reader {
     auto const* const mode = format_of_mode(words);
     auto const side = number("block_size");
     if (named != nullptr && mode != nullptr && named->name != mode->name)
-      fail("names the format " + std::string(named->name) + " and a scaling_mode that it does not have");
+      fail(stated("layers.other_scaling_mode", "names the format {format} and a scaling_mode that it does not have",
+                  {{"format", named->name}}));
     auto const* const wanted = named != nullptr ? named : mode != nullptr ? mode : side ? format_with(words, "block") : nullptr;
     recipe how = wanted == nullptr || !wanted->has_scales() ? bases_.run : is_fp8(*wanted) ? bases_.fp8 : bases_.codes;
     if (wanted != nullptr && !wanted->has_scales() && how.format.has_scales()) how = {.rounding = how.rounding};
     if (wanted != nullptr) how.format = *wanted;
     if (!can_rotate(how.format)) rotate_by(how.bases, 0);
-    if (side && how.format.side == 0) fail("has a block_size, but " + std::string(how.format.name) + " has no blocks");
+    if (side && how.format.side == 0)
+      fail(stated("layers.no_blocks", "has a block_size, but {format} has no blocks", {{"format", how.format.name}}));
     if (how.format.side == 0 || (wanted == nullptr && !side)) return how;
     auto const* const sized = with_side(how.format, side.value_or(bases_.block_size));
-    if (sized == nullptr && side) fail("has the block_size " + std::to_string(*side) + "; it takes " + sides_of(how.format));
+    if (sized == nullptr && side)
+      fail(stated("layers.other_block_size", "has the block_size {side}; it takes {known}",
+                  {{"side", *side}, {"known", sides_of(how.format)}}));
     if (sized != nullptr) how.format = *sized;
     return how;
   }
@@ -200,13 +212,14 @@ class entry_reader {
   void rotate(recipe& how) const {
     auto const rotates = flag("convrot");
     auto const group = number("convrot_groupsize");
-    if (rotates == true && !can_rotate(how.format)) fail("has convrot, which needs int8_axiswise");
+    if (rotates == true && !can_rotate(how.format))
+      fail(stated("layers.cannot_rotate", "has convrot, which needs int8_axiswise"));
     if (rotates == false) rotate_by(how.bases, 0);
     if (rotates == true && rotation_group_of(how.bases) == 0) rotate_by(how.bases, 256);
     if (!group) return;
-    if (rotation_group_of(how.bases) == 0) fail("has a convrot_groupsize, but no convrot");
+    if (rotation_group_of(how.bases) == 0) fail(stated("layers.no_rotation", "has a convrot_groupsize, but no convrot"));
     if (*group != 16 && *group != 64 && *group != 256)
-      fail("has the convrot_groupsize " + std::to_string(*group) + "; it takes 16, 64 or 256");
+      fail(stated("layers.rotation_group", "has the convrot_groupsize {group}; it takes 16, 64 or 256", {{"group", *group}}));
     rotate_by(how.bases, static_cast<int>(*group));
   }
 
@@ -221,7 +234,7 @@ inline boost::json::value strict_json(std::string_view text) {
     any_json events;
     safetensors::read_json(text, memory, events);
   } catch (format_error const& e) {
-    throw usage_error(e.what());
+    throw usage_error(e.said());
   }
   return boost::json::parse(text);
 }
@@ -231,9 +244,11 @@ inline boost::json::value strict_json(std::string_view text) {
 layer_config parse_layer_config(std::string_view text, std::string_view origin, entry_bases const& bases, pattern_scope scope) {
   try {
     if (text.size() > max_layer_config_bytes)
-      throw usage_error("its " + std::to_string(text.size()) + " bytes are more than " + std::to_string(max_layer_config_bytes));
+      throw usage_error(stated("layers.too_long", "its {bytes} bytes are more than {limit}",
+                               {{"bytes", text.size()}, {"limit", max_layer_config_bytes}}));
     auto const json = detail::strict_json(text);
-    if (!json.is_object()) throw usage_error("it is no object of expressions and what is to be done with their layers");
+    if (!json.is_object())
+      throw usage_error(stated("layers.no_object", "it is no object of expressions and what is to be done with their layers"));
     layer_config config{.scope = scope};
     for (auto const& field : json.get_object()) {
       std::string_view const key = field.key();
@@ -242,10 +257,10 @@ layer_config parse_layer_config(std::string_view text, std::string_view origin, 
       else if (!key.starts_with('_'))
         config.entries.push_back({std::string(key), detail::entry_reader(key, field.value(), bases).read()});
     }
-    if (config.entries.empty() && !config.otherwise) throw usage_error("it has no entry");
+    if (config.entries.empty() && !config.otherwise) throw usage_error(stated("layers.empty", "it has no entry"));
     return config;
   } catch (usage_error const& e) {
-    throw usage_error("`layers` " + quoted(origin) + ": " + e.what());
+    throw usage_error(within(e.said(), "`layers` {'origin}: {why}", {{"origin", origin}}));
   }
 }
 

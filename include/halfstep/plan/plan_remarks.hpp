@@ -73,15 +73,18 @@ struct plan_remarks {
                       "error to the first",
                   {{"layers", std::to_string(unasked.size())}}});
     if (!undeclared.empty())
-      throw usage_error("`metadata`: layers that stay have a `scale_weight`, which loaders do not read beside that metadata: " +
-                        some_of(undeclared) + "; leave the flag out");
+      throw usage_error(stated("metadata.undeclared",
+                               "`metadata`: layers that stay have a `scale_weight`, which loaders do not read beside that "
+                               "metadata: {layers}; leave the flag out",
+                               {{"layers", some_of(undeclared)}}));
     std::vector<std::string> all;
     for (auto const& [format, layers] : refused)
       all.push_back(layers_in_words(layers.size()) + " cannot be stored as " + format + ": " + joined(layers, "; "));
     if (!all.empty())
-      throw usage_error(
-          joined(all, "; ") +
-          "; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them");
+      throw usage_error(stated(
+          "layers.do_not_fit",
+          "{layers}; keep them (narrow what names them, or `exclude`), or choose another scaling mode or block size for them",
+          {{"layers", joined(all, "; ")}}));
     if (!unmatched.empty())
       throw format_error(message{"layers.nothing_used",
                                  "nothing of the `layers` is used: their expressions match no weight that "

@@ -228,7 +228,8 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
     auto const value = boost::json::parse(text, why);
     auto const* const layers = !why && value.is_object() ? value.get_object().if_contains("layers") : nullptr;
     if (layers == nullptr || !layers->is_object())
-      throw format_error("the metadata " + quoted(key) + " of the input holds no JSON object `layers`: remove it");
+      throw format_error(stated("metadata.no_layers", "the metadata {'key} of the input holds no JSON object `layers`: remove it",
+                                {{"key", key}}));
     for (auto const& [name, said] : layers->get_object()) all.emplace(std::string(name), said);
   }
   return all;

@@ -87,7 +87,8 @@ inline std::vector<std::uint64_t> scale_shape(format const& f, extents2 e, marke
 inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, recipe const& r, marker_style style,
                                           lone_scale lone = lone_scale::scalar, layer_additions const& added = {}) {
   std::string const prefix(layer);
-  if (auto const why = obstacle(r, e); !why.empty()) throw shape_error("cannot quantize '" + prefix + ".weight': " + why);
+  if (auto const why = obstacle(r, e); !why.empty())
+    throw shape_error(stated("shape.misfit", "cannot quantize '{layer}.weight': {reason}", {{"layer", prefix}, {"reason", why}}));
   extents2 const stored = stored_extents(r, e);
   auto const shape = std::vector{static_cast<std::uint64_t>(stored.rows), static_cast<std::uint64_t>(stored.columns)};
   bool const older = style == marker_style::none;
@@ -98,7 +99,8 @@ inline std::vector<artifact> artifacts_of(std::string_view layer, extents2 e, re
     if (!older) all.push_back({artifact_role::marker, {prefix + ".comfy_quant", dtype::u8, {marker_text(r, style).size()}}});
     for (auto const& choice : r.bases)
       if (older && choice.row.needs == loader::own && !marker_of({&choice, 1}).empty())
-        throw usage_error("only a marker can say that layer " + quoted(layer) + " is in the basis " + choice.words());
+        throw usage_error(stated("marker.needed", "only a marker can say that layer {'layer} is in the basis {basis}",
+                                 {{"layer", layer}, {"basis", choice.words()}}));
     for (auto const& part : companions_of(r.bases, e))
       all.push_back({artifact_role::basis, {prefix + part.ending, part.type, part.shape}});
     if (added.input_scale == activation_scales::store)

@@ -25,8 +25,8 @@ class basis_table {
       if (row.name == name) return {row, number};
       known.emplace_back(row.name);
     }
-    throw unknown_option("no basis '" + std::string(name) + "': this build has " +
-                         (known.empty() ? "none" : joined(known, ", ")));
+    throw unknown_option(stated("table.no_basis", "no basis '{name}': this build has {known}",
+                                {{"name", name}, {"known", known.empty() ? "none" : joined(known, ", ")}}));
   }
 
  private:

@@ -73,22 +73,29 @@ class layer_check {
     std::string const text = marker_in_file();
     marker_facts(layer_.name, text, formats_).check(codes, scales, expected_.markers);
     if (auto const wanted = marker_text(layer_.how, expected_.markers); text != wanted)
-      fail("its marker is " + text + " but its recipe says " + wanted);
+      fail(stated("contract.marker", "its marker is {marker} but its recipe says {wanted}",
+                  {{"marker", text}, {"wanted", wanted}}));
   }
 
  private:
-  [[noreturn]] void fail(std::string const& rule) const { throw contract_error("layer " + quoted(layer_.name) + ": " + rule); }
+  [[noreturn]] void fail(message rule) const {
+    throw contract_error(within(std::move(rule), "layer {'layer}: {why}", {{"layer", layer_.name}}));
+  }
 
   safetensors::tensor const& need(std::string_view ending, dtype type) const {
     auto const* found = file_.find(layer_.name + std::string(ending));
-    if (found == nullptr) fail("it has no tensor `" + layer_.name + std::string(ending) + "`");
+    if (found == nullptr)
+      fail(stated("contract.missing", "it has no tensor `{tensor}{ending}`", {{"tensor", layer_.name}, {"ending", ending}}));
     if (found->type != type)
-      fail("`" + found->name + "` is " + std::string(name_of(found->type)) + ", not " + std::string(name_of(type)));
+      fail(stated("contract.type", "`{tensor}` is {type}, not {wanted}",
+                  {{"tensor", found->name}, {"type", name_of(found->type)}, {"wanted", name_of(type)}}));
     return *found;
   }
 
   void need_shape(safetensors::tensor const& t, std::vector<std::uint64_t> const& shape) const {
-    if (t.shape != shape) fail("`" + t.name + "` has the shape " + shape_text(t.shape) + ", not " + shape_text(shape));
+    if (t.shape != shape)
+      fail(stated("contract.shape", "`{tensor}` has the shape {shape}, not {wanted}",
+                  {{"tensor", t.name}, {"shape", shape_text(t.shape)}, {"wanted", shape_text(shape)}}));
   }
 
   void need_additions() const {
@@ -117,7 +124,7 @@ class layer_check {
     for (auto const ending : companion_endings) {
       std::string const name = layer_.name + std::string(ending);
       if (file_.find(name) != nullptr && std::ranges::none_of(wanted, [&](auto const& part) { return part.spec.name == name; }))
-        fail("`" + name + "` is left of codes that are gone");
+        fail(stated("contract.left_over", "`{tensor}` is left of codes that are gone", {{"tensor", name}}));
     }
   }
 
@@ -126,7 +133,9 @@ class layer_check {
   void need_bytes(safetensors::tensor const& t, std::vector<std::byte> const& wanted) const {
     std::vector<std::byte> bytes(t.bytes());
     read_(t, 0, bytes);
-    if (bytes != wanted) fail("`" + t.name + "` is " + number_text(t.type, bytes) + ", not " + number_text(t.type, wanted));
+    if (bytes != wanted)
+      fail(stated("contract.value", "`{tensor}` is {value}, not {wanted}",
+                  {{"tensor", t.name}, {"value", number_text(t.type, bytes)}, {"wanted", number_text(t.type, wanted)}}));
   }
 
   /// Returns the first whole number in `bytes`, as text.
@@ -142,12 +151,14 @@ class layer_check {
     std::vector<float> signs(t.bytes() / sizeof(float));
     read_(t, 0, std::as_writable_bytes(std::span(signs)));
     for (float const sign : signs)
-      if (sign != 1.0f && sign != -1.0f) fail("`" + t.name + "` holds the sign " + std::to_string(sign));
+      if (sign != 1.0f && sign != -1.0f)
+        fail(stated("contract.sign", "`{tensor}` holds the sign {value}", {{"tensor", t.name}, {"value", sign}}));
   }
 
   std::string marker_in_file() const {
     auto const& marker = need(".comfy_quant", dtype::u8);
-    if (marker.shape.size() != 1 || marker.bytes() > 4096) fail("its marker has the shape " + shape_text(marker.shape));
+    if (marker.shape.size() != 1 || marker.bytes() > 4096)
+      fail(stated("contract.marker_shape", "its marker has the shape {shape}", {{"shape", shape_text(marker.shape)}}));
     std::string text(marker.bytes(), '\0');
     read_(marker, 0, std::as_writable_bytes(std::span(text)));
     return text;
@@ -178,16 +189,18 @@ inline void check_metadata(safetensors::header const& file, contract const& expe
   };
   for (auto const& [key, value] : expected.metadata)
     if (auto const* found = value_of(key); found == nullptr || *found != value)
-      throw contract_error("metadata " + quoted(key) + ": it was not carried over");
+      throw contract_error(stated("contract.metadata_lost", "metadata {'key}: it was not carried over", {{"key", key}}));
   std::vector<std::pair<std::string, recipe>> layers;
   for (auto const& layer : expected.layers) layers.emplace_back(layer.name, layer.how);
   auto const* saved = value_of(quant_metadata_key);
   if (expected.saved == quant_metadata::omit) layers.clear();
   bool const wanted = expected.saved == quant_metadata::save || !expected.declared.empty();
   if (!wanted && saved != nullptr)
-    throw contract_error("metadata '" + std::string(quant_metadata_key) + "': stale, and it would override the markers");
+    throw contract_error(stated("contract.metadata_stale", "metadata '{key}': stale, and it would override the markers",
+                                {{"key", quant_metadata_key}}));
   if (wanted && (saved == nullptr || *saved != quant_metadata_text(layers, expected.markers, expected.declared)))
-    throw contract_error("metadata '" + std::string(quant_metadata_key) + "': it differs from the markers");
+    throw contract_error(
+        stated("contract.metadata_differs", "metadata '{key}': it differs from the markers", {{"key", quant_metadata_key}}));
 }
 
 }  // namespace detail
@@ -204,16 +217,19 @@ void check_contract(safetensors::header const& file, contract const& expected, R
   auto const names = detail::names_under(expected);
   for (auto const& t : file.tensors())
     if (!names.contains(t.name))
-      throw contract_error("tensor " + quoted(t.name) + ": it belongs to no layer and to no input tensor");
+      throw contract_error(stated("contract.unknown_tensor", "tensor {'tensor}: it belongs to no layer and to no input tensor",
+                                  {{"tensor", t.name}}));
   std::vector<format> formats = expected.formats;
   for (auto const& layer : expected.layers)
     if (std::find(formats.begin(), formats.end(), layer.how.format) == formats.end()) formats.push_back(layer.how.format);
   for (auto const& layer : expected.layers) detail::layer_check(file, expected, layer, formats, read).run();
   for (auto const& copy : expected.copied) {
     auto const* found = file.find(copy.name);
-    if (found == nullptr) throw contract_error("tensor " + quoted(copy.name) + ": it was not carried over");
+    if (found == nullptr)
+      throw contract_error(stated("contract.lost", "tensor {'tensor}: it was not carried over", {{"tensor", copy.name}}));
     if (found->type != copy.type || found->shape != copy.shape)
-      throw contract_error("tensor " + quoted(copy.name) + ": its type or shape changed on the way");
+      throw contract_error(
+          stated("contract.changed", "tensor {'tensor}: its type or shape changed on the way", {{"tensor", copy.name}}));
   }
   detail::check_metadata(file, expected);
 }

@@ -196,7 +196,8 @@ class format_table {
     std::string known;
     for (auto const& row : rows_)
       known += (known.empty() ? "" : "; ") + to_string(recipe{.format = row.format, .rounding = std::string(row.rounding)});
-    throw unknown_option("no kernels for '" + to_string(r) + "': this build has " + (known.empty() ? "none" : known));
+    throw unknown_option(stated("table.no_format", "no kernels for '{format}': this build has {known}",
+                                {{"format", to_string(r)}, {"known", known.empty() ? "none" : known}}));
   }
 
  private:

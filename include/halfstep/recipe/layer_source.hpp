@@ -47,7 +47,8 @@ class layer_source {
   /// Returns the tensor `P` + `ending`. Throws format_error where there is none.
   safetensors::tensor const& at(std::string_view ending) const {
     auto const* const found = find(ending);
-    if (found == nullptr) fail("the model has no tensor " + quoted(name_ + std::string(ending)));
+    if (found == nullptr)
+      fail(stated("layer.no_tensor", "the model has no tensor {'tensor}", {{"tensor", name_ + std::string(ending)}}));
     return *found;
   }
 
@@ -83,7 +84,8 @@ class layer_source {
   index_t marked_number(std::string_view key) const {
     auto const* const value = marked(key);
     auto const number = value == nullptr ? std::nullopt : safetensors::plain_unsigned(*value);
-    if (!number || *number > std::uint64_t{1} << 40) fail("its marker gives no number for " + quoted(key));
+    if (!number || *number > std::uint64_t{1} << 40)
+      fail(stated("marker.no_number", "its marker gives no number for {'key}", {{"key", key}}));
     return static_cast<index_t>(*number);
   }
 
@@ -91,7 +93,8 @@ class layer_source {
   template <class T>
   void read(safetensors::tensor const& t, std::span<T> into) const {
     if (into.size_bytes() != t.bytes())
-      fail("`" + t.name + "` has " + std::to_string(t.bytes()) + " bytes, not " + std::to_string(into.size_bytes()));
+      fail(stated("layer.size", "`{tensor}` has {bytes} bytes, not {wanted}",
+                  {{"tensor", t.name}, {"bytes", t.bytes()}, {"wanted", into.size_bytes()}}));
     read_(model_, t, std::as_writable_bytes(into));
   }
 
@@ -101,7 +104,9 @@ class layer_source {
     return detail::numbers_of<T>(t, [&](auto into) { read(t, into); });
   }
 
-  [[noreturn]] void fail(std::string const& why) const { throw format_error("cannot load layer " + quoted(name_) + ": " + why); }
+  [[noreturn]] void fail(message why) const {
+    throw format_error(within(std::move(why), "cannot load layer {'layer}: {why}", {{"layer", name_}}));
+  }
 
  private:
   template <class Model>
@@ -116,11 +121,11 @@ class layer_source {
         if (auto found = parsed(text, path)) return found;
     auto const* const t = find(".comfy_quant");
     if (t == nullptr) return std::nullopt;
-    if (t->type != dtype::u8 || t->bytes() > 4096) fail("its marker is no text");
+    if (t->type != dtype::u8 || t->bytes() > 4096) fail(stated("marker.no_text", "its marker is no text"));
     std::string text(static_cast<std::size_t>(t->bytes()), '\0');
     read(*t, std::span(text));
     auto found = parsed(text);
-    if (!found) fail("its marker is no JSON object");
+    if (!found) fail(stated("marker.no_json", "its marker is no JSON object"));
     return found;
   }
 
@@ -128,7 +133,7 @@ class layer_source {
     try {
       return pairs_in_json(text, path);
     } catch (format_error const& e) {
-      fail(std::string("in its marker, ") + e.what());
+      fail(within(e.said(), "in its marker, {why}"));
     }
   }
 

@@ -53,14 +53,17 @@ quantized_tensor<Layout, host_space, Basis> load_as(layer_source const& layer) {
   using group = typename Layout::group_type;
   extents2 const e = extents_of_codes(layer);
   Basis basis = stored_basis<Basis>::load(layer);
-  if (!basis.fits(e)) layer.fail("its weight does not fit the basis " + std::string(Basis::name) + " that the file names");
+  if (!basis.fits(e))
+    layer.fail(
+        stated("layer.basis_misfit", "its weight does not fit the basis {basis} that the file names", {{"basis", Basis::name}}));
   host_buffer<code> codes(e.count());
   layer.read(layer.at(".weight"), std::span<code>(codes.data(), static_cast<std::size_t>(codes.size())));
   host_buffer<group> groups(Layout::groups(e).count());
   if constexpr (source<group>) {
     groups = layer.numbers<group>(*layer.scales());
     for (group const scale : groups)
-      if (!(widen(scale) > 0.0f) || !is_finite(scale)) layer.fail("one of its scales is " + std::to_string(widen(scale)));
+      if (!(widen(scale) > 0.0f) || !is_finite(scale))
+        layer.fail(stated("layer.bad_scale", "one of its scales is {value}", {{"value", widen(scale)}}));
   }
   if constexpr (has_groups<Layout> && !source<group>)
     layer.read(*layer.scales(), std::span<group>(groups.data(), static_cast<std::size_t>(groups.size())));
@@ -125,8 +128,12 @@ auto load_layer(Model const& model, std::string_view name, layer_table<Layouts, 
     });
   });
   if (!found)
-    throw unknown_option("cannot load layer " + quoted(name) + ": it is " + detail::words_of(layer) + "; this program loads " +
-                         detail::names_of_layouts(Layouts{}) + " in the bases " + detail::names_of_bases(Bases{}));
+    throw unknown_option(stated("layer.unknown",
+                                "cannot load layer {'layer}: it is {found}; this program loads {layouts} in the bases {bases}",
+                                {{"layer", name},
+                                 {"found", detail::words_of(layer)},
+                                 {"layouts", detail::names_of_layouts(Layouts{})},
+                                 {"bases", detail::names_of_bases(Bases{})}}));
   if constexpr (!std::is_void_v<result>) return std::move(*found);
 }
 

@@ -56,7 +56,7 @@ host_buffer<T> numbers_of(safetensors::tensor const& t, Read const& read) {
 template <class Model>
 host_buffer<float> load_numbers(Model const& model, std::string_view name) {
   auto const* const t = model.head().find(name);
-  if (t == nullptr) throw format_error("the model has no tensor " + quoted(name));
+  if (t == nullptr) throw format_error(stated("model.no_tensor", "the model has no tensor {'tensor}", {{"tensor", name}}));
   return detail::numbers_of<float>(*t, [&](auto into) { detail::read_tensor(model, *t, std::as_writable_bytes(into)); });
 }
 

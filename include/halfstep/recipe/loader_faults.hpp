@@ -21,19 +21,25 @@ namespace detail {
 /// Checks one layer of a file with markers; throws contract_error at the first rule that it breaks.
 template <class Read>
 void check_loadable(safetensors::header const& file, std::string const& layer, std::span<format const> formats, Read& read) {
-  auto const fail = [&](std::string const& rule) { throw contract_error("layer " + quoted(layer) + ": " + rule); };
+  auto const fail = [&](message rule) {
+    throw contract_error(within(std::move(rule), "layer {'layer}: {why}", {{"layer", layer}}));
+  };
   auto const* const codes = file.find(layer + ".weight");
   auto const* const scales = file.find(layer + ".weight_scale");
   auto const* const marker = file.find(layer + ".comfy_quant");
-  if (codes == nullptr) fail("it has no tensor `" + layer + ".weight`");
-  if (marker == nullptr) fail("it has scales but no marker: loaders drop the scales without a word");
+  if (codes == nullptr) fail(stated("contract.missing", "it has no tensor `{layer}.weight`", {{"layer", layer}}));
+  if (marker == nullptr)
+    fail(stated("contract.no_marker", "it has scales but no marker: loaders drop the scales without a word"));
   if (marker->type != dtype::u8 || marker->shape.size() != 1 || marker->bytes() > 4096)
-    fail("its marker is " + std::string(name_of(marker->type)) + " of the shape " + shape_text(marker->shape));
+    fail(stated("contract.type", "its marker is {type} of the shape {shape}",
+                {{"type", name_of(marker->type)}, {"shape", shape_text(marker->shape)}}));
   std::string text(static_cast<std::size_t>(marker->bytes()), '\0');
   read(*marker, 0, std::as_writable_bytes(std::span(text)));
   marker_facts const facts(layer, text, formats);
-  if (scales == nullptr) fail("it has a marker but no tensor `" + layer + ".weight_scale`");
-  if (scales->type != dtype::f32) fail("`" + scales->name + "` is " + std::string(name_of(scales->type)) + ", not F32");
+  if (scales == nullptr)
+    fail(stated("contract.missing", "it has a marker but no tensor `{layer}.weight_scale`", {{"layer", layer}}));
+  if (scales->type != dtype::f32)
+    fail(stated("contract.type", "`{tensor}` is {type}, not F32", {{"tensor", scales->name}, {"type", name_of(scales->type)}}));
   facts.check(*codes, *scales, facts.style());
   need_positive_scales(layer, *scales, read);
 }

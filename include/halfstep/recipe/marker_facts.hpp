@@ -38,20 +38,22 @@ class marker_facts {
   /// outlive it.
   marker_facts(std::string layer, std::string const& text, std::span<format const> formats)
       : layer_(std::move(layer)), formats_(formats) {
-    if (text.find('\0') != std::string::npos) fail("its marker holds a NUL");
+    if (text.find('\0') != std::string::npos) fail(stated("marker.nul", "its marker holds a NUL"));
     boost::system::error_code why;
     boost::json::value const value = boost::json::parse(text, why);
-    if (why) fail("its marker is no JSON: " + why.message());
-    if (!value.is_object()) fail("its marker is no JSON object");
+    if (why) fail(stated("marker.no_json", "its marker is no JSON: {reason}", {{"reason", why.message()}}));
+    if (!value.is_object()) fail(stated("marker.no_json", "its marker is no JSON object"));
     marker_ = value.get_object();
     auto const* format = marker_.if_contains("format");
-    if (format == nullptr || !format->is_string()) fail("its marker names no format");
+    if (format == nullptr || !format->is_string()) fail(stated("marker.no_format", "its marker names no format"));
     name_ = std::string_view(format->get_string());
     if (find(marker_style::comfyui) == nullptr && find(marker_style::fork) == nullptr)
-      fail("its marker names the unknown format '" + name_ + "'");
+      fail(stated("marker.unknown_format", "its marker names the unknown format '{format}'", {{"format", name_}}));
   }
 
-  [[noreturn]] void fail(std::string const& rule) const { throw contract_error("layer " + quoted(layer_) + ": " + rule); }
+  [[noreturn]] void fail(message rule) const {
+    throw contract_error(within(std::move(rule), "layer {'layer}: {why}", {{"layer", layer_}}));
+  }
 
   /// Returns the style that has the format's name: ComfyUI's, where both have.
   marker_style style() const { return find(marker_style::comfyui) != nullptr ? marker_style::comfyui : marker_style::fork; }
@@ -61,9 +63,13 @@ class marker_facts {
     auto const* const spoken_of = find(style);
     format const& named = spoken_of != nullptr ? *spoken_of : *find(this->style());
     if (named.codes != codes.type)
-      fail("its marker names the format " + name_ + ", but its codes are " + std::string(name_of(codes.type)));
-    if (codes.shape.size() != 2) fail("`" + codes.name + "` has the shape " + shape_text(codes.shape) + ", not two dimensions");
-    if (spoken_of == nullptr) fail("stock ComfyUI does not know the format " + name_);
+      fail(stated("marker.other_codes", "its marker names the format {format}, but its codes are {type}",
+                  {{"format", name_}, {"type", name_of(codes.type)}}));
+    if (codes.shape.size() != 2)
+      fail(stated("contract.shape", "`{tensor}` has the shape {shape}, not two dimensions",
+                  {{"tensor", codes.name}, {"shape", shape_text(codes.shape)}}));
+    if (spoken_of == nullptr)
+      fail(stated("marker.not_stock", "stock ComfyUI does not know the format {format}", {{"format", name_}}));
     std::uint64_t const rows = codes.shape[0];
     std::uint64_t const columns = codes.shape[1];
     extents2 const e{static_cast<index_t>(rows), static_cast<index_t>(columns)};
@@ -71,39 +77,46 @@ class marker_facts {
     if (named.side != 0) {
       auto const side = number("group_size");
       if (rows % side != 0 || columns % side != 0)
-        fail("blocks of " + std::to_string(side) + " do not divide " + shape_text(codes.shape));
+        fail(stated("contract.blocks", "blocks of {side} do not divide {shape}",
+                    {{"side", side}, {"shape", shape_text(codes.shape)}}));
       need_shape(scales, {rows / side, columns / side});
     } else if (named.geometry == "tensor") {
-      if (per_row) fail("one scale a tensor is wanted of " + name_ + ", not one a row");
+      if (per_row)
+        fail(stated("contract.one_scale", "one scale a tensor is wanted of {format}, not one a row", {{"format", name_}}));
       if (scales.bytes() != named.scale_bytes)
-        fail("one scale a tensor is wanted, and `" + scales.name + "` has the shape " + shape_text(scales.shape));
+        fail(stated("contract.one_scale", "one scale a tensor is wanted, and `{tensor}` has the shape {shape}",
+                    {{"tensor", scales.name}, {"shape", shape_text(scales.shape)}}));
     } else if (!named.fits(e)) {
-      fail(shape_text(codes.shape) + " is no shape of " + name_);
+      fail(stated("contract.misfit", "{shape} is no shape of {format}", {{"shape", shape_text(codes.shape)}, {"format", name_}}));
     } else {
       need_shape(scales, scale_shape(named, e, style, lone_scale::scalar));
     }
     if (!flag("convrot")) return;
     auto const group = number("convrot_groupsize");
-    if (!per_row) fail("it is rotated but has no scale a row");
+    if (!per_row) fail(stated("marker.rotated_without_rows", "it is rotated but has no scale a row"));
     if (!is_rotation_group(static_cast<index_t>(group)) || columns % group != 0)
-      fail("a rotation group is a power of four that divides " + std::to_string(columns) + " columns; it says " +
-           std::to_string(group));
+      fail(stated("marker.rotation_group", "a rotation group is a power of four that divides {columns} columns; it says {group}",
+                  {{"columns", columns}, {"group", group}}));
   }
 
   void need_shape(safetensors::tensor const& t, std::vector<std::uint64_t> const& shape) const {
-    if (t.shape != shape) fail("`" + t.name + "` has the shape " + shape_text(t.shape) + ", not " + shape_text(shape));
+    if (t.shape != shape)
+      fail(stated("contract.shape", "`{tensor}` has the shape {shape}, not {wanted}",
+                  {{"tensor", t.name}, {"shape", shape_text(t.shape)}, {"wanted", shape_text(shape)}}));
   }
 
  private:
   bool flag(char const* key) const {
     auto const* value = marker_.if_contains(key);
-    if (value != nullptr && !value->is_bool()) fail("its marker's " + std::string(key) + " is neither true nor false");
+    if (value != nullptr && !value->is_bool())
+      fail(stated("marker.no_truth", "its marker's {key} is neither true nor false", {{"key", key}}));
     return value != nullptr && value->get_bool();
   }
 
   std::uint64_t number(char const* key) const {
     auto const* value = marker_.if_contains(key);
-    if (value == nullptr || !value->is_int64() || value->get_int64() <= 0) fail("its marker has no number " + std::string(key));
+    if (value == nullptr || !value->is_int64() || value->get_int64() <= 0)
+      fail(stated("marker.no_number", "its marker has no number {key}", {{"key", key}}));
     return static_cast<std::uint64_t>(value->get_int64());
   }
 
@@ -137,7 +150,8 @@ void need_positive_scales(std::string const& layer, safetensors::tensor const& s
     read(scales, at, std::as_writable_bytes(std::span(piece).first(count)));
     for (float const scale : std::span(piece).first(count))
       if (!(std::isfinite(scale) && scale > 0))
-        throw contract_error("layer " + quoted(layer) + ": `" + scales.name + "` holds the scale " + std::to_string(scale));
+        throw contract_error(stated("contract.bad_scale", "layer {'layer}: `{tensor}` holds the scale {value}",
+                                    {{"layer", layer}, {"tensor", scales.name}, {"value", scale}}));
   }
 }
 

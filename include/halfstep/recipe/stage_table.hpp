@@ -126,7 +126,9 @@ class stage_table {
   grid_row const& grid(std::string_view grid) const {
     auto const found = std::find_if(grids_.begin(), grids_.end(), [=](grid_row const& row) { return row.grid == grid; });
     if (found == grids_.end())
-      throw unknown_option("no bias can be corrected on the grid '" + std::string(grid) + "': this build has no row for it");
+      throw unknown_option(stated("table.no_bias_correction",
+                                  "no bias can be corrected on the grid '{grid}': this build has no row for it",
+                                  {{"grid", grid}}));
     return *found;
   }
 
@@ -138,7 +140,8 @@ class stage_table {
     for (auto const& row : solvers_)
       if (row.grid == grid && (name == suitable ? row.takes_moments() : row.name == name)) return &row;
     if (name == suitable) return nullptr;
-    throw unknown_option("no solver '" + std::string(name) + "': this build has " + names_for(solvers_, grid));
+    throw unknown_option(stated("table.no_solver", "no solver '{name}': this build has {known}",
+                                {{"name", name}, {"known", names_for(solvers_, grid)}}));
   }
 
   /// Returns the search that `name` means for scales of codes on `grid` where `by` is what is known; null for scales that stay as
@@ -151,7 +154,8 @@ class stage_table {
     for (auto const& row : searches_)
       if (row.grid == grid && (name == suitable ? row.by == by : row.name == name)) return &row;
     if (name == suitable) return nullptr;
-    throw unknown_option("no scale search '" + std::string(name) + "': this build has " + names_for(searches_, grid));
+    throw unknown_option(stated("table.no_scale_search", "no scale search '{name}': this build has {known}",
+                                {{"name", name}, {"known", names_for(searches_, grid)}}));
   }
 
  private:

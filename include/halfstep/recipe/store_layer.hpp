@@ -30,8 +30,9 @@ std::vector<companion> companions_of(quantized_tensor<Layout, host_space, Basis>
   basis_record record = stored_basis<Basis>::record(q.transform());
   bool const has_marker = has_groups<Layout> && style != marker_style::none;
   if (!has_marker && !record.marker.empty())
-    throw usage_error("halfstep: only a marker can say that a layer is in the basis " + std::string(Basis::name) +
-                      ", and it would have none");
+    throw usage_error(stated("marker.needed",
+                             "halfstep: only a marker can say that a layer is in the basis {basis}, and it would have none",
+                             {{"basis", Basis::name}}));
   if (has_marker) {
     std::string const text = marker_text(format_of<Layout>, style, record.marker);
     record.companions.push_back(make_companion(".comfy_quant", dtype::u8, {text.size()}, std::span(text)));
@@ -69,7 +70,8 @@ void store_layer(safetensors::writer& output, std::string_view layer, quantized_
                  marker_style style = marker_style::comfyui) {
   auto const store = [&](std::string const& name, std::span<std::byte const> bytes) {
     if (output.head().find(name) == nullptr)
-      throw usage_error("halfstep: the header has no tensor " + quoted(name) + ": it is made of layer_specs");
+      throw usage_error(stated("output.no_tensor", "halfstep: the header has no tensor {'tensor}: it is made of layer_specs",
+                               {{"tensor", name}}));
     output.write(output.at(name), 0, bytes);
   };
   auto const bytes_of = [](auto view) {

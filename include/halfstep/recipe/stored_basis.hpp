@@ -68,7 +68,8 @@ struct stored_basis<regular_hadamard> {
   static bool is_in(layer_source const& layer) { return layer.is_marked("convrot"); }
   static regular_hadamard load(layer_source const& layer) {
     index_t const group = layer.marked_number("convrot_groupsize");
-    if (group > 1024) layer.fail("its marker names a rotation group of " + std::to_string(group) + " columns");
+    if (group > 1024)
+      layer.fail(stated("marker.rotation_group", "its marker names a rotation group of {group} columns", {{"group", group}}));
     return {static_cast<int>(group)};
   }
   static basis_record record(regular_hadamard const& basis) {

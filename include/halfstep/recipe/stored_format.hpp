@@ -42,7 +42,9 @@ bool holds(List const& list, std::string_view text) {
 /// Returns the shape of the layer's codes. Throws format_error where there are none or they are no matrix.
 inline extents2 extents_of_codes(layer_source const& layer) {
   auto const& codes = layer.at(".weight");
-  if (codes.shape.size() != 2) layer.fail("its weight has " + std::to_string(codes.shape.size()) + " dimensions, not two");
+  if (codes.shape.size() != 2)
+    layer.fail(
+        stated("layer.dimensions", "its weight has {dimensions} dimensions, not two", {{"dimensions", codes.shape.size()}}));
   return {static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
 }
 
@@ -51,7 +53,7 @@ template <class Layout>
 bool is_marked_as(layer_source const& layer, extents2 e) {
   if (!layer.marker()) return true;
   auto const* const format = layer.marked("format");
-  if (format == nullptr) layer.fail("its marker names no format");
+  if (format == nullptr) layer.fail(stated("marker.no_format", "its marker names no format"));
   halfstep::format const& own = format_of<Layout>;
   if (*format != own.files.stock.format && *format != own.files.fork.format) return false;
   if (layer.marked("group_size") != nullptr && layer.marked_number("group_size") != own.side) return false;

@@ -54,7 +54,8 @@ class object_events {
   static constexpr std::size_t elsewhere = std::size_t(-1);
 
   [[noreturn]] static void refuse(char const* what) {
-    throw format_error(std::string("it holds ") + what + " where a number, a text, true or false is wanted");
+    throw format_error(
+        stated("marker.no_value", "it holds {found} where a number, a text, true or false is wanted", {{"found", what}}));
   }
 
   bool is_inside() const { return !open_.empty() && open_.back() == path_.size(); }

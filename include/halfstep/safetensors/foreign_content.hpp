@@ -140,9 +140,9 @@ inline std::optional<std::string> no_safetensors(std::string_view start) {
 /// Throws format_error, with the end of a sentence that begins "it is", for what is something else.
 inline std::string_view json_content(std::string_view content) {
   auto const start = content.substr(0, foreign_content_bytes);
-  if (auto const found = foreign_content(start)) throw format_error("it is " + *found);
+  if (auto const found = foreign_content(start)) throw format_error(stated("file.foreign", "it is {kind}", {{"kind", *found}}));
   if (start.size() > 8 && start[8] == '{' && start.substr(0, 8).find('\0') != std::string_view::npos)
-    throw format_error("it is a safetensors file, and JSON is wanted; check the path");
+    throw format_error(stated("file.foreign", "it is a safetensors file, and JSON is wanted; check the path"));
   return content.starts_with("\xef\xbb\xbf") ? content.substr(3) : content;
 }
 

@@ -81,21 +81,24 @@ namespace detail {
 
 inline void require_name(std::string_view name) {
   if (name.size() > max_name_bytes)
-    throw format_error("the name " + quoted(name) + " has " + std::to_string(name.size()) + " bytes, more than " +
-                       std::to_string(max_name_bytes));
-  if (name == metadata_key) throw format_error("a tensor is called " + quoted(name) + ", which is reserved");
-  if (!is_utf8(name)) throw format_error("the name " + quoted(name) + " is not UTF-8");
-  if (has_control(name)) throw format_error("the name " + quoted(name) + " holds a control character");
+    throw format_error(stated("header.long_name", "the name {'name} has {bytes} bytes, more than {limit}",
+                              {{"name", name}, {"bytes", name.size()}, {"limit", max_name_bytes}}));
+  if (name == metadata_key)
+    throw format_error(stated("header.reserved_name", "a tensor is called {'name}, which is reserved", {{"name", name}}));
+  if (!is_utf8(name)) throw format_error(stated("header.no_utf8", "the name {'name} is not UTF-8", {{"name", name}}));
+  if (has_control(name))
+    throw format_error(stated("header.control_character", "the name {'name} holds a control character", {{"name", name}}));
 }
 
 inline std::uint64_t require_bytes(std::string_view name, dtype type, std::span<std::uint64_t const> shape) {
   if (shape.size() > max_rank)
-    throw format_error("tensor " + quoted(name) + " has " + std::to_string(shape.size()) + " dimensions, more than " +
-                       std::to_string(max_rank));
+    throw format_error(stated("header.rank", "tensor {'tensor} has {rank} dimensions, more than {limit}",
+                              {{"tensor", name}, {"rank", shape.size()}, {"limit", max_rank}}));
   auto const bytes = tensor_bytes(type, shape);
   if (!bytes)
-    throw format_error("tensor " + quoted(name) + " of type " + std::string(name_of(type)) +
-                       " has a shape whose size overflows or ends inside a byte");
+    throw format_error(stated("header.overflow",
+                              "tensor {'tensor} of type {type} has a shape whose size overflows or ends inside a byte",
+                              {{"tensor", name}, {"type", name_of(type)}}));
   return *bytes;
 }
 
@@ -132,17 +135,19 @@ class header {
 
   /// Takes tensors in any order. Throws format_error with the rule that they break.
   header(std::vector<tensor> tensors, metadata_list metadata) : tensors_(std::move(tensors)), metadata_(std::move(metadata)) {
-    if (tensors_.size() > 0xffff'ffffu) throw format_error("more tensors than a header of the longest length can hold");
+    if (tensors_.size() > 0xffff'ffffu)
+      throw format_error(stated("header.too_many", "more tensors than a header of the longest length can hold"));
     detail::sort_by_place(tensors_);
     for (tensor const& t : tensors_) {
       detail::require_name(t.name);
       std::uint64_t const bytes = detail::require_bytes(t.name, t.type, t.shape);
       if (t.begin != data_bytes_ || t.end < t.begin)
-        throw format_error("tensor " + quoted(t.name) + " occupies bytes " + std::to_string(t.begin) + " to " +
-                           std::to_string(t.end) + ", where the one before it ends at " + std::to_string(data_bytes_));
+        throw format_error(stated("header.gap",
+                                  "tensor {'tensor} occupies bytes {begin} to {end}, where the one before it ends at {expected}",
+                                  {{"tensor", t.name}, {"begin", t.begin}, {"end", t.end}, {"expected", data_bytes_}}));
       if (bytes != t.bytes())
-        throw format_error("tensor " + quoted(t.name) + " occupies " + std::to_string(t.bytes()) +
-                           " bytes, and its shape needs " + std::to_string(bytes));
+        throw format_error(stated("header.size", "tensor {'tensor} occupies {bytes} bytes, and its shape needs {needed}",
+                                  {{"tensor", t.name}, {"bytes", t.bytes()}, {"needed", bytes}}));
       data_bytes_ = t.end;
     }
     std::vector<name_ref> names;
@@ -150,7 +155,7 @@ class header {
     for (std::uint32_t i = 0; i < tensors_.size(); ++i) names.push_back(name_ref::to(tensors_[i].name, i));
     if (auto const twice =
             sort_names(names.begin(), names.end(), [this](name_ref n) { return std::string_view(tensors_[n.where].name); }))
-      throw format_error("two tensors are called " + quoted(tensors_[twice->where].name));
+      throw format_error(stated("header.twice", "two tensors are called {'tensor}", {{"tensor", tensors_[twice->where].name}}));
     by_name_.reserve(names.size());
     for (name_ref const n : names) by_name_.push_back(n.where);
   }
@@ -193,15 +198,15 @@ inline header arrange(std::vector<tensor_spec> specs, metadata_list metadata) {
   for (tensor_spec& spec : specs) {
     std::uint64_t const begin = end;
     if (__builtin_add_overflow(begin, detail::require_bytes(spec.name, spec.type, spec.shape), &end))
-      throw format_error("the tensors together need more than 2^64 bytes");
+      throw format_error(stated("header.overflow", "the tensors together need more than 2^64 bytes"));
     tensors.push_back({std::move(spec.name), spec.type, std::move(spec.shape), begin, end});
   }
   std::sort(metadata.begin(), metadata.end());
   for (std::size_t i = 0; i < metadata.size(); ++i) {
     if (!is_utf8(metadata[i].first) || !is_utf8(metadata[i].second))
-      throw format_error("the metadata " + quoted(metadata[i].first) + " is not UTF-8");
+      throw format_error(stated("header.no_utf8", "the metadata {'key} is not UTF-8", {{"key", metadata[i].first}}));
     if (i > 0 && metadata[i - 1].first == metadata[i].first)
-      throw format_error("the metadata " + quoted(metadata[i].first) + " is given twice");
+      throw format_error(stated("header.twice", "the metadata {'key} is given twice", {{"key", metadata[i].first}}));
   }
   return header(std::move(tensors), std::move(metadata));
 }
@@ -239,8 +244,10 @@ inline std::string serialize(header const& h) {
   out += '}';
   out.append((8 - out.size() % 8) % 8, ' ');
   if (out.size() > max_header_bytes)
-    throw format_error("a header of " + std::to_string(out.size()) + " bytes is longer than the " +
-                       std::to_string(max_header_bytes) + " that readers accept; shorten names or metadata, or write shards");
+    throw format_error(stated(
+        "header.too_long",
+        "a header of {bytes} bytes is longer than the {limit} that readers accept; shorten names or metadata, or write shards",
+        {{"bytes", out.size()}, {"limit", max_header_bytes}}));
   return out;
 }
 

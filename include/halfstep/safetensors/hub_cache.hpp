@@ -67,8 +67,10 @@ inline std::optional<std::string> snapshot_in(std::string const& folder) {
   }
   if (names.size() == 1) return inside + "snapshots/" + names.front();
   file::detail::fail(io_stage::open_input, "cannot open", folder,
-                     "it holds several snapshots, " + quoted(names[0]) + ", " + quoted(names[1]) +
-                         (names.size() > 2 ? " and more" : "") + "; give the one you mean, in its folder snapshots");
+                     stated("model.several_snapshots",
+                            "it holds several snapshots, {'snapshot}, {'other}{more}; give the one you mean, in its folder "
+                            "snapshots",
+                            {{"snapshot", names[0]}, {"other", names[1]}, {"more", names.size() > 2 ? " and more" : ""}}));
 }
 
 }  // namespace halfstep::safetensors::detail

@@ -31,7 +31,7 @@ class allowance {
 
   /// Takes `bytes` before they are allocated. Throws format_error when they are more than is left.
   void take(std::uint64_t bytes) {
-    if (bytes > left_) throw format_error("its content takes more memory than four times its length");
+    if (bytes > left_) throw format_error(stated("json.memory", "its content takes more memory than four times its length"));
     left_ -= bytes;
   }
 
@@ -214,7 +214,7 @@ class json_handler {
     };
     auto const first = keys_.begin() + static_cast<std::ptrdiff_t>(first_keys_.back());
     if (auto const twice = sort_names(first, keys_.end(), text_of))
-      throw format_error("the name " + quoted(text_of(*twice)) + " occurs twice in one object");
+      throw format_error(stated("json.twice", "the name {'name} occurs twice in one object", {{"name", text_of(*twice)}}));
     memory_->give_back((keys_.size() - first_keys_.back()) * sizeof(name_ref));
     keys_.erase(first, keys_.end());
     first_keys_.pop_back();
@@ -237,8 +237,11 @@ inline void parse_json(std::string_view text, allowance& memory, any_events even
   boost::json::basic_parser<json_handler> parser(options, text, memory, events);
   boost::json::error_code code;
   std::size_t const end = parser.write_some(false, text.data(), text.size(), code);
-  if (code) throw format_error("its JSON is broken at byte " + std::to_string(end) + ": " + code.message());
-  if (end != text.size()) throw format_error("something follows its JSON at byte " + std::to_string(end));
+  if (code)
+    throw format_error(
+        stated("json.broken", "its JSON is broken at byte {byte}: {reason}", {{"byte", end}, {"reason", code.message()}}));
+  if (end != text.size())
+    throw format_error(stated("json.trailing", "something follows its JSON at byte {byte}", {{"byte", end}}));
 }
 
 }  // namespace detail

@@ -96,15 +96,19 @@ inline model_location located_in_folder(std::string const& folder) {
   if (indexes.size() == 1) return located_index(inside + indexes.front());
   if (indexes.size() > 1)
     file::detail::fail(io_stage::open_input, "cannot open", folder,
-                       "it holds several indexes, " + first_names(indexes) + "; give the one you mean");
+                       stated("model.several_indexes", "it holds several indexes, {indexes}; give the one you mean",
+                              {{"indexes", first_names(indexes)}}));
   if (files.size() == 1 && !is_shard_name(files.front())) return {inside + files.front(), std::nullopt};
   if (files.empty()) {
     if (auto const snapshot = snapshot_in(folder)) return located_in_folder(*snapshot);
-    file::detail::fail(io_stage::open_input, "cannot open", folder, "it holds no safetensors file" + others_in(folder));
+    file::detail::fail(io_stage::open_input, "cannot open", folder,
+                       stated("model.none", "it holds no safetensors file{others}", {{"others", others_in(folder)}}));
   }
   file::detail::fail(io_stage::open_input, "cannot open", folder,
-                     "it holds " + first_names(files) +
-                         " and no index (.safetensors.index.json); give the file you mean, or add the index of the shards");
+                     stated("model.no_index",
+                            "it holds {files} and no index (.safetensors.index.json); give the file you mean, or add the index "
+                            "of the shards",
+                            {{"files", first_names(files)}}));
 }
 
 // A file that is called like a shard: the model that an index beside it puts it into.

@@ -51,8 +51,9 @@ class shard_joiner {
   }
 
  private:
-  [[noreturn]] void refuse(std::string const& why) const {
-    throw format_error("cannot read " + quoted(path_) + ": " + why + "; get the model again from its source");
+  [[noreturn]] void refuse(message why) const {
+    throw format_error(
+        within(std::move(why), "cannot read {'path}: {why}; get the model again from its source", {{"path", path_}}));
   }
 
   std::string shard_at(std::size_t shard) const { return followed(file::folder_of(path_) + names_[shard]); }
@@ -69,13 +70,19 @@ class shard_joiner {
     if (file::kind_of(blobs) == file::path_kind::folder) blobs = file::real_path(blobs) + '/';
     for (std::size_t shard = 0; shard < names_.size(); ++shard) {
       if (file::kind_of(shard_at(shard)) == file::path_kind::nothing)
-        throw io_error(io_stage::open_input, "cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) +
-                                                 " is missing; get it from the model's source and put it beside the index");
+        throw io_error(
+            io_stage::open_input,
+            stated(
+                "model.missing_shard",
+                "cannot read {'path}: its shard {'shard} is missing; get it from the model's source and put it beside the index",
+                {{"path", path_}, {"shard", names_[shard]}}));
       auto const leads_to = file::real_path(shard_at(shard));
       if (blobs.empty()) blobs = blobs_around(leads_to);
       if (!leads_to.starts_with(real) && (blobs.empty() || !leads_to.starts_with(blobs)))
-        throw format_error("cannot read " + quoted(path_) + ": its shard " + quoted(names_[shard]) + " leads to " +
-                           quoted(leads_to) + ", outside the model's folder; put the file itself there");
+        throw format_error(stated(
+            "model.shard_outside",
+            "cannot read {'path}: its shard {'shard} leads to {'leads_to}, outside the model's folder; put the file itself there",
+            {{"path", path_}, {"shard", names_[shard]}, {"leads_to", leads_to}}));
     }
   }
 
@@ -86,7 +93,8 @@ class shard_joiner {
     for (tensor t : opened.head.tensors()) {
       auto const* const owner = owner_of(t.name);
       if (owner != nullptr && *owner != names_[shard])
-        refuse("tensor " + quoted(t.name) + " lies in two shards, " + quoted(*owner) + " and " + quoted(names_[shard]));
+        refuse(stated("model.in_two_shards", "tensor {'tensor} lies in two shards, {'shard} and {'other}",
+                      {{"tensor", t.name}, {"shard", *owner}, {"other", names_[shard]}}));
       if (owner == nullptr) {
         if (left_out_++ == 0) first_left_out_ = t.name;
         is_open = false;
@@ -120,7 +128,8 @@ class shard_joiner {
     std::sort(found.begin(), found.end());
     for (auto const& [name, file] : index_.weight_map)
       if (!std::binary_search(found.begin(), found.end(), name))
-        refuse("tensor " + quoted(name) + " is not in its shard " + quoted(file));
+        refuse(
+            stated("model.not_in_shard", "tensor {'tensor} is not in its shard {'shard}", {{"tensor", name}, {"shard", file}}));
   }
 
   std::string const* owner_of(std::string_view name) const {

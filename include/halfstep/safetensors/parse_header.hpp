@@ -94,7 +94,8 @@ class header_events {
   void key(std::string_view name) {
     if (place_ == place::top) {
       is_metadata_ = name == metadata_key;
-      if (is_metadata_ && std::exchange(had_metadata_, true)) throw format_error("the name " + quoted(name) + " occurs twice");
+      if (is_metadata_ && std::exchange(had_metadata_, true))
+        throw format_error(stated("header.twice", "the name {'name} occurs twice", {{"name", name}}));
       if (!is_metadata_) open_tensor(name);
     } else if (place_ == place::metadata) {
       memory_->take(3 * sizeof(metadata_list::value_type) + heap_bytes(name.size()));
@@ -114,7 +115,9 @@ class header_events {
       metadata_.back().second = value;
     } else if (place_ == place::entry && field_ == field::dtype) {
       auto const type = dtype_named(value);
-      if (!type) throw format_error("tensor " + quoted(tensors_.back().name) + " has the unknown type " + quoted(value));
+      if (!type)
+        throw format_error(stated("header.unknown_type", "tensor {'tensor} has the unknown type {'type}",
+                                  {{"tensor", tensors_.back().name}, {"type", value}}));
       tensors_.back().type = *type;
     } else if (!ignored()) {
       refuse("a string");
@@ -123,14 +126,18 @@ class header_events {
 
   void number(std::string_view text) {
     auto const value = plain_unsigned(text);
-    if (!value) throw format_error("the number " + quoted(text) + at() + " is not a plain decimal below 2^64");
+    if (!value)
+      throw format_error(stated("header.no_number", "the number {'number}{at} is not a plain decimal below 2^64",
+                                {{"number", text}, {"at", at()}}));
     if (place_ == place::shape) {
       if (shape_size_ == max_rank)
-        throw format_error("tensor " + quoted(tensors_.back().name) + " has more than " + std::to_string(max_rank) +
-                           " dimensions");
+        throw format_error(stated("header.rank", "tensor {'tensor} has more than {limit} dimensions",
+                                  {{"tensor", tensors_.back().name}, {"limit", max_rank}}));
       shape_[shape_size_++] = *value;
     } else if (place_ == place::data_offsets) {
-      if (offsets_size_ == 2) throw format_error("tensor " + quoted(tensors_.back().name) + " has more than two data_offsets");
+      if (offsets_size_ == 2)
+        throw format_error(
+            stated("header.offsets", "tensor {'tensor} has more than two data_offsets", {{"tensor", tensors_.back().name}}));
       (offsets_size_++ == 0 ? tensors_.back().begin : tensors_.back().end) = *value;
     } else if (!ignored()) {
       refuse("a number");
@@ -170,13 +177,14 @@ class header_events {
   [[noreturn]] void refuse(std::string_view found) const {
     constexpr std::string_view expected[] = {"an object", "an object", "a string", "the type, shape or offsets",
                                              "numbers",   "numbers",   ""};
-    throw format_error("found " + std::string(found) + at() + " where the format wants " +
-                       std::string(expected[static_cast<std::size_t>(place_)]));
+    throw format_error(stated("header.unexpected", "found {found}{at} where the format wants {wanted}",
+                              {{"found", found}, {"at", at()}, {"wanted", expected[static_cast<std::size_t>(place_)]}}));
   }
 
   void skip(std::string_view found) {
     if (field_ != field::unknown)
-      throw format_error("a field of tensor " + quoted(tensors_.back().name) + ' ' + std::string(found));
+      throw format_error(
+          stated("header.field", "a field of tensor {'tensor} {found}", {{"tensor", tensors_.back().name}, {"found", found}}));
     place_ = place::skipped;
     skipped_depth_ = 1;
   }
@@ -202,7 +210,8 @@ class header_events {
   void close_entry() {
     tensor& t = tensors_.back();
     if (seen_ != 7 || offsets_size_ != 2)
-      throw format_error("tensor " + quoted(t.name) + " lacks its dtype, shape or two data_offsets");
+      throw format_error(
+          stated("header.incomplete", "tensor {'tensor} lacks its dtype, shape or two data_offsets", {{"tensor", t.name}}));
     if (shape_size_ > 0) memory_->take(block_bytes(shape_size_ * sizeof(std::uint64_t)));
     t.shape.assign(shape_, shape_ + shape_size_);
     place_ = place::top;
@@ -231,19 +240,19 @@ class header_events {
 /// (never less than 1 MiB). Integers never pass through floating point.
 inline header parse_header(std::span<char const> json, std::uint64_t data_bytes, std::string_view origin = "header") try {
   if (json.size() > max_header_bytes)
-    throw format_error("its header of " + std::to_string(json.size()) + " bytes is longer than " +
-                       std::to_string(max_header_bytes));
+    throw format_error(stated("header.too_long", "its header of {bytes} bytes is longer than {limit}",
+                              {{"bytes", json.size()}, {"limit", max_header_bytes}}));
   std::string_view const text(json.data(), json.size());
   allowance memory(std::max<std::uint64_t>(3 * text.size(), 1u << 20));
   detail::header_events events(text, memory);
   read_json(text, memory, events);
   header result = events.finish();
   if (result.data_bytes() != data_bytes)
-    throw format_error("its tensors need " + std::to_string(result.data_bytes()) + " bytes of data, and " +
-                       std::to_string(data_bytes) + " follow the header");
+    throw format_error(stated("header.size", "its tensors need {needed} bytes of data, and {bytes} follow the header",
+                              {{"needed", result.data_bytes()}, {"bytes", data_bytes}}));
   return result;
 } catch (format_error const& e) {
-  throw format_error("cannot read " + quoted(origin) + ": " + e.what() + "; get the file again from its source");
+  throw format_error(within(e.said(), "cannot read {'path}: {why}; get the file again from its source", {{"path", origin}}));
 }
 
 }  // namespace halfstep::safetensors

@@ -44,20 +44,24 @@ inline std::uint64_t require_length(std::string const& path, std::uint64_t file_
                                     std::span<std::byte const, length_bytes> start) {
   std::uint64_t const length = decode_length(start);
   if (length > max_header_bytes)
-    throw format_error("cannot read " + quoted(path) + ": its header of " + std::to_string(length) + " bytes is longer than " +
-                       std::to_string(max_header_bytes) + "; check that it is a safetensors file");
+    throw format_error(
+        stated("header.too_long",
+               "cannot read {'path}: its header of {bytes} bytes is longer than {limit}; check that it is a safetensors file",
+               {{"path", path}, {"bytes", length}, {"limit", max_header_bytes}}));
   if (length > file_bytes - length_bytes)
-    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) +
-                       " bytes and its header alone needs " + std::to_string(length_bytes + length) +
-                       "; get the whole file again from its source");
+    throw format_error(stated(
+        "file.truncated",
+        "cannot read {'path}: it has {bytes} bytes and its header alone needs {needed}; get the whole file again from its source",
+        {{"path", path}, {"bytes", file_bytes}, {"needed", length_bytes + length}}));
   return length;
 }
 
 inline void require_start(std::string const& path, std::uint64_t file_bytes) {
   if (file_bytes < length_bytes)
-    throw format_error("cannot read " + quoted(path) + ": it has " + std::to_string(file_bytes) +
-                       " bytes and a safetensors file at least " + std::to_string(length_bytes + 2) +
-                       "; get the whole file again from its source");
+    throw format_error(stated("file.truncated",
+                              "cannot read {'path}: it has {bytes} bytes and a safetensors file at least {needed}; get the whole "
+                              "file again from its source",
+                              {{"path", path}, {"bytes", file_bytes}, {"needed", length_bytes + 2}}));
 }
 
 struct opened_header {
@@ -83,14 +87,15 @@ inline opened_header read_header(file::input_file const& file) try {
   std::uint64_t const data_begin = length_bytes + length;
   return {parse_header(text, file.size() - data_begin, file.path()), data_begin};
 } catch (format_error const&) {
-  if (auto const found = other_kind_of(file)) throw format_error("cannot read " + quoted(file.path()) + ": it is " + *found);
+  if (auto const found = other_kind_of(file))
+    throw format_error(stated("file.foreign", "cannot read {'path}: it is {kind}", {{"path", file.path()}, {"kind", *found}}));
   throw;
 }
 
 inline void require_piece(tensor const& t, std::uint64_t offset, std::uint64_t size) {
   if (offset > t.bytes() || size > t.bytes() - offset)
-    throw shape_error("cannot access tensor " + quoted(t.name) + ": bytes " + std::to_string(offset) + " to " +
-                      std::to_string(offset + size) + " of its " + std::to_string(t.bytes()));
+    throw shape_error(stated("tensor.beyond_end", "cannot access tensor {'tensor}: bytes {begin} to {end} of its {bytes}",
+                             {{"tensor", t.name}, {"begin", offset}, {"end", offset + size}, {"bytes", t.bytes()}}));
 }
 
 }  // namespace detail

@@ -48,7 +48,9 @@ inline void require_shard_name(std::string_view file) {
     outside = outside || file.substr(begin, end - begin) == "..";
     begin = end + 1;
   }
-  if (outside) throw format_error("its shard " + quoted(file) + " is not a file in the index's own directory");
+  if (outside)
+    throw format_error(
+        stated("index.outside", "its shard {'shard} is not a file in the index's own directory", {{"shard", file}}));
 }
 
 class index_events {
@@ -98,13 +100,15 @@ class index_events {
   void null() { require_ignored(); }
 
   shard_index finish() {
-    if (!seen_map_) throw format_error("it has no weight_map");
+    if (!seen_map_) throw format_error(stated("index.no_map", "it has no weight_map"));
     std::sort(index_.weight_map.begin(), index_.weight_map.end());
     return std::move(index_);
   }
 
  private:
-  [[noreturn]] void refuse() const { throw format_error("its weight_map is not an object of strings in an object"); }
+  [[noreturn]] void refuse() const {
+    throw format_error(stated("index.no_map", "its weight_map is not an object of strings in an object"));
+  }
   void require_ignored() const {
     if (depth_ == 0 || in_map_ || (depth_ == 1 && field_ == "weight_map")) refuse();
   }
@@ -126,27 +130,29 @@ class index_events {
 /// directory.
 inline shard_index parse_shard_index(std::span<char const> json, std::string_view origin = "index") try {
   if (json.size() > max_header_bytes)
-    throw format_error("its " + std::to_string(json.size()) + " bytes are more than " + std::to_string(max_header_bytes));
+    throw format_error(stated("index.too_long", "its {bytes} bytes are more than {limit}",
+                              {{"bytes", json.size()}, {"limit", max_header_bytes}}));
   allowance memory(std::max<std::uint64_t>(8 * json.size(), 1u << 20));
   detail::index_events events(memory);
   read_json(std::string_view(json.data(), json.size()), memory, events);
   return events.finish();
 } catch (format_error const& e) {
-  throw format_error("cannot read " + quoted(origin) + ": " + e.what() + "; get the model again from its source");
+  throw format_error(within(e.said(), "cannot read {'path}: {why}; get the model again from its source", {{"path", origin}}));
 }
 
 /// Returns the index that `file` holds. Throws what `parse_shard_index` throws, and io_error.
 inline shard_index read_shard_index(file::input_file const& file) {
   if (file.size() > max_header_bytes)
-    throw format_error("cannot read " + quoted(file.path()) + ": its " + std::to_string(file.size()) +
-                       " bytes are too many for an index; check the path");
+    throw format_error(stated("index.too_long",
+                              "cannot read {'path}: its {bytes} bytes are too many for an index; check the path",
+                              {{"path", file.path()}, {"bytes", file.size()}}));
   std::vector<char> text(static_cast<std::size_t>(file.size()));
   file.read(0, std::as_writable_bytes(std::span(text)));
   auto const json = [&] {
     try {
       return json_content({text.data(), text.size()});
     } catch (format_error const& e) {
-      throw format_error("cannot read " + quoted(file.path()) + ": " + e.what());
+      throw format_error(within(e.said(), "cannot read {'path}: {why}", {{"path", file.path()}}));
     }
   }();
   return parse_shard_index(json, file.path());
@@ -164,7 +170,8 @@ inline std::string serialize(shard_index const& index) {
   for (std::size_t i = 0; i < map.size(); ++i) {
     detail::require_name(map[i].first);
     detail::require_shard_name(map[i].second);
-    if (i > 0 && map[i - 1].first == map[i].first) throw format_error("tensor " + quoted(map[i].first) + " lies in two shards");
+    if (i > 0 && map[i - 1].first == map[i].first)
+      throw format_error(stated("index.twice", "tensor {'tensor} lies in two shards", {{"tensor", map[i].first}}));
     out += i == 0 ? "\n    " : ",\n    ";
     append_json_string(out, map[i].first);
     out += ": ";

@@ -72,8 +72,9 @@ inline shard_layout arrange_shards(std::vector<std::vector<tensor_spec>> groups,
     for (tensor_spec& spec : group) files.back().push_back(std::move(spec));
   }
   if (files.size() > max_shards)
-    throw format_error("the model would have " + std::to_string(files.size()) + " shards, more than " +
-                       std::to_string(max_shards) + "; allow larger ones");
+    throw format_error(stated("output.too_many_shards",
+                              "the model would have {shards} shards, more than {limit}; allow larger ones",
+                              {{"shards", files.size()}, {"limit", max_shards}}));
   shard_layout made;
   std::vector<tensor> all;
   std::uint64_t begin = 0;

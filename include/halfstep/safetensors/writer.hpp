@@ -78,7 +78,9 @@ class writer {
   /// Returns where the bytes of the tensor called `name` go. Throws error where the output has none.
   slot at(std::string_view name) const {
     auto const* const t = header_.find(name);
-    if (t == nullptr) throw error("cannot write " + quoted(name) + ": the output " + quoted(path()) + " has no such tensor");
+    if (t == nullptr)
+      throw error(stated("output.no_tensor", "cannot write {'tensor}: the output {'path} has no such tensor",
+                         {{"tensor", name}, {"path", path()}}));
     return slot_of(*t);
   }
 
@@ -218,7 +220,8 @@ class writer {
 
   std::size_t own_index(slot const& s) const {
     if (s.owner_ != this)
-      throw error("cannot access tensor " + quoted(s.entry().name) + " of " + quoted(path()) + ": the slot is another output's");
+      throw error(stated("output.other_slot", "cannot access tensor {'tensor} of {'path}: the slot is another output's",
+                         {{"tensor", s.entry().name}, {"path", path()}}));
     return s.index();
   }
 
@@ -229,10 +232,14 @@ class writer {
     if (written == header_.data_bytes()) return;
     std::size_t i = 0;
     while (places_[i].written.count() == header_.tensors()[i].bytes()) ++i;
-    throw error("cannot finish " + quoted(path()) + ": " + std::to_string(written) + " of its " +
-                std::to_string(header_.data_bytes()) + " bytes of data were written, and of tensor " +
-                quoted(header_.tensors()[i].name) + " those from " + std::to_string(places_[i].written.first_missing()) +
-                " on are missing; write every tensor before commit");
+    throw error(stated("output.incomplete",
+                       "cannot finish {'path}: {written} of its {bytes} bytes of data were written, and of tensor {'tensor} "
+                       "those from {first_missing} on are missing; write every tensor before commit",
+                       {{"path", path()},
+                        {"written", written},
+                        {"bytes", header_.data_bytes()},
+                        {"tensor", header_.tensors()[i].name},
+                        {"first_missing", places_[i].written.first_missing()}}));
   }
 
   std::string path_;

@@ -47,7 +47,8 @@ class descent {
   /// Throws value_error for a budget that is negative or not a number.
   descent(Optimizer optimizer, Schedule schedule, descent_settings settings)
       : optimizer_(optimizer), schedule_(schedule), settings_(settings) {
-    if (!(settings.budget_db >= 0.0)) throw value_error("halfstep: the SQNR budget of descent is a number of dB, 0 or more");
+    if (!(settings.budget_db >= 0.0))
+      throw value_error(stated("solver.bad_budget", "halfstep: the SQNR budget of descent is a number of dB, 0 or more"));
   }
 
   /// Changes the codes of `q`, which come in as round to nearest or better, where that lowers `objective`.

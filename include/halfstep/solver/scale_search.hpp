@@ -60,8 +60,8 @@ class scale_search {
     require_extents(geometry.extents, weight.extents(), "halfstep: the geometry given to scale_search");
     require_extents(scales.extents(), geometry.groups(), "halfstep: the scales given to scale_search");
     if (static_cast<index_t>(column_weights.size()) != weight.columns())
-      throw shape_error("halfstep: scale_search got " + std::to_string(column_weights.size()) + " column weights for " +
-                        std::to_string(weight.columns()) + " columns");
+      throw shape_error(stated("shape.weights", "halfstep: scale_search got {weights} column weights for {columns} columns",
+                               {{"weights", column_weights.size()}, {"columns", weight.columns()}}));
     if (criterion_ == scale_criterion::absmax) return;
     std::vector<float> const weights = normalized(column_weights);
     index_t const groups = geometry.groups().count();

@@ -84,8 +84,8 @@ class quantized_tensor {
   }
 
   [[noreturn]] static void refuse(extents2 e, std::string_view by) {
-    throw shape_error("halfstep: a matrix of " + std::to_string(e.rows) + " x " + std::to_string(e.columns) + " does not fit " +
-                      std::string(by));
+    throw shape_error(stated("shape.misfit", "halfstep: a matrix of {rows} x {columns} does not fit {layout}",
+                             {{"rows", e.rows}, {"columns", e.columns}, {"layout", by}}));
   }
 
   extents2 extents_{};

@@ -49,12 +49,17 @@ template <class Source>
     for (index_t column = 0; column < weight.columns(); ++column) {
       float const x = widen(weight(row, column));
       if (is_finite(x)) continue;
-      throw not_finite("halfstep: the weight at row " + std::to_string(weight.first_row() + row) + ", column " +
-                       std::to_string(column) + " (element " + std::to_string(weight.index_in_tensor(row, column)) +
-                       " of its tensor) is " + (x != x ? "NaN" : "infinite") + "; only finite weights can be quantized");
+      throw not_finite(stated("weights.not_finite",
+                              "halfstep: the weight at row {row}, column {column} (element {element} of its tensor) is {value}; "
+                              "only finite weights can be quantized",
+                              {{"row", weight.first_row() + row},
+                               {"column", column},
+                               {"element", weight.index_in_tensor(row, column)},
+                               {"value", x != x ? "NaN" : "infinite"}}));
     }
-  throw not_finite("halfstep: weights in the rows from " + std::to_string(weight.first_row()) +
-                   " on are so large that their transform overflows FP32");
+  throw not_finite(stated("weights.transform_overflow",
+                          "halfstep: weights in the rows from {row} on are so large that their transform overflows FP32",
+                          {{"row", weight.first_row()}}));
 }
 
 }  // namespace detail
@@ -146,8 +151,8 @@ class quantizer {
     if constexpr (std::floating_point<group_type>)
       for (index_t i = 0; i < groups.extents().count(); ++i)
         if (!(groups.data()[i] > 0) || !is_finite(groups.data()[i]))
-          throw value_error("halfstep: scale " + std::to_string(i) + " is " + std::to_string(groups.data()[i]) +
-                            "; a scale is positive and finite");
+          throw value_error(stated("weights.bad_scale", "halfstep: scale {group} is {value}; a scale is positive and finite",
+                                   {{"group", i}, {"value", groups.data()[i]}}));
     store_codes(ex, w, groups, codes);
   }
 
@@ -181,8 +186,8 @@ class quantizer {
   }
 
   [[noreturn]] static void refuse(extents2 e, std::string_view by) {
-    throw shape_error("halfstep: a matrix of " + std::to_string(e.rows) + " x " + std::to_string(e.columns) + " does not fit " +
-                      std::string(by));
+    throw shape_error(stated("shape.misfit", "halfstep: a matrix of {rows} x {columns} does not fit {layout}",
+                             {{"rows", e.rows}, {"columns", e.columns}, {"layout", by}}));
   }
 
   /// A matrix without elements may still have groups, such as its one scale.

@@ -21,8 +21,10 @@ quantized_tensor<Layout, Space, Transform> view(quantized_tensor<Layout, Space, 
   require_extents({1, e.count()}, {1, q.extents().count()}, "halfstep: the number of elements of a view");
   bool const free_of_rows = std::same_as<Transform, identity> && (!has_groups<Layout> || Layout::groups(e).count() == 1);
   if (!(e == q.extents()) && !(free_of_rows && Layout::groups(q.extents()) == Layout::groups(e)))
-    throw shape_error("halfstep: a view of " + std::to_string(e.rows) + " x " + std::to_string(e.columns) +
-                      " would move elements of " + std::string(Layout::name) + " to other groups; dequantize first");
+    throw shape_error(
+        stated("shape.moves_groups",
+               "halfstep: a view of {rows} x {columns} would move elements of {layout} to other groups; dequantize first",
+               {{"rows", e.rows}, {"columns", e.columns}, {"layout", Layout::name}}));
   Transform const basis = q.transform();
   dtype const type = q.source_type();
   auto [codes, groups] = std::move(q).release();

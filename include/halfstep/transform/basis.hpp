@@ -43,14 +43,14 @@ class basis {
   void append(Transform transform) {
     static_assert(check_basis<Transform>());
     if (mixes_rows() && !halfstep::mixes_rows<Transform>)
-      throw value_error("halfstep: a transform of rows cannot follow one that mixes them");
+      throw value_error(stated("basis.order", "halfstep: a transform of rows cannot follow one that mixes them"));
     links_.push_back(std::make_shared<detail::erased_transform<Transform> const>(std::move(transform)));
   }
 
   /// Adds the transforms of `further` behind these. Throws value_error as above.
   void then(basis const& further) {
     if (mixes_rows() && !further.rows_alone().is_plain())
-      throw value_error("halfstep: a transform of rows cannot follow one that mixes them");
+      throw value_error(stated("basis.order", "halfstep: a transform of rows cannot follow one that mixes them"));
     links_.insert(links_.end(), further.links_.begin(), further.links_.end());
   }
 
@@ -231,7 +231,7 @@ class basis {
 
  private:
   void require_rows() const {
-    if (mixes_rows()) throw shape_error("halfstep: single rows of a weight whose basis mixes rows");
+    if (mixes_rows()) throw shape_error(stated("basis.mixes_rows", "halfstep: single rows of a weight whose basis mixes rows"));
   }
 
   std::vector<std::shared_ptr<detail::basis_link const>> links_;

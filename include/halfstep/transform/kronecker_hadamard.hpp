@@ -30,7 +30,9 @@ class kronecker_hadamard {
   /// Throws shape_error where no Hadamard matrix of that order is known.
   explicit kronecker_hadamard(index_t columns) : columns_(columns) {
     auto const factor = hadamard_factor(columns);
-    if (!factor) throw shape_error("halfstep: no Hadamard matrix for " + std::to_string(columns) + " columns");
+    if (!factor)
+      throw shape_error(
+          stated("shape.no_hadamard", "halfstep: no Hadamard matrix for {columns} columns", {{"columns", columns}}));
     factor_ = *factor;
     if (factor_ > 1) matrix_ = paley_matrix(factor_);
   }

@@ -28,7 +28,8 @@ class permutation {
     for (index_t const column : order_) {
       bool const known = column >= 0 && column < static_cast<index_t>(order_.size());
       if (!known || std::exchange(seen[static_cast<std::size_t>(column)], char{1}) != 0)
-        throw value_error("halfstep: a permutation of " + std::to_string(order_.size()) + " columns holds each of them once");
+        throw value_error(stated("basis.no_permutation", "halfstep: a permutation of {columns} columns holds each of them once",
+                                 {{"columns", order_.size()}}));
     }
   }
 

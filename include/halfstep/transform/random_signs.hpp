@@ -41,7 +41,8 @@ class random_signs {
   /// Takes signs that were drawn before. Throws value_error where one is neither 1 nor -1.
   explicit random_signs(std::vector<float> signs) : signs_(std::move(signs)) {
     for (float const sign : signs_)
-      if (sign != 1.0f && sign != -1.0f) throw value_error("halfstep: a sign is 1 or -1, not " + std::to_string(sign));
+      if (sign != 1.0f && sign != -1.0f)
+        throw value_error(stated("basis.no_sign", "halfstep: a sign is 1 or -1, not {value}", {{"value", sign}}));
   }
 
   std::span<float const> signs() const { return signs_; }

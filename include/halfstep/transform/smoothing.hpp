@@ -51,8 +51,9 @@ class smoothing {
   explicit smoothing(std::vector<float> factors) : factors_(std::move(factors)) {
     for (std::size_t j = 0; j < factors_.size(); ++j)
       if (!(factors_[j] > 0.0f && std::isfinite(factors_[j])))
-        throw value_error("halfstep: the smoothing factor of column " + std::to_string(j) + " is " + std::to_string(factors_[j]) +
-                          "; a factor is positive and finite");
+        throw value_error(stated("basis.no_factor",
+                                 "halfstep: the smoothing factor of column {column} is {value}; a factor is positive and finite",
+                                 {{"column", j}, {"value", factors_[j]}}));
   }
 
   std::span<float const> factors() const { return factors_; }

@@ -96,7 +96,8 @@ struct figure_reader {
   void operator()(char const* name, int& x) const { x = from.at(name).to_number<int>(); }
   void operator()(char const* name, bias_state& x) const {
     auto const number = from.at(name).to_number<std::uint8_t>();
-    if (number > static_cast<std::uint8_t>(bias_state::corrected)) throw format_error("no state of a bias");
+    if (number > static_cast<std::uint8_t>(bias_state::corrected))
+      throw format_error(stated("journal.no_bias_state", "no state of a bias"));
     x = static_cast<bias_state>(number);
   }
   void operator()(char const* name, std::string& x) const { x = boost::json::value_to<std::string>(from.at(name)); }

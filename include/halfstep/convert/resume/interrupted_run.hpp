@@ -54,8 +54,10 @@ class interrupted_run {
     std::string const what = "cannot resume " + quoted(output()) + ": ";
     if (auto const changed = made_of_.changed_inputs(now); !changed.empty())
       throw io_error(io_stage::input_changed,
-                     what + "since it was begun, " + joined(changed, "; ") +
-                         "; give the file that it was begun with, or begin anew without `unfinished keep`");
+                     stated("resume.input_changed",
+                            "{what}since it was begun, {changed}; give the file that it was begun with, or begin anew without "
+                            "`unfinished keep`",
+                            {{"what", what}, {"changed", joined(changed, "; ")}, {"output", output()}}));
     if (auto const changed = made_of_.changed_choices(now); !changed.empty())
       throw usage_error(message{"resume.other_choices",
                                 what + "since it was begun, " + joined(changed, "; ") +

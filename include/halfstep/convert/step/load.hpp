@@ -46,13 +46,16 @@ inline void refuse_nonfinite(quantize_job const& job, erased_rows stored) {
       if (is_finite(x[i])) continue;
       index_t const place = stored.first_row * stored.extents.columns + i;
       float const value = widen(x[i]);
-      throw value_error("cannot quantize '" + job.input().name + "': element " + std::to_string(place) + " (row " +
-                        std::to_string(place / stored.extents.columns) + ", column " +
-                        std::to_string(place % stored.extents.columns) + ") is " +
-                        (value != value ? "NaN"
-                         : value > 0    ? "infinite"
-                                        : "minus infinite") +
-                        "; keep such tensors as they are with `nonfinite keep`");
+      throw value_error(stated("weights.not_finite",
+                               "cannot quantize '{tensor}': element {element} (row {row}, column {column}) is {value}; keep such "
+                               "tensors as they are with `nonfinite keep`",
+                               {{"tensor", job.input().name},
+                                {"element", place},
+                                {"row", place / stored.extents.columns},
+                                {"column", place % stored.extents.columns},
+                                {"value", value != value ? "NaN"
+                                          : value > 0    ? "infinite"
+                                                         : "minus infinite"}}));
     }
   });
 }
@@ -60,9 +63,11 @@ inline void refuse_nonfinite(quantize_job const& job, erased_rows stored) {
 /// Throws value_error for rows that are not finite after `prepare`.
 [[noreturn]] inline void refuse_prepared(quantize_job const& job, erased_rows stored, weight_delta const* delta) {
   refuse_nonfinite(job, stored);
-  throw value_error("cannot quantize '" + job.input().name + "': " +
-                    (delta == nullptr ? std::string(job.overflow())
-                                      : "its weights exceed FP32 once its LoRAs are merged; merge them with less strength"));
+  throw value_error(stated(
+      "weights.overflow", "cannot quantize '{tensor}': {reason}",
+      {{"tensor", job.input().name},
+       {"reason", delta == nullptr ? std::string(job.overflow())
+                                   : "its weights exceed FP32 once its LoRAs are merged; merge them with less strength"}}));
 }
 
 /// Reads the weight into the layer's memory. Throws value_error at NaN or infinity, `cancelled` and io_error.

@@ -42,9 +42,11 @@ inline std::string number_text(float x) {
     where = "element " + std::to_string(place) + " (row " + std::to_string(place / columns) + ", column " +
             std::to_string(place % columns) + ") is " + number_text(widen(*found));
   });
-  throw value_error("cannot store '" + job.input().name + "' in FP16: " + where +
-                    (job.delta() == nullptr ? "" : " once its LoRAs are merged") +
-                    ", and FP16 ends at 65504; `overflow keep` leaves such tensors in their type, `overflow clamp` stores 65504");
+  throw value_error(stated(
+      "weights.beyond_fp16",
+      "cannot store '{tensor}' in FP16: {where}{merged}, and FP16 ends at 65504; `overflow keep` leaves such tensors in their "
+      "type, `overflow clamp` stores 65504",
+      {{"tensor", job.input().name}, {"where", where}, {"merged", job.delta() == nullptr ? "" : " once its LoRAs are merged"}}));
 }
 
 /// Puts FP16's last finite number, with their sign, in the place of the infinite codes of `rows`.

@@ -64,9 +64,13 @@ void change_bias(std::string const& name, std::span<double const> change, std::s
   correct_bias(change, bias);
   for (std::size_t i = 0; i < bias.size(); ++i)
     if (is_finite(before[i]) && !is_finite(bias[i]))
-      throw value_error("cannot correct the bias '" + name + "': element " + std::to_string(i) + " becomes " +
-                        halfstep::detail::json_number(static_cast<double>(widen(before[i])) + change[i]) + ", which exceeds " +
-                        std::string(name_of(source_traits<Bias>::type)) + "; keep it as it is with `exclude`");
+      throw value_error(stated("bias.beyond_type",
+                               "cannot correct the bias '{tensor}': element {element} becomes {value}, which exceeds {type}; "
+                               "keep it as it is with `exclude`",
+                               {{"tensor", name},
+                                {"element", i},
+                                {"value", halfstep::detail::json_number(static_cast<double>(widen(before[i])) + change[i])},
+                                {"type", name_of(source_traits<Bias>::type)}}));
 }
 
 inline void store_bias(layer const& l, artifact const& part, safetensors::reader const& input, safetensors::writer& output) {
@@ -82,7 +86,8 @@ inline void store_bias(layer const& l, artifact const& part, safetensors::reader
 
 inline void store_input_scale(layer const& l, artifact const& part, safetensors::writer& output) {
   if (!l.known || !l.known->input_scale)
-    throw value_error("no static activation scale is known for '" + l.job.found().layer + "'");
+    throw value_error(
+        stated("calibration.no_scale", "no static activation scale is known for '{layer}'", {{"layer", l.job.found().layer}}));
   // The scale that is known puts the largest magnitude on INT8's last code.
   float scale = *l.known->input_scale;
   if (auto const last = static_cast<double>(l.wanted().format.last); last > 0.0)

@@ -25,7 +25,9 @@ namespace detail {
 template <class Executor>
 std::vector<float> input_maxima(Executor const& ex, layer const& l) {
   auto maxima = l.inputs ? l.inputs->statistics(ex, l.job.basis()).channel_max : std::vector<float>();
-  if (maxima.empty()) throw value_error("the largest inputs of '" + l.job.found().layer + "' are unknown: it cannot be smoothed");
+  if (maxima.empty())
+    throw value_error(stated("calibration.no_maxima", "the largest inputs of '{layer}' are unknown: it cannot be smoothed",
+                             {{"layer", l.job.found().layer}}));
   return maxima;
 }
 
@@ -61,7 +63,8 @@ void transform(Executor const& ex, layer& l) {
     detail::change(ex, l, further);
     extents2 const stored = further.stored(e);
     if (!is_finite(matrix_range(ex, host_view<float const>(l.memory.weight.data(), stored)).amax))
-      throw value_error("cannot quantize '" + l.job.input().name + "': " + std::string(choice.row.overflow));
+      throw value_error(stated("weights.overflow", "cannot quantize '{tensor}': {reason}",
+                               {{"tensor", l.job.input().name}, {"reason", choice.row.overflow}}));
     l.job.extend(further);
     if (!choice.row.method.empty()) l.add_method(std::string(choice.row.method));
   }
