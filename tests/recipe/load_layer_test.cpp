@@ -25,6 +25,7 @@
 #include <halfstep/recipe/store_layer.hpp>
 #include <halfstep/safetensors/mapped_file.hpp>
 #include <halfstep/safetensors/reader.hpp>
+#include <halfstep/tensor/dequantize.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
 #include "../support/files.hpp"
@@ -293,6 +294,87 @@ TEST_F(Layers, TakeScalesOfEveryTypeAsTheLayoutsOwn) {
   load_layer(st::reader(path), layer, layer_table<type_list<int8_axis>>{}, [](auto const& q) {
     EXPECT_EQ(std::vector<float>(q.groups().data(), q.groups().data() + 4), (std::vector<float>{0.5f, 2, 3, 4}));
   });
+}
+
+/// Blocks of somebody else, as many of a weight of 192 x 192 as there are partial ones of 128.
+struct blocks_of_96 : e4m3_grid {
+  static constexpr std::string_view name = "blocks_of_96";
+  using group_type = float;
+  HALFSTEP_HD static constexpr bool fits(extents2 e) { return e.rows % 96 == 0 && e.columns % 96 == 0; }
+  HALFSTEP_HD static constexpr extents2 groups(extents2 e) { return {e.rows / 96, e.columns / 96}; }
+  HALFSTEP_HD static constexpr index_t run(extents2) { return 96; }
+  HALFSTEP_HD static constexpr index_t group_of(extents2 e, index_t row, index_t column) {
+    return row / 96 * (e.columns / 96) + column / 96;
+  }
+  HALFSTEP_HD static group_type fit(value_range v) { return v.amax / 448.0f; }
+  HALFSTEP_HD static step_type unpack(group_type g) { return e4m3_grid::unpack(g); }
+};
+
+TEST_F(Layers, TakeBlocksOf128UnderTheNameThatMeansThem) {
+  auto const fp8 = [&](std::uint64_t side, std::uint64_t blocks, std::string const& name) {
+    std::vector<std::uint8_t> const codes(side * side, 0x38);
+    std::vector<float> scales;
+    for (std::uint64_t i = 0; i < blocks * blocks; ++i) scales.push_back(1.0f + static_cast<float>(i));
+    store_parts({make_part("blocks.0.attn.weight", dtype::f8_e4m3, {side, side}, codes),
+                 make_part("blocks.0.attn." + name, dtype::f32, {blocks, blocks}, scales)});
+  };
+  layer_table<type_list<fp8_block<64>, blocks_of_96, fp8_block<128>, fp8_tensor>> const blocks;
+  fp8(256, 2, "weight_scale_inv");
+  EXPECT_EQ(loaded_as(blocks), "float8_e4m3fn_blockwise in identity");
+  load_layer(st::reader(path), layer, blocks, [](auto const& q) {
+    EXPECT_EQ(dequantize(serial{}, q)[200 * 256 + 100], 3.0f) << "E4M3's one, times the scale of block (1, 0)";
+  });
+  fp8(256, 4, "weight_scale_inv");
+  EXPECT_EQ(loaded_as(blocks), "float8_e4m3fn_blockwise in identity") << "64, as the shapes say";
+  fp8(64, 1, "weight_scale_inv");
+  EXPECT_EQ(loaded_as(layer_table<type_list<fp8_tensor>>{}), "float8_e4m3fn in identity") << "one partial block";
+  fp8(192, 2, "weight_scale_inv");
+  EXPECT_THAT(refusal(blocks), HasSubstr("with scales F32 [2, 2]")) << "partial blocks of 128, not blocks of 96";
+  fp8(192, 2, "weight_scale");
+  EXPECT_EQ(loaded_as(blocks), "blocks_of_96 in identity") << "as the shapes say, where no name says otherwise";
+}
+
+TEST_F(Layers, AreRefusedWithScalesByTwoNames) {
+  for (std::string const other : {"scale_weight", "weight_scale_inv"}) {
+    store_parts({make_part("blocks.0.attn.weight", dtype::i8, {4, 4}, std::vector<std::int8_t>(16, 3)), row_scales(),
+                 make_part("blocks.0.attn." + other, dtype::f32, {4, 1}, std::vector<float>{1, 2, 3, 4})});
+    EXPECT_THAT(refusal(everything), HasSubstr("it has both `blocks.0.attn.weight_scale` and `blocks.0.attn." + other + "`"));
+  }
+}
+
+TEST_F(Layers, BorrowTheMemoryOfAMappedFile) {
+  auto const q = some_layer<int8_axis>();
+  store(q);
+  auto const before = halfstep_test::load(path);
+  using tensor = quantized_tensor<int8_axis, host_space, identity>;
+  layer_table<type_list<int8_axis>> const table;
+  tensor found;
+  {
+    st::mapped_file const model(path);
+    found = load_layer(model, layer, table, [](tensor&& loaded) { return std::move(loaded); });
+    auto const codes = model.bytes(*model.head().find("blocks.0.attn.weight"));
+    auto const scales = model.bytes(*model.head().find("blocks.0.attn.weight_scale"));
+    EXPECT_EQ(static_cast<void const*>(std::as_const(found).codes().data()), codes.data());
+    EXPECT_EQ(static_cast<void const*>(std::as_const(found).groups().data()), scales.data());
+  }
+  EXPECT_TRUE(same(std::as_const(found).codes(), q.codes())) << "after the model is gone";
+  found.codes()(0, 0) = static_cast<std::int8_t>(found.codes()(0, 0) ^ 1);
+  EXPECT_EQ(halfstep_test::load(path), before) << "the file keeps its bytes";
+  auto const copied = load_layer(st::reader(path), layer, table, [](tensor&& loaded) { return std::move(loaded).release(); });
+  EXPECT_FALSE(copied.first.is_borrowed());
+}
+
+TEST_F(Layers, CopyWhatIsNotAlignedInAMappedFile) {
+  std::string data(3, 'x');
+  for (std::uint16_t const half : {0x3c00, 0x4000, 0x4200, 0x4400}) data.append(reinterpret_cast<char const*>(&half), 2);
+  std::string json = R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},)"
+                     R"("blocks.0.attn.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[3,11]}})";
+  while (json.size() % 8 != 0) json += ' ';
+  halfstep_test::save(path, halfstep_test::framed(json, data));
+  auto const found = load_layer(st::mapped_file(path), layer, layer_table<type_list<fp16>>{},
+                                []<class Layer>(Layer&& loaded) { return std::forward<Layer>(loaded).release().first; });
+  EXPECT_FALSE(found.is_borrowed());
+  for (index_t i = 0; i < 4; ++i) EXPECT_EQ(widen(found[i]), static_cast<float>(i + 1));
 }
 
 TEST_F(Layers, AreRefusedWithScalesThatAreNone) {

@@ -1,10 +1,12 @@
 #include <halfstep/safetensors/reader.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -21,6 +23,7 @@ using halfstep::format_error;
 using halfstep::io_error;
 using halfstep::io_stage;
 using halfstep_test::framed;
+using halfstep_test::load;
 using halfstep_test::save;
 using halfstep_test::temporary_folder;
 using halfstep_test::thrown;
@@ -184,6 +187,36 @@ TEST_F(Reader, ReadsOnSeveralThreadsAtOnce) {
     });
   for (std::thread& t : threads) t.join();
   for (std::string const& copy : copies) EXPECT_TRUE(copy == data);
+}
+
+TEST_F(Reader, LendsAMappedFilesBytesForChangesOfTheirOwn) {
+  save(path_, framed(two_tensors, "ABCDef"));
+  auto const lent = [&] {
+    st::mapped_file const mapped(path_);
+    return mapped.lend(*mapped.head().find("b"));
+  }();
+  ASSERT_EQ(lent.bytes.size(), 2u);
+  lent.bytes[0] = std::byte{'E'};
+  EXPECT_EQ(std::string(reinterpret_cast<char const*>(lent.bytes.data()), 2), "Ef");
+  EXPECT_EQ(load(path_), framed(two_tensors, "ABCDef"));
+}
+
+TEST_F(Reader, MapsAFileToBeReadAloneWhereMemoryIsLimited) {
+  save(path_, framed(two_tensors, "ABCDef"));
+  ::rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_DATA, &before), 0);
+  ::rlimit const least{4096, before.rlim_max};  // 0 would mean none at all to Linux
+  ASSERT_EQ(::setrlimit(RLIMIT_DATA, &least), 0);
+  std::optional<st::mapped_file> mapped;
+  try {
+    mapped.emplace(path_);
+  } catch (std::exception const&) {
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_DATA, &before), 0);
+  ASSERT_TRUE(mapped);
+  auto const& b = *mapped->head().find("b");
+  EXPECT_EQ(std::string(reinterpret_cast<char const*>(mapped->bytes(b).data()), 2), "ef");
+  EXPECT_TRUE(mapped->lend(b).bytes.empty());
 }
 
 TEST_F(Reader, MapsAFileWhole) {

@@ -19,7 +19,7 @@ namespace halfstep {
 template <class T, class Space>
 class buffer;
 
-/// Uninitialized elements of `T` in host memory, aligned to 64 bytes. Throws std::bad_alloc.
+/// Uninitialized elements of `T` in host memory, aligned to 64 bytes unless they are borrowed. Throws std::bad_alloc.
 template <class T>
 class buffer<T, host_space> {
   static_assert(std::is_trivially_copyable_v<T>, "halfstep: a buffer holds plain data");
@@ -30,6 +30,12 @@ class buffer<T, host_space> {
   buffer() = default;
 
   explicit buffer(index_t size) : data_(allocate(size)), size_(size) {}
+
+  /// Borrows `size` elements at `data`, aligned as `T` is, which live as long as `lender` does; this keeps it.
+  buffer(T* data, index_t size, std::shared_ptr<void const> lender) : data_(data, release{std::move(lender)}), size_(size) {}
+
+  /// Returns whether the elements are somebody else's memory.
+  bool is_borrowed() const { return data_.get_deleter().lender != nullptr; }
 
   T* data() const { return data_.get(); }
   index_t size() const { return size_; }
@@ -45,13 +51,17 @@ class buffer<T, host_space> {
 
  private:
   struct release {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+    std::shared_ptr<void const> lender = nullptr;
+
+    void operator()(T* p) const {
+      if (lender == nullptr) ::operator delete (p, std::align_val_t{alignment});
+    }
   };
 
   static T* allocate(index_t size) {
     if (size < 0 || static_cast<std::uint64_t>(size) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T))
       throw std::bad_alloc();
-    return static_cast<T*>(::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{alignment}));
+    return static_cast<T*>(::operator new (static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{alignment}));
   }
 
   std::unique_ptr<T, release> data_;

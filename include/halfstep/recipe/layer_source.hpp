@@ -18,8 +18,10 @@
 #include <halfstep/core/text.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/load_numbers.hpp>
+#include <halfstep/recipe/stored_layer.hpp>
 #include <halfstep/recipe/stored_marker.hpp>
 #include <halfstep/safetensors/header.hpp>
+#include <halfstep/safetensors/lent_bytes.hpp>
 
 namespace halfstep {
 
@@ -32,6 +34,7 @@ class layer_source {
       : head_(&model.head()),
         model_(&model),
         read_(&read_from<Model>),
+        lend_(&lend_from<Model>),
         name_(std::move(name)),
         original_(original),
         marker_(find_marker()) {}
@@ -62,10 +65,16 @@ class layer_source {
     return all;
   }
 
-  /// Returns the scales, by the newer or the older name, or null.
+  /// Returns the scales, by any of their names, or null. Throws format_error where it has them by two names.
   safetensors::tensor const* scales() const {
-    auto const* const now = find(".weight_scale");
-    return now != nullptr ? now : find(".scale_weight");
+    safetensors::tensor const* found = nullptr;
+    for (auto const ending : scale_endings) {
+      auto const* const one = find(ending);
+      if (one != nullptr && found != nullptr)
+        fail(stated("layer.two_scales", "it has both `{scales}` and `{other}`", {{"scales", found->name}, {"other", one->name}}));
+      if (one != nullptr) found = one;
+    }
+    return found;
   }
 
   /// Returns the keys and values of its marker; the object in the header's metadata goes before the tensor's.
@@ -98,6 +107,19 @@ class layer_source {
     read_(model_, t, std::as_writable_bytes(into));
   }
 
+  /// Returns the elements of `t`, plain data, as they are stored: the memory of a mapped file where that is aligned, else a copy.
+  /// Throws as `read` does.
+  template <class T>
+  host_buffer<T> elements(safetensors::tensor const& t) const {
+    auto const count = static_cast<index_t>(t.bytes() / sizeof(T));
+    if (auto const lent = lend_(model_, t); !lent.bytes.empty() && lent.bytes.size() % sizeof(T) == 0)
+      if (reinterpret_cast<std::uintptr_t>(lent.bytes.data()) % alignof(T) == 0)
+        return {reinterpret_cast<T*>(lent.bytes.data()), count, lent.lender};
+    host_buffer<T> all(count);
+    read(t, std::span<T>(all.data(), static_cast<std::size_t>(count)));
+    return all;
+  }
+
   /// Returns the numbers of `t`, of any type that weights come in, as `T`.
   template <source T>
   host_buffer<T> numbers(safetensors::tensor const& t) const {
@@ -112,6 +134,14 @@ class layer_source {
   template <class Model>
   static void read_from(void const* model, safetensors::tensor const& t, std::span<std::byte> into) {
     detail::read_tensor(*static_cast<Model const*>(model), t, into);
+  }
+
+  template <class Model>
+  static safetensors::lent_bytes lend_from(void const* model, safetensors::tensor const& t) {
+    if constexpr (requires(Model const& m) { m.lend(t); })
+      return static_cast<Model const*>(model)->lend(t);
+    else
+      return {};
   }
 
   std::optional<marker_pairs> find_marker() const {
@@ -140,6 +170,7 @@ class layer_source {
   safetensors::header const* head_;
   void const* model_;
   void (*read_)(void const*, safetensors::tensor const&, std::span<std::byte>);
+  safetensors::lent_bytes (*lend_)(void const*, safetensors::tensor const&);
   std::string name_;
   std::optional<extents2> original_;
   std::optional<marker_pairs> marker_;

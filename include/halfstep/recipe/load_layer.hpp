@@ -11,6 +11,7 @@
 #include <variant>
 
 #include <halfstep/core/buffer.hpp>
+#include <halfstep/core/dtype_of.hpp>
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/magnitude.hpp>
@@ -56,17 +57,16 @@ quantized_tensor<Layout, host_space, Basis> load_as(layer_source const& layer) {
   if (!basis.fits(e))
     layer.fail(
         stated("layer.basis_misfit", "its weight does not fit the basis {basis} that the file names", {{"basis", Basis::name}}));
-  host_buffer<code> codes(e.count());
-  layer.read(layer.at(".weight"), std::span<code>(codes.data(), static_cast<std::size_t>(codes.size())));
-  host_buffer<group> groups(Layout::groups(e).count());
+  auto codes = layer.elements<code>(layer.at(".weight"));
+  host_buffer<group> groups;
   if constexpr (source<group>) {
-    groups = layer.numbers<group>(*layer.scales());
+    auto const& scales = *layer.scales();
+    groups = scales.type == dtype_of<group> ? layer.elements<group>(scales) : layer.numbers<group>(scales);
     for (group const scale : groups)
       if (!(widen(scale) > 0.0f) || !is_finite(scale))
         layer.fail(stated("layer.bad_scale", "one of its scales is {value}", {{"value", widen(scale)}}));
   }
-  if constexpr (has_groups<Layout> && !source<group>)
-    layer.read(*layer.scales(), std::span<group>(groups.data(), static_cast<std::size_t>(groups.size())));
+  if constexpr (has_groups<Layout> && !source<group>) groups = layer.elements<group>(*layer.scales());
   return {e, std::move(codes), std::move(groups), std::move(basis)};
 }
 
@@ -106,10 +106,11 @@ struct first_of<type_list<Types...>> : first_of<Types...> {};
 ///
 /// `model` is a `safetensors::reader` or `safetensors::mapped_file`; the layer's weight is `name.weight`. Layout and basis are
 /// those of `table` that its marker, the type and shape of its codes, its scales and the tensors beside it agree with; without a
-/// marker types and shapes decide. `original` is the shape of a weight to which zeros were added (`two_sided_hadamard`). Scales
-/// become the layout's type. What the file says of the layer and no basis of the table knows is refused, never ignored. Throws
-/// unknown_option naming what was found and what the table has, format_error for a layer that contradicts itself, what the model
-/// throws.
+/// marker types and shapes decide, and the convention of `weight_scale_inv`. Codes and scales of a mapped file are its memory
+/// where that is aligned as they are, which the layer keeps, and may change without changing the file; other models' are copied.
+/// `original` is the shape of a weight to which zeros were added (`two_sided_hadamard`). Scales become the layout's type. What
+/// the file says of the layer and no basis of the table knows is refused, never ignored. Throws unknown_option naming what was
+/// found and what the table has, format_error for a layer that contradicts itself, what the model throws.
 template <class Model, class Layouts, class Bases, class Visitor>
 auto load_layer(Model const& model, std::string_view name, layer_table<Layouts, Bases>, Visitor&& visitor,
                 std::optional<extents2> original = std::nullopt) {

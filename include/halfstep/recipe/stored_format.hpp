@@ -10,6 +10,7 @@
 
 #include <halfstep/core/extents.hpp>
 #include <halfstep/layout/concept.hpp>
+#include <halfstep/layout/group_rows.hpp>
 #include <halfstep/recipe/format.hpp>
 #include <halfstep/recipe/layer_source.hpp>
 
@@ -21,8 +22,8 @@ namespace detail {
 inline constexpr std::array<std::string_view, 4> format_keys{"format", "group_size", "per_row", "full_precision_matrix_mult"};
 
 /// What every layer may have beside its codes, whatever its basis.
-inline constexpr std::array<std::string_view, 7> format_endings{".weight",      ".bias",        ".weight_scale", ".scale_weight",
-                                                                ".comfy_quant", ".input_scale", ".scale_input"};
+inline constexpr std::array<std::string_view, 8> format_endings{
+    ".weight", ".bias", ".weight_scale", ".scale_weight", ".weight_scale_inv", ".comfy_quant", ".input_scale", ".scale_input"};
 
 /// Returns whether `shape` is one in which files store groups of the shape `groups`: a lone one as [], [1] or [1, 1], a column as
 /// [M] or [M, 1].
@@ -60,6 +61,16 @@ bool is_marked_as(layer_source const& layer, extents2 e) {
   return !layer.is_marked("per_row") || Layout::groups(e) == extents2{e.rows, 1};
 }
 
+/// Returns whether `Layout` shares scales as `weight_scale_inv`, beside FP8 that no marker speaks of, means by convention: blocks
+/// of 128 x 128 where the shapes agree, those at the edges partial. True for scales that it says nothing of.
+template <class Layout>
+bool follows_convention(layer_source const& layer, safetensors::tensor const& scales, extents2 e) {
+  if (layer.marker() || format_of<Layout>.codes == dtype::i8 || !scales.name.ends_with(".weight_scale_inv")) return true;
+  constexpr index_t side = 128;
+  if (!is_shape_of_groups(scales.shape, {(e.rows + side - 1) / side, (e.columns + side - 1) / side})) return true;
+  return rows_per_group<Layout>(e) == std::min(side, e.rows) && Layout::run(e) == std::min(side, e.columns);
+}
+
 /// Returns whether the file holds the layer as codes and groups of `Layout`.
 template <class Layout>
 bool is_stored_as(layer_source const& layer) {
@@ -67,6 +78,7 @@ bool is_stored_as(layer_source const& layer) {
   if (layer.at(".weight").type != format_of<Layout>.codes || !Layout::fits(e)) return false;
   auto const* const scales = layer.scales();
   if constexpr (!has_groups<Layout>) return scales == nullptr && !layer.marker();
+  if (scales != nullptr && !follows_convention<Layout>(layer, *scales, e)) return false;
   return scales != nullptr && is_shape_of_groups(scales->shape, Layout::groups(e)) && is_marked_as<Layout>(layer, e);
 }
 
