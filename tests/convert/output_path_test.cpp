@@ -37,6 +37,18 @@ TEST(OutputPath, LiesBesideAFolderThatNamesTheModel) {
         << "it names nothing";
 }
 
+TEST(OutputPath, TellsTheAdaptersAsTheyAreMerged) {
+  auto const path_with = [](halfstep::lora_options const& merging) {
+    conversion_options options{
+        .input = "m.safetensors", .loras = {{"a.safetensors", 1.0}, {"b.safetensors", 0.5}}, .merging = merging};
+    options.layers.target = {.format = halfstep::format_of<halfstep::int8_axis>};
+    return halfstep::output_path(options, "m.safetensors", {});
+  };
+  EXPECT_EQ(path_with({}), "m_int8_axis_simple_lora_a+b@0.45.safetensors");
+  EXPECT_EQ(path_with({.dampening = halfstep::lora_dampening::none}), "m_int8_axis_simple_lora_a+b@0.5.safetensors");
+  EXPECT_EQ(path_with({.scale = 2.0}), "m_int8_axis_simple_lora_a@2+b@0.9.safetensors");
+}
+
 TEST(OutputPath, IsTheIndexOfShards) {
   halfstep::plan in_shards;
   in_shards.shards.resize(2);

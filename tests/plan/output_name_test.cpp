@@ -8,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -76,6 +77,40 @@ TEST(OutputName, TellsSchemeScalingBasisAndSolver) {
   r.matmul = halfstep::matmul_precision::full;
   EXPECT_EQ(name_of_run(r, {.markers = marker_style::fork}), "m_int8_axis_convrot64_full_precision_fork.safetensors");
   EXPECT_EQ(name_of_run({.format = format_of<halfstep::fp16>, .rounding = "stochastic"}), "m_fp16_stochastic.safetensors");
+}
+
+TEST(OutputName, TellsWhichStorageOfQuip) {
+  std::vector<std::string> const solvers{"gptq", "quip"};
+  recipe r{.format = format_of<halfstep::int8_axis>, .scales = "auto", .solver = "quip"};
+  name_facts const facts{.known = known_of_inputs::statistics, .moment_solvers = solvers};
+  EXPECT_EQ(name_of_run(r, facts), "m_int8_axis_quip.safetensors");
+  r.bases = {halfstep::incoherent()};
+  EXPECT_EQ(name_of_run(r, facts), "m_int8_axis_quip_transformed.safetensors");
+  EXPECT_EQ(name_of_run(r, {.moment_solvers = solvers}), "m_int8_axis_quip_transformed_nearest.safetensors");
+  r.solver = "gptq";
+  EXPECT_EQ(name_of_run(r, facts), "m_int8_axis_quip_gptq.safetensors");
+}
+
+TEST(OutputName, TellsAdaptersAndWhatMultipliesThem) {
+  recipe const standard{.format = format_of<halfstep::int8_axis>, .bases = {halfstep::convrot(256)}, .scales = "auto"};
+  auto const with = [&](std::vector<halfstep::lora_request> merged) {
+    return name_of_run(standard, {.chosen = recipe_choice::standard, .merged = std::move(merged)});
+  };
+  EXPECT_EQ(with({{"loras/style.safetensors", 1.0}}), "m_comfyui_int8_lora_style.safetensors");
+  EXPECT_EQ(with({{"style.safetensors", 0.8}}), "m_comfyui_int8_lora_style@0.8.safetensors");
+  EXPECT_EQ(with({{"a.safetensors", 1.0}, {"b.safetensors", 0.5 * 0.9}}), "m_comfyui_int8_lora_a+b@0.45.safetensors");
+  EXPECT_EQ(with({{"b.safetensors", 0.5}, {"a.safetensors", 0.9}}), "m_comfyui_int8_lora_b@0.5+a@0.9.safetensors");
+  EXPECT_EQ(with({{"a", 1.0}, {"b", 1.0}, {"c", 1.0}, {"d", 1.0}, {"e", 1.0}}), "m_comfyui_int8_lora_a+b+c+2more.safetensors");
+  EXPECT_EQ(with({{"painting/adapter_model.safetensors", 1.0}}), "m_comfyui_int8_lora_painting.safetensors");
+  EXPECT_EQ(with({{"../pytorch_lora_weights.safetensors", 1.0}}), "m_comfyui_int8_lora_pytorch_lora_weights.safetensors");
+  std::string const long_name(63, 'x');
+  EXPECT_EQ(with({{long_name + "\u00e9.safetensors", 1.0}}), "m_comfyui_int8_lora_" + long_name + ".safetensors");
+  recipe const simple{.format = format_of<halfstep::int8_block<64>>};
+  EXPECT_EQ(name_of_run(simple, {.markers = marker_style::fork, .merged = {{"a", 1.0}}, .alphas = halfstep::alpha_source::rank}),
+            "m_int8_block64_simple_lora_a_alpha_rank.safetensors")
+      << "the reference's names are for what it writes";
+  EXPECT_EQ(name_of_run(simple, {.markers = marker_style::none, .merged = {{"a", 1.0}}}),
+            "m_int8_block64_simple_lora_a_unmarked.safetensors");
 }
 
 TEST(OutputName, NamesTheFormatsOfOtherLayersOnce) {

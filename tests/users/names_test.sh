@@ -3,6 +3,10 @@
 source "$(dirname "$0")/../reliability/support.sh"
 cd "$scratch" || exit 1
 small_model model.safetensors
+mkdir loras painting
+for lora in loras/style painting/adapter_model; do
+  make_model $lora.safetensors --seed ${#lora} blocks.0.attn.lora_A.weight:F32:4x512 blocks.0.attn.lora_B.weight:F32:512x4
+done
 make_model inputs.safetensors blocks.0.attn.input:F32:64x512 blocks.1.mlp.input:F32:64x256 blocks.1.proj.input:F32:64x768
 
 names_follow_from_what_was_done() {  # the file's name behind "model_", and the flags of the run
@@ -24,6 +28,14 @@ int8_axis|--comfy_quant --scaling_mode axis
 int8_tensor|--comfy_quant --scaling_mode tensor
 int8_axis_convrot64|--comfy_quant --scaling_mode axis --convrot --convrot-group-size 64
 int8_axis_quip_nearest|--comfy_quant --optimizer quip
+int8_axis_quip_transformed_nearest_unmarked|--recipe engine --optimizer quip --quip-store-transformed
+int8_axis_quip_transformed_unmarked|--recipe engine --optimizer quip --quip-store-transformed --calibration-data inputs.safetensors
+comfyui_int8_lora_style|--merge-lora loras/style.safetensors
+comfyui_int8_lora_style@0.5|--merge-lora loras/style.safetensors:0.5
+comfyui_int8_lora_painting|--merge-lora painting/adapter_model.safetensors
+comfyui_int8_lora_style+painting@0.9|--merge-loras loras/style.safetensors painting/adapter_model.safetensors
+comfyui_int8_lora_style+painting|--merge-loras loras/style.safetensors painting/adapter_model.safetensors --no-merge-lora-dampen
+int8_block128_simple_lora_style|--comfy_quant --simple --merge-lora loras/style.safetensors
 int8_axis_quip|--comfy_quant --optimizer quip --calibration-data inputs.safetensors
 int8_block128_gptq_nearest|--comfy_quant --optimizer gptq
 int8_block128_gptq|--comfy_quant --optimizer gptq --calibration-data inputs.safetensors
