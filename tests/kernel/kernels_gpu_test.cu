@@ -99,14 +99,14 @@ TEST_F(PlainKernels, ActivateAsTheHostDoes) {
 
 TEST_F(PlainKernels, OfTwoStreamsDoNotMeet) {
   gpu_machine const machines[2];
-  extents2 const e{64, 1024};
+  extents2 const e{16, 1024};
   std::vector<float> const weights[2] = {device_cases::weights<float>(e, 1), device_cases::weights<float>(e, 2)};
   std::vector<gpu_memory<float>> inputs, outputs;
   for (int i = 0; i < 2; ++i) {
     inputs.push_back(machines[i].upload(weights[i], 0));
     outputs.push_back(machines[i].upload(device_cases::filled<float>(e.count()), 0));
   }
-  for (int pass = 0; pass < 8; ++pass)
+  for (int pass = 0; pass < 4; ++pass)
     for (int i = 0; i < 2; ++i) {
       device_view<float> const to(outputs[static_cast<std::size_t>(i)].data(), e);
       auto const ex = machines[i].executor();
