@@ -63,7 +63,7 @@ class capture {
 /// Returns the flops a second of one product of two 3072 x 3072 matrices.
 double gemm_rate() {
   constexpr extents2 e{3072, 3072};
-  host_buffer<float> const a(e.count()), b(e.count()), c(e.count());
+  host_buffer<float> a(e.count()), b(e.count()), c(e.count());
   std::fill(a.begin(), a.end(), 0.5f);
   std::fill(b.begin(), b.end(), 0.25f);
   double const seconds =

@@ -56,7 +56,7 @@ double median(std::vector<duration> times, Member member) {
 
 /// The seconds that one byte takes, read or written, by the fastest and the thriftiest of five copies of 512 MiB on all threads.
 duration copy_of_a_byte() {
-  static host_buffer<char> const from(copied_bytes), to(copied_bytes);
+  static host_buffer<char> from(copied_bytes), to(copied_bytes);
   static bool const touched = (std::memset(from.data(), 1, copied_bytes), std::memset(to.data(), 2, copied_bytes), true);
   static_cast<void>(touched);
   constexpr index_t piece = index_t{1} << 20;
@@ -138,7 +138,7 @@ void quantize_axis_convrot(benchmark::State& state) {
 
 void dequantize_axis(benchmark::State& state) {
   auto const q = halfstep::quantizer<halfstep::int8_axis>()(halfstep::threads{}, weights<bfloat16>());
-  host_buffer<bfloat16> const out(shape.count());
+  host_buffer<bfloat16> out(shape.count());
   measure(state, static_cast<double>(shape.count() * 3),
           [&] { halfstep::dequantize<halfstep::int8_axis>(halfstep::threads{}, q.codes(), q.groups(), out.view(shape)); });
 }

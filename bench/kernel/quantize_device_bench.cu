@@ -58,7 +58,7 @@ double median(std::vector<double> times) {
 /// Bytes a second, read plus written, of the median of eleven copies of the weights on the device.
 double copy_rate(cuda_stream ex) {
   static double const rate = [ex] {
-    device_buffer<bfloat16> const from(shape.count()), to(shape.count());
+    device_buffer<bfloat16> from(shape.count()), to(shape.count());
     check_cuda(cudaMemsetAsync(from.data(), 1, static_cast<std::size_t>(shape.count()) * 2, ex.handle()),
                "halfstep bench: filling");
     std::vector<double> times;
@@ -101,8 +101,8 @@ void fitted(benchmark::State& state) {
   if (is_without_device()) return state.SkipWithError("no CUDA device here");
   cuda_stream const ex;
   extents2 const g = Layout::groups(shape);
-  device_buffer<bfloat16> const weight(shape.count());
-  device_buffer<value_range> const ranges(g.count());
+  device_buffer<bfloat16> weight(shape.count());
+  device_buffer<value_range> ranges(g.count());
   quantized_tensor<Layout, device_space> q(shape);
   for_each_index_async(ex, shape.count(), store_weight{weight.data()});
   double const passes =
@@ -117,10 +117,10 @@ template <class Layout, class Target>
 void dequantized(benchmark::State& state) {
   if (is_without_device()) return state.SkipWithError("no CUDA device here");
   cuda_stream const ex;
-  device_buffer<bfloat16> const weight(shape.count());
+  device_buffer<bfloat16> weight(shape.count());
   for_each_index_async(ex, shape.count(), store_weight{weight.data()});
   auto const q = quantize_on_device<Layout>(ex, device_view<bfloat16 const>(weight.view(shape)));
-  device_buffer<Target> const out(shape.count());
+  device_buffer<Target> out(shape.count());
   measure(state, ex, static_cast<double>(1 + sizeof(Target)) * static_cast<double>(shape.count()),
           [&] { dequantize_async<Layout>(ex, q.codes(), q.groups(), out.view(shape)); });
 }
@@ -128,8 +128,8 @@ void dequantized(benchmark::State& state) {
 void rotated(benchmark::State& state) {
   if (is_without_device()) return state.SkipWithError("no CUDA device here");
   cuda_stream const ex;
-  device_buffer<bfloat16> const weight(shape.count());
-  device_buffer<float> const out(shape.count());
+  device_buffer<bfloat16> weight(shape.count());
+  device_buffer<float> out(shape.count());
   for_each_index_async(ex, shape.count(), store_weight{weight.data()});
   measure(state, ex, 6.0 * static_cast<double>(shape.count()),
           [&] { hadamard_regular_async(ex, device_view<bfloat16 const>(weight.view(shape)), out.view(shape), 256); });

@@ -80,7 +80,7 @@ void convert(recipe const& how, std::vector<lora_request> const& loras) {
 }
 
 /// The products alone, each into the same memory.
-void multiply(host_buffer<float> const& up, host_buffer<float> const& down, host_buffer<float> const& product) {
+void multiply(host_buffer<float> const& up, host_buffer<float> const& down, host_buffer<float>& product) {
   for (int b = 0; b < blocks; ++b)
     for (auto const e : shapes)
       gemm(team, host_view<float const>(up.data(), {e.rows, rank}), host_view<float const>(down.data(), {rank, e.columns}),
@@ -91,8 +91,8 @@ void multiply(host_buffer<float> const& up, host_buffer<float> const& down, host
 /// less.
 void merging(benchmark::State& state, recipe const& how) {
   index_t const widest = 12288;
-  host_buffer<float> const up(widest * rank), down(rank * widest), product(widest * 3072);
-  for (auto const* x : {&up, &down})
+  host_buffer<float> up(widest * rank), down(rank * widest), product(widest * 3072);
+  for (auto* x : {&up, &down})
     for (index_t i = 0; i < x->size(); ++i) (*x)[i] = widen(numbers()[static_cast<std::size_t>(i)]);
   multiply(up, down, product);
   convert(how, {});

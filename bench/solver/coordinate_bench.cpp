@@ -72,7 +72,7 @@ host_view<float const> weight() {
 
 /// The flops a second of the library's product of two 3072 x 3072 matrices, the best of those measured so far.
 double gemm_rate() {
-  static host_buffer<float> const out(shape.count());
+  static host_buffer<float> out(shape.count());
   static double best = 0.0;
   for (int i = 0; i < 3; ++i) {
     double const time = seconds([&] { halfstep::gemm(team, weight(), weight(), out.view(shape)); });

@@ -56,7 +56,7 @@ host_buffer<Source> numbers(extents2 e, std::uint64_t seed) {
 double gemm_rate() {
   constexpr extents2 e{3072, 3072};
   static auto const a = numbers<float>(e, 1);
-  static host_buffer<float> const out(e.count());
+  static host_buffer<float> out(e.count());
   static double best = 0.0;
   for (int i = 0; i < 3; ++i)
     best =
@@ -116,9 +116,9 @@ void sums_over_rows(benchmark::State& state) {
   extents2 const square{e.columns, e.columns};
   double const rate = gemm_rate();
   auto const rows = numbers<bfloat16>(e, 3);
-  host_buffer<float> const h(square.count());
+  host_buffer<float> h(square.count());
   constexpr index_t piece_rows = 512;
-  host_buffer<float> const piece(piece_rows * e.columns);
+  host_buffer<float> piece(piece_rows * e.columns);
   double best = 1e30;
   for (auto _ : state) {
     team.for_each(e.columns, [&](index_t i) { std::fill_n(h.data() + i * e.columns, e.columns, 0.0f); });

@@ -63,7 +63,7 @@ inline halfstep::host_buffer<float> generated_layer(layer_kind kind, halfstep::e
   halfstep::philox const random(seed), of_rows(seed + 1000), of_columns(seed + 2000);
   halfstep::host_buffer<float> w(e.count());
   if (kind == layer_kind::low_rank) {
-    halfstep::host_buffer<float> const left(e.rows * rank), right(rank * e.columns);
+    halfstep::host_buffer<float> left(e.rows * rank), right(rank * e.columns);
     for (index_t i = 0; i < left.size(); ++i) left[i] = static_cast<float>(random_sample(of_rows, i).gaussian);
     for (index_t i = 0; i < right.size(); ++i) right[i] = static_cast<float>(random_sample(of_columns, i).gaussian * rms / 8.0);
     halfstep::gemm(team, halfstep::host_view<float const>(left.view({e.rows, rank})),

@@ -109,7 +109,7 @@ double decibel(double before, double after) { return 10.0 * std::log10(before / 
 template <class Layout>
 void refine(host_view<float const> w, halfstep::principal const& objective, std::size_t layout, result& found) {
   auto const nearest = halfstep::quantizer<Layout>()(team, w);
-  host_buffer<std::int8_t> const codes(w.extents().count());
+  host_buffer<std::int8_t> codes(w.extents().count());
   halfstep::coded_matrix<halfstep::symmetric_grid<127>> const q{codes.view(w.extents()), nearest.groups(),
                                                                 halfstep::geometry_of<Layout>(w.extents())};
   std::copy_n(nearest.codes().data(), codes.size(), codes.data());
@@ -222,7 +222,7 @@ std::vector<result> solve_model(char const* path, std::span<char const* const> s
     extents2 const e{static_cast<index_t>(tensor.shape[0]), static_cast<index_t>(tensor.shape[1])};
     std::vector<std::byte> bytes(tensor.bytes());
     file.read(tensor, 0, bytes);
-    host_buffer<float> const w(e.count());
+    host_buffer<float> w(e.count());
     halfstep::with_source_type(tensor.type, [&]<class Source>(std::type_identity<Source>) {
       halfstep::widen(team, host_view<Source const>(reinterpret_cast<Source const*>(bytes.data()), e), w.view(e));
     });

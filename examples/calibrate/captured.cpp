@@ -78,7 +78,7 @@ void copy_rows(any_host const& team, merged_layer const& layer, safetensors::wri
     input_rows const rows(item->file, *item->tensor, item->from);
     extents2 const e = rows.extents();
     index_t const height = std::clamp<index_t>(static_cast<index_t>(piece_bytes / sizeof(float)) / e.columns, 1, e.rows);
-    host_buffer<float> const wide(height * e.columns);
+    host_buffer<float> wide(height * e.columns);
     for (index_t first = 0; first < e.rows; first += height) {
       host_view<float> const piece(wide.data(), {std::min(height, e.rows - first), e.columns});
       rows.read(team, first, piece);

@@ -36,7 +36,7 @@ errors errors_of(halfstep::host_view<float const> weight) {
 int main() {
   // Every weight lies 0.3 steps above a code: round to nearest is off by that everywhere, the pattern is right on average.
   constexpr halfstep::extents2 shape{16, 128};
-  halfstep::host_buffer<float> const weights(shape.count());
+  halfstep::host_buffer<float> weights(shape.count());
   for (halfstep::index_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(i % 100) + 0.3f;
   for (halfstep::index_t row = 0; row < shape.rows; ++row) weights[row * shape.columns] = 127.0f;
   errors const nearest = errors_of<halfstep::nearest>(weights.view(shape));

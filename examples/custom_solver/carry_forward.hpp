@@ -10,8 +10,8 @@ struct carry_forward {
   halfstep::solve_report refine(Executor const& ex, halfstep::host_view<float const> weight, halfstep::coded_matrix<Grid> q,
                                 Objective const& objective, Watch const& watch = {}) const {
     auto const e = weight.extents();
-    halfstep::host_buffer<typename Grid::code_type> const codes(e.count());
-    halfstep::host_buffer<float> const before(e.count()), after(e.count());
+    halfstep::host_buffer<typename Grid::code_type> codes(e.count());
+    halfstep::host_buffer<float> before(e.count()), after(e.count());
     ex.for_each(e.rows, [&](halfstep::index_t row) {
       float carried = 0.0f;
       for (halfstep::index_t column = 0; column < e.columns; ++column) {

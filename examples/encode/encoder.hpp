@@ -20,7 +20,8 @@ using halfstep::extents2, halfstep::host_buffer, halfstep::host_view, halfstep::
 struct matrix {
   extents2 e;
   host_buffer<float> numbers = host_buffer<float>(e.count());
-  host_view<float> view() const { return {numbers.data(), e}; }
+  host_view<float> view() { return {numbers.data(), e}; }
+  host_view<float const> view() const { return {numbers.data(), e}; }
 };
 
 /// y = x W^T + b, whichever format the file has W in.
@@ -37,14 +38,14 @@ inline dense load_dense(reader const& model, std::string const& name) {
   auto const with_bias = [bias](auto const& multiply) -> dense {
     return [bias, multiply](matrix const& x) {
       matrix y{{x.e.rows, bias->size()}};
-      multiply(host_view<float const>(x.view()), host_view<float const>(bias->view({1, bias->size()})), y.view());
+      multiply(x.view(), bias->view({1, bias->size()}), y.view());
       return y;
     };
   };
   if (auto const* const t = model.head().find(name + ".weight"); t != nullptr && halfstep::bits_of(t->type) > 8) {
     auto const weight = std::make_shared<host_buffer<float>>(halfstep::load_numbers(model, name + ".weight"));
     return with_bias([weight](auto x, auto b, auto y) {
-      halfstep::linear(halfstep::threads(), x, host_view<float const>(weight->view({y.columns(), x.columns()})), b, y);
+      halfstep::linear(halfstep::threads(), x, weight->view({y.columns(), x.columns()}), b, y);
     });
   }
   return halfstep::load_layer(model, name, formats, [&]<class Layer>(Layer&& layer) {
@@ -92,14 +93,14 @@ class block {
   void operator()(matrix& x) const {
     add(x, mix_(attention(query_(x), key_(x), value_(x))));
     after_mix_(x.view());
-    matrix const inner = widen_(x);
-    halfstep::gelu(halfstep::threads(), host_view<float const>(inner.view()), inner.view());
+    matrix inner = widen_(x);
+    halfstep::gelu(halfstep::threads(), inner.view(), inner.view());
     add(x, narrow_(inner));
     after_all_(x.view());
   }
 
  private:
-  static void add(matrix const& x, matrix const& more) {
+  static void add(matrix& x, matrix const& more) {
     for (index_t i = 0; i < x.e.count(); ++i) x.numbers[i] += more.numbers[i];
   }
 

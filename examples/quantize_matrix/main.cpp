@@ -39,11 +39,11 @@ void show(halfstep::host_view<halfstep::bfloat16 const> weights, Transform trans
   halfstep::quantizer<Layout, halfstep::nearest, Transform> const quantize({}, transform);
   auto const q = quantize(ex, weights);
 
-  halfstep::host_buffer<float> const plain(shape.count()), x(input_shape.count());
+  halfstep::host_buffer<float> plain(shape.count()), x(input_shape.count());
   halfstep::widen(ex, weights, plain.view(shape));
   for (halfstep::index_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
   halfstep::extents2 const output_shape{input_shape.rows, shape.rows};
-  halfstep::host_buffer<float> const expected(output_shape.count()), actual(output_shape.count());
+  halfstep::host_buffer<float> expected(output_shape.count()), actual(output_shape.count());
   halfstep::host_view<float const> const w = plain.view(shape), input = x.view(input_shape);
   halfstep::linear(ex, input, w, {}, expected.view(output_shape));
   halfstep::linear(ex, input, q, {}, actual.view(output_shape));

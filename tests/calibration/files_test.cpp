@@ -326,7 +326,7 @@ TEST_F(CalibrationFiles, RotateRowsBeforeTheySumThem) {
   extents2 const e{50, 128};
   auto const rows = some_rows(e);
   host_view<float const> const x(rows.data(), e);
-  halfstep::host_buffer<float> const turned(e.count());
+  halfstep::host_buffer<float> turned(e.count());
   hadamard_regular(serial{}, x, turned.view(e), 64);
   std::vector<float> const rotated(turned.begin(), turned.end());
   auto const by_hand = stated(open(with_rows(rotated, e)), "p", e.columns);
@@ -336,7 +336,7 @@ TEST_F(CalibrationFiles, RotateRowsBeforeTheySumThem) {
   EXPECT_EQ(s->channel_mean, by_hand->channel_mean);
   EXPECT_EQ(s->channel_max, by_hand->channel_max);
   EXPECT_EQ(s->input_scale, by_hand->input_scale);
-  halfstep::host_buffer<float> const some(3 * e.columns);
+  halfstep::host_buffer<float> some(3 * e.columns);
   s->rows->read(serial{}, 47, some.view({3, e.columns}));
   EXPECT_EQ(std::memcmp(some.data(), rotated.data() + 47 * e.columns, static_cast<std::size_t>(some.size()) * 4), 0);
 }

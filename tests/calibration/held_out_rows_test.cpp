@@ -53,7 +53,7 @@ std::vector<float> part_of(std::vector<float> const& all, bool tenth) {
 }
 
 std::vector<float> read(halfstep::input_rows const& rows) {
-  host_buffer<float> const x(rows.extents().count());
+  host_buffer<float> x(rows.extents().count());
   rows.read(halfstep::threads(2), 0, x.view(rows.extents()));
   return {x.begin(), x.end()};
 }
@@ -81,9 +81,9 @@ TEST_F(HeldOutRows, AreReadFromAnyPlaceInTheBasisOfTheLayer) {
   auto const files = open(rows);
   auto const inputs = files.inputs_of("p", columns);
   auto const held = part_of(rows, true);
-  host_buffer<float> const turned(static_cast<index_t>(held.size()));
+  host_buffer<float> turned(static_cast<index_t>(held.size()));
   hadamard_regular(serial{}, host_view<float const>(held.data(), {6, columns}), turned.view({6, columns}), 16);
-  host_buffer<float> const found(2 * columns);
+  host_buffer<float> found(2 * columns);
   inputs.held_out(in)->read(serial{}, 3, found.view({2, columns}));
   for (index_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], turned[3 * columns + i]);
 }

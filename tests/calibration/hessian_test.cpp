@@ -55,7 +55,7 @@ struct HessianOfLayer : testing::Test {
 
 /// E[(x - c)(x - c)^T] in FP64 of rows in FP32, rotated if `group` is not 0.
 std::vector<double> expected(host_buffer<float> const& rows, int group, std::vector<float> const& center) {
-  host_buffer<float> const x(rows.size());
+  host_buffer<float> x(rows.size());
   std::copy(rows.begin(), rows.end(), x.begin());
   if (group != 0) halfstep::hadamard_regular(serial{}, host_view<float const>(rows.view(shape)), x.view(shape), group);
   std::vector<double> h(static_cast<std::size_t>(shape.columns * shape.columns));

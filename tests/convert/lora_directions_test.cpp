@@ -125,7 +125,7 @@ TEST_F(LoraDirections, AreThereForLayersThatTheFileNamesAlone) {
 }
 
 TEST_F(LoraDirections, AreNoneWhereTheMatrixIsZeroAndRefusedWhereItDoesNotFit) {
-  host_buffer<float> const zero(4 * columns);
+  host_buffer<float> zero(4 * columns);
   std::fill(zero.begin(), zero.end(), 0.0f);
   EXPECT_FALSE(halfstep::lora_informed(host_view<float const>(zero.view({4, columns}))));
   write_model(lora, {weight<float>("blocks.0.attn.lora_A.weight", {rank, 64}, 3),

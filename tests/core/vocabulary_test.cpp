@@ -1,5 +1,6 @@
 // Extents, names, random numbers, views and buffers.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -85,6 +87,33 @@ TEST(MatrixView, KnowsItsPlaceInTheTensor) {
   EXPECT_EQ(&piece(1, 3), data.data() + 27);
 }
 
+/// What an algorithm that reads deduces of its argument.
+template <class T>
+T read_type(host_view<T const>);
+
+TEST(MatrixView, OfMutableElementsIsOneOfConstantElements) {
+  using mutable_view = host_view<float>;
+  using constant_view = host_view<float const>;
+  static_assert(std::is_convertible_v<mutable_view, constant_view> && !std::is_constructible_v<mutable_view, constant_view>);
+  static_assert(!std::is_convertible_v<mutable_view, halfstep::device_view<float const>>);
+  static_assert(std::is_same_v<decltype(read_type(mutable_view())), float>);
+  static_assert(std::is_same_v<decltype(read_type(constant_view())), float>);
+  static_assert(std::is_same_v<mutable_view::value_type, float> && std::is_same_v<constant_view::value_type, float>);
+  static_assert(std::is_trivially_copyable_v<mutable_view> && std::is_standard_layout_v<mutable_view>);
+  static_assert(sizeof(mutable_view) == sizeof(constant_view));
+  std::vector<float> data(40);
+  mutable_view const whole(data.data(), {10, 4});
+  mutable_view const piece = whole.rows(3, 5).rows(2, 2);
+  piece(1, 3) = 2.0f;
+  *piece.row(1) = 1.0f;
+  constant_view const seen = piece;
+  EXPECT_EQ(&seen(1, 3), data.data() + 27);
+  EXPECT_EQ(seen(1, 3), 2.0f);
+  EXPECT_EQ(seen(1, 0), 1.0f);
+  EXPECT_EQ(seen.first_row(), 5);
+  EXPECT_EQ(piece.rows(), 2);
+}
+
 TEST(RequireExtents, SaysWhatWasExpected) {
   EXPECT_EQ(halfstep_test::message_of([] {
               halfstep::require_extents({1, 2}, {3, 4}, "here");
@@ -104,12 +133,28 @@ TEST(Buffer, IsAlignedAndMoves) {
     EXPECT_THROW(static_cast<void>(halfstep::host_buffer<double>(size)), std::bad_alloc);
 }
 
+TEST(Buffer, HasConstantElementsWhereItIsConstant) {
+  using numbers = halfstep::host_buffer<float>;
+  static_assert(std::is_same_v<decltype(std::declval<numbers const&>().view({})), host_view<float const>>);
+  static_assert(std::is_same_v<decltype(std::declval<numbers&>().view({})), host_view<float>>);
+  static_assert(std::is_same_v<decltype(std::declval<numbers const&>().data()), float const*>);
+  static_assert(std::is_same_v<decltype(std::declval<numbers const&>()[0]), float const&>);
+  static_assert(std::is_same_v<decltype(std::declval<numbers const&>().begin()), float const*>);
+  static_assert(std::is_same_v<decltype(std::declval<numbers&>().begin()), float*>);
+  numbers x(4);
+  std::fill(x.begin(), x.end(), 0.0f);
+  x.view({2, 2})(1, 0) = 3.0f;
+  numbers const& constant = x;
+  EXPECT_EQ(constant.view({2, 2})(1, 0), 3.0f);
+  EXPECT_EQ(constant.end() - constant.begin(), 4);
+}
+
 TEST(ScratchPool, HandsOutNoMoreBuffersThanAreBorrowedAtOnce) {
   halfstep::scratch_pool<float> pool(64);
   using lease = halfstep::scratch_pool<float>::lease;
   std::set<float*> seen;
   for (int i = 0; i < 10; ++i) {
-    lease const one(pool), two(pool);
+    lease one(pool), two(pool);
     EXPECT_NE(one.data(), two.data());
     seen.insert({one.data(), two.data()});
   }

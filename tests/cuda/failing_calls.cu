@@ -17,12 +17,12 @@ template <class Layout>
 void do_everything() {
   extents2 const e{64, 256};
   extents2 const g = Layout::groups(e);
-  host_buffer<bfloat16> const weight(e.count());
+  host_buffer<bfloat16> weight(e.count());
   owned_cuda_stream const stream;
   cuda_stream const ex = stream.get();
   device_buffer<bfloat16> const there = ex.allocate<bfloat16>(e.count());
-  device_buffer<value_range> const ranges(g.count());
-  device_buffer<float> const wide(e.count(), ex.handle());
+  device_buffer<value_range> ranges(g.count());
+  device_buffer<float> wide(e.count(), ex.handle());
   quantized_tensor<Layout, device_space> q(e);
   copy(ex, host_view<bfloat16 const>(weight.view(e)), there.view(e));
   device_view<bfloat16 const> const w = there.view(e);
@@ -36,7 +36,7 @@ void do_everything() {
   auto const again = copy_to_device(ex, here);
   two_sided_hadamard const basis(philox(1), {60, 200});
   quantized_tensor<Layout, device_space, two_sided_hadamard> const turned(basis.padded(), basis);
-  device_buffer<float> const x(3 * 200), y(3 * 60);
+  device_buffer<float> x(3 * 200), y(3 * 60);
   linear(ex, device_view<float const>(x.view({3, 200})), turned, {}, y.view({3, 60}), int8_activations{});
   ex.wait();
 }
@@ -136,15 +136,15 @@ TEST(CudaBuffer, GivesItsMemoryBackOnceWhenMoved) {
 
 TEST(CudaBuffer, OfNoElementsAsksForNoMemory) {
   fake() = {};
-  device_buffer<float> const none(0);
-  device_buffer<float> const none_in_order(0, nullptr);
+  device_buffer<float> none(0);
+  device_buffer<float> none_in_order(0, nullptr);
   EXPECT_EQ(fake().calls, 0);
 }
 
 TEST(CudaBuffer, OfTooManyElementsIsOutOfMemoryBeforeTheSizeOverflows) {
   fake() = {};
   try {
-    device_buffer<float> const large(index_t{1} << 62);
+    device_buffer<float> large(index_t{1} << 62);
     FAIL() << "allocated";
   } catch (cuda_error const& e) {
     EXPECT_EQ(e.code(), cudaErrorMemoryAllocation);
@@ -154,8 +154,8 @@ TEST(CudaBuffer, OfTooManyElementsIsOutOfMemoryBeforeTheSizeOverflows) {
 
 TEST(CopyCuda, RefusesShapesThatDiffer) {
   fake() = {};
-  device_buffer<float> const there(6);
-  host_buffer<float> const here(6);
+  device_buffer<float> there(6);
+  host_buffer<float> here(6);
   EXPECT_THROW(copy(cuda_stream{}, host_view<float const>(here.view({2, 3})), there.view({3, 2})), shape_error);
 }
 

@@ -46,10 +46,10 @@ TEST(AddProduct, GivesTheSameBitsForAnyCutIntoRows) {
   index_t const rank = 20;
   auto const a = noise({e.rows, rank}, 1), b = noise({rank, e.columns}, 2);
   packed_factor const packed(host_view<float const>(b.data(), {rank, e.columns}));
-  auto const whole = noise(e, 3);
+  auto whole = noise(e, 3);
   add_product(serial{}, host_view<float const>(a.data(), {e.rows, rank}), packed, whole.view(e));
   for (index_t const step : {1, 2, 3, 5}) {
-    auto const cut = noise(e, 3);
+    auto cut = noise(e, 3);
     for (index_t first = 0; first < e.rows; first += step) {
       index_t const rows = std::min(step, e.rows - first);
       add_product(serial{}, host_view<float const>(a.data(), {e.rows, rank}).rows(first, rows), packed,
@@ -60,7 +60,7 @@ TEST(AddProduct, GivesTheSameBitsForAnyCutIntoRows) {
 }
 
 TEST(AddProduct, RefusesExtentsThatDoNotGoTogether) {
-  auto const a = noise({4, 3}), b = noise({3, 5}), c = noise({4, 5});
+  auto a = noise({4, 3}), b = noise({3, 5}), c = noise({4, 5});
   packed_factor const packed(host_view<float const>(b.data(), {3, 5}));
   EXPECT_THROW(add_product(serial{}, host_view<float const>(a.data(), {3, 4}), packed, c.view({4, 5})), halfstep::shape_error);
   EXPECT_THROW(add_product(serial{}, host_view<float const>(a.data(), {4, 3}), packed, c.view({5, 4})), halfstep::shape_error);

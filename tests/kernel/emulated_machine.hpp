@@ -17,7 +17,7 @@ class emulated_memory {
   std::size_t size() const { return static_cast<std::size_t>(storage_.size() - shift_); }
 
  private:
-  halfstep::host_buffer<T> storage_;
+  mutable halfstep::host_buffer<T> storage_;  // memory of a device is written through constant handles, too
   halfstep::index_t shift_;
 };
 

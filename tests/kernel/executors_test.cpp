@@ -173,7 +173,7 @@ TYPED_TEST(Executors, GiveEveryPieceTheCodesOfTheWhole) {
       host_view<typename TestFixture::source const> const piece =
           host_view<typename TestFixture::source const>(weight.view(e)).rows(first, std::min(step, e.rows - first));
       bool const shares_all = !halfstep::has_groups<layout> || halfstep::spans_all_rows<layout>(e);
-      host_buffer<typename TestFixture::code> const codes(piece.extents().count());
+      host_buffer<typename TestFixture::code> codes(piece.extents().count());
       halfstep::quantize<layout>(serial{}, piece, shares_all ? groups : groups.rows(first / shared, piece.rows() / shared),
                                  codes.view(piece.extents()), make_rounding<typename TestFixture::rounding>());
       ASSERT_TRUE(std::equal(codes.begin(), codes.end(), whole.codes.data() + first * e.columns)) << first;
@@ -207,7 +207,7 @@ TEST(GroupRange, IsTheLargestMagnitudeAndShowsWhatIsNotFinite) {
   weight[17 * 64 + 1] = -std::numeric_limits<float>::infinity();
   weight[18 * 64 + 63] = std::numeric_limits<float>::quiet_NaN();
   weight[18 * 64 + 62] = std::numeric_limits<float>::infinity();
-  host_buffer<halfstep::value_range> const ranges(8);
+  host_buffer<halfstep::value_range> ranges(8);
   halfstep::group_range<int8_block<16>>(serial{}, host_view<float const>(weight.data(), {32, 64}), ranges.view({2, 4}));
   EXPECT_EQ(ranges[0].amax, 0.5f);
   EXPECT_EQ(ranges[1].amax, 3.0f);
@@ -216,10 +216,10 @@ TEST(GroupRange, IsTheLargestMagnitudeAndShowsWhatIsNotFinite) {
 }
 
 TEST(Kernels, RefuseViewsOfAnotherShape) {
-  auto const x = noise({4, 4});
-  host_buffer<float> const groups(5);
-  host_buffer<std::int8_t> const codes(16);
-  host_buffer<halfstep::value_range> const ranges(5);
+  auto x = noise({4, 4});
+  host_buffer<float> groups(5);
+  host_buffer<std::int8_t> codes(16);
+  host_buffer<halfstep::value_range> ranges(5);
   host_view<float const> const weight = x.view({4, 4});
   EXPECT_THROW(halfstep::group_range<int8_axis>(serial{}, weight, ranges.view({5, 1})), halfstep::shape_error);
   EXPECT_THROW(halfstep::quantize<int8_axis>(serial{}, weight, groups.view({5, 1}), codes.view({4, 4}), nearest{}),

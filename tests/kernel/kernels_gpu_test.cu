@@ -127,7 +127,7 @@ TEST_F(PlainKernels, OfTwoStreamsDoNotMeet) {
 
 TEST_F(PlainKernels, ReportMemoryThatIsNotThere) {
   try {
-    device_buffer<float> const large(index_t{1} << 50);
+    device_buffer<float> large(index_t{1} << 50);
     FAIL() << "allocated 4 PiB";
   } catch (cuda_error const& e) {
     EXPECT_EQ(e.code(), cudaErrorMemoryAllocation);

@@ -44,8 +44,8 @@ TEST(Widen, AndNarrowGoThroughEverySourceType) {
   extents2 const e{301, 517};
   halfstep::source_types::for_each([&]<class T>() {
     auto const x = noise<T>(e);
-    host_buffer<float> const wide(e.count());
-    host_buffer<T> const back(e.count());
+    host_buffer<float> wide(e.count());
+    host_buffer<T> back(e.count());
     halfstep::widen(threads(2), host_view<T const>(x.view(e)), wide.view(e));
     halfstep::narrow(threads(2), host_view<float const>(wide.view(e)), back.view(e));
     for (index_t i = 0; i < e.count(); ++i) {
@@ -70,8 +70,8 @@ void check_linear_int8(index_t inputs, extents2 e) {
   extents2 const g = Layout::groups(e), in{inputs, e.columns}, out{inputs, e.rows};
   auto const x = codes(in.count(), 1), w = codes(e.count(), 2);
   auto const x_scales = noise({inputs, 1}, 3), groups = noise(g, 4), bias = noise({1, e.rows}, 5);
-  host_buffer<float> const y(out.count()), parallel(out.count());
-  auto const run = [&](auto const& ex, host_buffer<float> const& to) {
+  host_buffer<float> y(out.count()), parallel(out.count());
+  auto const run = [&](auto const& ex, host_buffer<float>& to) {
     halfstep::linear_int8<Layout>(ex, {x.data(), in}, x_scales.view({inputs, 1}), {w.data(), e}, groups.view(g),
                                   bias.view({1, e.rows}), to.view(out));
   };
@@ -126,7 +126,7 @@ TEST(LinearInt8, RefusesScalesOfAnotherShape) {
 TEST(Linear, IsTheProductWithTheTransposeOverManyTiles) {
   extents2 const in{259, 67}, out{259, 300};
   auto const x = noise(in, 1), w = noise({300, 67}, 2), bias = noise({1, 300}, 3);
-  host_buffer<float> const y(out.count()), parallel(out.count());
+  host_buffer<float> y(out.count()), parallel(out.count());
   halfstep::linear(serial{}, x.view(in), w.view({300, 67}), bias.view({1, 300}), y.view(out));
   halfstep::linear(threads(2), x.view(in), w.view({300, 67}), bias.view({1, 300}), parallel.view(out));
   for (index_t row = 0; row < out.rows; ++row)
@@ -140,7 +140,7 @@ TEST(Linear, IsTheProductWithTheTransposeOverManyTiles) {
 
 TEST(Linear, TakesOneRowAndNoBias) {
   auto const x = noise({1, 33}, 1), w = noise({5, 33}, 2);
-  host_buffer<float> const y(5);
+  host_buffer<float> y(5);
   halfstep::linear(serial{}, x.view({1, 33}), w.view({5, 33}), {}, y.view({1, 5}));
   for (index_t i = 0; i < 5; ++i) {
     double sum = 0;
@@ -155,7 +155,7 @@ TEST(Linear, TakesOneRowAndNoBias) {
 
 TEST(Gemm, IsTheProductOverManyTilesForEveryNumberOfThreads) {
   auto const a = noise({300, 123}, 1), b = noise({123, 270}, 2);
-  host_buffer<float> const c(300 * 270), parallel(300 * 270);
+  host_buffer<float> c(300 * 270), parallel(300 * 270);
   halfstep::gemm(serial{}, a.view({300, 123}), b.view({123, 270}), c.view({300, 270}));
   halfstep::gemm(threads(3), a.view({300, 123}), b.view({123, 270}), parallel.view({300, 270}));
   for (index_t row = 0; row < 300; ++row)
@@ -171,7 +171,7 @@ TEST(Gemm, IsTheProductOverManyTilesForEveryNumberOfThreads) {
 TEST(Gemm, TakesEitherOperandTransposed) {
   using halfstep::operand;
   auto const a = noise({300, 123}, 1), b = noise({123, 270}, 2);
-  host_buffer<float> const at(a.size()), bt(b.size()), expected(300 * 270), c(300 * 270);
+  host_buffer<float> at(a.size()), bt(b.size()), expected(300 * 270), c(300 * 270);
   for (index_t i = 0; i < 300; ++i)
     for (index_t k = 0; k < 123; ++k) at[k * 300 + i] = a[i * 123 + k];
   for (index_t k = 0; k < 123; ++k)

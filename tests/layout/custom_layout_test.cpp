@@ -48,7 +48,7 @@ TEST(CustomLayout, GetsLinearTransposeAndEveryRounding) {
   auto const q = quantize(halfstep::threads(2), weights.view(shape));
   auto const plain = halfstep::dequantize(halfstep::serial{}, q);
   auto const x = noise({2, 416}, 2);
-  host_buffer<float> const y(600);
+  host_buffer<float> y(600);
   halfstep::linear(halfstep::threads(2), x.view({2, 416}), q, {}, y.view({2, 300}));
   for (index_t i = 0; i < 600; ++i) {
     double sum = 0;

@@ -98,7 +98,7 @@ TYPED_TEST(Int8Layouts, MakeZerosOfZerosAndOfWhatTheFloorHides) {
     auto const q = halfstep::quantizer<TypeParam>()(halfstep::serial{}, host_view<float const>(weight.data(), {16, 16}));
     EXPECT_EQ(q.groups().data()[0], floor);
     for (index_t i = 0; i < 256; ++i) ASSERT_EQ(q.codes().data()[i], 0);
-    halfstep::host_buffer<float> const plain(256);
+    halfstep::host_buffer<float> plain(256);
     halfstep::dequantize<TypeParam>(halfstep::serial{}, q.codes(), q.groups(), plain.view({16, 16}));
     for (float const x : plain) ASSERT_EQ(halfstep::bits(x), 0);
   }

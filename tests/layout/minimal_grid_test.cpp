@@ -109,7 +109,7 @@ TEST(MinimalGrid, IsQuantizedRestoredMultipliedAndTransposed) {
   auto const random = halfstep::quantizer<minimal_layout, halfstep::stochastic>()(halfstep::serial{}, w.view(e));
   EXPECT_EQ(halfstep::dequantize(halfstep::serial{}, halfstep::transpose(halfstep::serial{}, q))[1], plain[70]);
   auto const x = halfstep_test::noise({1, 70}, 2);
-  host_buffer<float> const y(40);
+  host_buffer<float> y(40);
   halfstep::linear(halfstep::serial{}, x.view({1, 70}), q, {}, y.view({1, 40}));
   double sum = 0.0;
   for (index_t k = 0; k < 70; ++k) sum += static_cast<double>(x[k]) * static_cast<double>(plain[k]);

@@ -28,7 +28,7 @@ using halfstep_test::noise;
 
 /// Returns the largest entry of |a^T a - 1|.
 double off_orthonormal(host_view<float const> a) {
-  host_buffer<float> const gram(a.columns() * a.columns());
+  host_buffer<float> gram(a.columns() * a.columns());
   halfstep::gemm(serial{}, a, operand::transposed, a, operand::plain, gram.view({a.columns(), a.columns()}));
   double worst = 0.0;
   for (index_t i = 0; i < a.columns(); ++i)
@@ -40,7 +40,7 @@ double off_orthonormal(host_view<float const> a) {
 /// Returns |U^T A V|^2: the energy of `a` that the vectors hold.
 double energy_in(host_view<float const> a, halfstep::singular_vectors const& s) {
   index_t const k = s.rank();
-  host_buffer<float> const left(k * a.columns()), p(k * k);
+  host_buffer<float> left(k * a.columns()), p(k * k);
   halfstep::gemm(serial{}, s.u.view({a.rows(), k}), operand::transposed, a, operand::plain, left.view({k, a.columns()}));
   halfstep::gemm(serial{}, left.view({k, a.columns()}), operand::plain, s.v.view({a.columns(), k}), operand::plain,
                  p.view({k, k}));
@@ -80,7 +80,7 @@ TEST(Cholesky, SaysThatAMatrixIsNotPositiveDefinite) {
 TEST(Orthonormalize, GivesABasisOfTheSameSpaceEvenOfDependentColumns) {
   extents2 const e{400, 150};
   auto a = noise(e, 3);
-  host_buffer<float> const scratch(e.count());
+  host_buffer<float> scratch(e.count());
   for (index_t i = 0; i < e.rows; ++i) a[i * e.columns + 1] *= 1e-3f;
   for (int pass = 0; pass < 2; ++pass) halfstep::orthonormalize(threads(2), a.view(e), scratch.view(e));
   EXPECT_LT(off_orthonormal(a.view(e)), 1e-5);
@@ -96,8 +96,8 @@ TEST(SingularVectors, OfAKnownMatrixAreItsOwn) {
   std::fill(a.begin(), a.end(), 0.0f);
   a[0 * 4 + 1] = 3.0f;
   a[5 * 4 + 2] = -2.0f;
-  for (auto const& s :
-       {halfstep::leading_singular_vectors(serial{}, a.view(e), 3, philox(1)), halfstep::exact_singular_vectors(serial{}, a.view(e), 3)}) {
+  for (auto const& s : {halfstep::leading_singular_vectors(serial{}, a.view(e), 3, philox(1)),
+                        halfstep::exact_singular_vectors(serial{}, a.view(e), 3)}) {
     ASSERT_EQ(s.rank(), 2);  // the third direction is not determined
     EXPECT_NEAR(s.values[0], 3.0f, 1e-6f);
     EXPECT_NEAR(s.values[1], 2.0f, 1e-6f);

@@ -39,8 +39,8 @@ double length_of_projection(host_view<float const> u, host_view<float const> e, 
 
 template <class Objective>
 void expect_gradient(Objective const& objective, extents2 e) {
-  auto const residual = noise(e, 7);
-  host_buffer<float> const slope(e.count());
+  auto residual = noise(e, 7);
+  host_buffer<float> slope(e.count());
   host_view<float const> const at = residual.view(e);
   double const loss = objective.gradient(serial{}, at, slope.view(e));
   EXPECT_EQ(loss, objective.loss(serial{}, at));
@@ -53,14 +53,14 @@ void expect_gradient(Objective const& objective, extents2 e) {
     residual[i] = here;
     EXPECT_NEAR((above - below) / 0.02, slope[i], 2e-4) << "element " << i;
   }
-  host_buffer<float> const in_place(e.count());
+  host_buffer<float> in_place(e.count());
   std::copy(residual.begin(), residual.end(), in_place.begin());
   EXPECT_EQ(objective.gradient(halfstep::threads(3), host_view<float const>(in_place.view(e)), in_place.view(e)), loss);
   for (index_t i = 0; i < e.count(); ++i) ASSERT_EQ(in_place[i], slope[i]);
 }
 
 TEST(MeanSquare, IsTheMeanOfSquaresWithItsGradient) {
-  host_buffer<float> const residual(4);
+  host_buffer<float> residual(4);
   std::copy_n(std::initializer_list<float>{1.0f, -2.0f, 0.0f, 3.0f}.begin(), 4, residual.begin());
   EXPECT_DOUBLE_EQ(halfstep::mean_square{}.loss(serial{}, host_view<float const>(residual.view({2, 2}))), 3.5);
   expect_gradient(halfstep::mean_square{}, {11, 17});
@@ -80,7 +80,7 @@ TEST(Principal, IsTheLengthOfTheResidualSeenFromItsDirectionsWithItsGradient) {
 TEST(Principal, HasNoGradientWhereThereIsNoLoss) {
   extents2 const e{5, 6};
   halfstep::principal const objective(noise({5, 2}, 2), noise({6, 2}, 3), 5, 6, 2);
-  host_buffer<float> const residual(e.count()), slope(e.count());
+  host_buffer<float> residual(e.count()), slope(e.count());
   std::fill(residual.begin(), residual.end(), 0.0f);
   EXPECT_EQ(objective.gradient(serial{}, host_view<float const>(residual.view(e)), slope.view(e)), 0.0);
   for (float const g : slope) EXPECT_EQ(g, 0.0f);

@@ -46,7 +46,7 @@ host_buffer<float> to_float(numbers const& x) {
 template <class Optimizer, class Reference>
 void expect_steps(Optimizer const& optimizer, int steps, float rate, Reference&& reference) {
   numbers expected{0.5, -0.25, 2.0};
-  auto const x = to_float(expected);
+  auto x = to_float(expected);
   auto state = optimizer.start(shape);
   for (int t = 1; t <= steps; ++t) {
     numbers const slope = slope_of(t);
@@ -79,7 +79,7 @@ TEST(Adamw, FollowsThePublishedFormula) {
 }
 
 TEST(Adamw, FirstMovesEveryElementByTheRateWhateverItsSlope) {
-  auto const x = to_float({0.0, 0.0, 0.0});
+  auto x = to_float({0.0, 0.0, 0.0});
   auto const g = to_float({1.0, -1e-3, 50.0});
   auto state = halfstep::adamw{}.start(shape);
   halfstep::adamw{}.step(serial{}, state, host_view<float const>(g.view(shape)), x.view(shape), 3e-4f);
@@ -118,7 +118,7 @@ TEST(Prodigy, FollowsThePublishedFormulaWithAveraging) {
   double const b1 = 0.9f, b2 = 0.99f, forget = std::sqrt(b2), d0 = optimizer.first_distance;
   numbers z{}, a{}, v{}, s{}, expected{};
   double d = d0, r = 0.0, weights = 0.0;
-  auto const x = to_float(expected);
+  auto x = to_float(expected);
   auto state = optimizer.start(shape);
   for (int t = 1; t <= 40; ++t) {
     numbers const slope = slope_of(t);
@@ -147,7 +147,7 @@ TEST(Prodigy, FollowsThePublishedFormulaWithAveraging) {
 
 TEST(Prodigy, FindsHowFarTheOptimumIs) {
   // |x - 3| + |x + 2| + |x - 0.5| over three numbers from 0: slopes are signs, and the estimate must grow from 1e-6 towards 1.
-  host_buffer<float> const x(3), g(3);
+  host_buffer<float> x(3), g(3);
   std::fill(x.begin(), x.end(), 0.0f);
   float const goal[] = {3.0f, -2.0f, 0.5f};
   halfstep::prodigy const optimizer;
@@ -166,7 +166,7 @@ TEST(Prodigy, FindsHowFarTheOptimumIs) {
 
 TEST(Prodigy, StartsAgainWhereItIsPut) {
   halfstep::prodigy const optimizer;
-  auto const x = to_float({0.0, 0.0, 0.0}), g = to_float({1.0, -1.0, 1.0}), still = to_float({0.0, 0.0, 0.0});
+  auto x = to_float({0.0, 0.0, 0.0}), g = to_float({1.0, -1.0, 1.0}), still = to_float({0.0, 0.0, 0.0});
   auto state = optimizer.start(shape);
   for (int t = 0; t < 30; ++t) optimizer.step(serial{}, state, host_view<float const>(g.view(shape)), x.view(shape), 1.0f);
   double const distance = state.distance;
@@ -188,7 +188,7 @@ TYPED_TEST(Optimizers, TakeTheSameStepsOnEveryExecutor) {
   auto const run = [&](auto const& ex) {
     TypeParam const optimizer;
     auto state = optimizer.start(e);
-    host_buffer<float> const x(e.count());
+    host_buffer<float> x(e.count());
     std::fill(x.begin(), x.end(), 0.0f);
     for (int t = 0; t < 8; ++t) {
       auto const g = halfstep_test::noise(e, static_cast<std::uint64_t>(t + 1));
@@ -203,7 +203,7 @@ TYPED_TEST(Optimizers, TakeTheSameStepsOnEveryExecutor) {
 
 TYPED_TEST(Optimizers, StandStillWithoutASlope) {
   TypeParam const optimizer;
-  host_buffer<float> const x(3), g(3);
+  host_buffer<float> x(3), g(3);
   std::fill(x.begin(), x.end(), 0.0f);
   std::fill(g.begin(), g.end(), 0.0f);
   auto state = optimizer.start(shape);
@@ -213,7 +213,7 @@ TYPED_TEST(Optimizers, StandStillWithoutASlope) {
 
 TYPED_TEST(Optimizers, RefuseAGradientOfAnotherShape) {
   TypeParam const optimizer;
-  host_buffer<float> const x(3);
+  host_buffer<float> x(3);
   auto state = optimizer.start(shape);
   EXPECT_THROW(optimizer.step(serial{}, state, host_view<float const>(x.view({3, 1})), x.view(shape), 1.0f),
                halfstep::shape_error);

@@ -40,7 +40,7 @@ TEST(Decided, TakesTheFartherCodeWhereTheBitIsSet) {
 
 /// Codes of `count` weights that all lie `steps` steps from zero.
 std::vector<int> codes_of(float steps, index_t count, std::uint64_t seed) {
-  host_buffer<float> const weight(count);
+  host_buffer<float> weight(count);
   for (float& x : weight) x = steps * 0.25f;
   float const scale = 0.25f;
   halfstep::quantizer<halfstep::int8_tensor, halfstep::stochastic> const quantize(

@@ -80,7 +80,7 @@ struct scene {
 
   /// The objective and |E|^2 of the codes as they are, apart from what the solver reports.
   std::pair<double, double> measured() {
-    host_buffer<float> const residual(e.count());
+    host_buffer<float> residual(e.count());
     auto const c = coded();
     double square = 0.0;
     for (index_t i = 0; i < e.rows; ++i)
@@ -162,7 +162,7 @@ TEST(Descent, LowersAnObjectiveWhoseGradientNeedsMemoryOfItsOwn) {
   extents2 const e{48, 64};
   scene<halfstep::int8_axis> s(e);
   extents2 const rows{96, e.columns};
-  auto const x = noise(rows, 11);
+  auto x = noise(rows, 11);
   for (index_t i = 0; i < x.size(); ++i) x[i] += 0.05f;
   host_buffer<float> h(e.columns * e.columns);
   halfstep::gemm(serial{}, host_view<float const>(x.view(rows)), halfstep::operand::transposed,
@@ -173,7 +173,7 @@ TEST(Descent, LowersAnObjectiveWhoseGradientNeedsMemoryOfItsOwn) {
       descent(halfstep::adamw{}, adaptive_rate(3e-4f), {200, 1.0}).refine(serial{}, s.weight(), s.coded(), objective);
   EXPECT_GT(report.gain_db(), 2.0);
   EXPECT_LE(report.cost_db(), 1.005);
-  host_buffer<float> const residual(e.count());
+  host_buffer<float> residual(e.count());
   auto const c = s.coded();
   for (index_t i = 0; i < e.rows; ++i)
     for (index_t j = 0; j < e.columns; ++j)
@@ -185,8 +185,8 @@ TEST(Descent, WorksOnCoarserGrids) {
   using coarse = halfstep::symmetric_grid<7>;
   extents2 const e{64, 96};
   scene<halfstep::int8_axis> s(e);
-  host_buffer<float> const scales(e.rows);
-  host_buffer<std::int8_t> const codes(e.count());
+  host_buffer<float> scales(e.rows);
+  host_buffer<std::int8_t> codes(e.count());
   for (index_t i = 0; i < e.rows; ++i) {
     scales[i] = s.coded().scales(i, 0) * 127.0f / 7.0f;
     for (index_t j = 0; j < e.columns; ++j)
@@ -250,8 +250,8 @@ TEST(Descent, WorksOnScalesBeyondTheFastQuotient) {
     for (float& w : weights) w *= size;
     auto q = halfstep::quantizer<halfstep::int8_axis>()(serial{}, host_view<float const>(weights.view(e)));
     std::vector<std::int8_t> const nearest(q.codes().data(), q.codes().data() + e.count());
-    host_buffer<std::int8_t> const codes(e.count());
-    host_buffer<float> const shift(e.count()), residue(e.count());
+    host_buffer<std::int8_t> codes(e.count());
+    host_buffer<float> shift(e.count()), residue(e.count());
     std::fill(shift.begin(), shift.end(), 0.0f);
     halfstep::coded_matrix<grid> const c{q.codes(), host_view<float const>(q.groups()),
                                          halfstep::geometry_of<halfstep::int8_axis>(e)};
@@ -293,7 +293,7 @@ TEST(Descent, WouldMoveNoCodeIfItStartedFromTheRoundedOnes) {
   auto const before = s.codes();
   auto const c = s.coded();
   extents2 const e = s.e;
-  host_buffer<float> const relaxed(e.count()), residual(e.count()), slope(e.count()), best(e.count());
+  host_buffer<float> relaxed(e.count()), residual(e.count()), slope(e.count()), best(e.count());
   for (index_t i = 0; i < e.rows; ++i)
     for (index_t j = 0; j < e.columns; ++j) relaxed[i * e.columns + j] = static_cast<float>(c.codes(i, j));
   std::copy(relaxed.begin(), relaxed.end(), best.begin());

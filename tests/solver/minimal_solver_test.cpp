@@ -79,7 +79,7 @@ struct layer {
   static halfstep::hessian moments_of_inputs(index_t columns) {
     host_buffer<float> h(columns * columns);
     std::fill(h.begin(), h.end(), 0.0f);
-    auto const x = noise({300, columns}, 3);
+    auto x = noise({300, columns}, 3);
     for (index_t i = 0; i < 300; ++i)
       for (index_t j = 1; j < columns; ++j) x[i * columns + j] += 0.8f * x[i * columns + j - 1];
     halfstep::add_gram(serial{}, host_view<float const>(x.view({300, columns})), h.view({columns, columns}));
@@ -172,7 +172,7 @@ TYPED_TEST(EverySolver, ScaleSearchLosesNoMoreThanTheLargestMagnitudes) {
   using halfstep::scale_criterion;
   for (auto const criterion : {scale_criterion::bounded, scale_criterion::mse}) {
     layer<TypeParam> l;
-    host_buffer<float> const scales(l.e.rows);
+    host_buffer<float> scales(l.e.rows);
     std::copy_n(l.q.groups().data(), l.e.rows, scales.data());
     std::vector<float> const weights(static_cast<std::size_t>(l.e.columns), 1.0f);
     halfstep::scale_search<TypeParam>{criterion}(threads(2), l.weight(), halfstep::geometry_of<rows_of<TypeParam>>(l.e), weights,

@@ -181,7 +181,7 @@ TEST(ScaleSearchMse, LetsColumnsThatCountLittleClip) {
 TEST(ScaleSearchChecks, ShapesAndTheNumberOfWeights) {
   extents2 const e{4, 8};
   auto const w = noise(e);
-  host_buffer<float> const scales(4);
+  host_buffer<float> scales(4);
   std::vector<float> const few(7, 1.0f);
   scale_search<halfstep::symmetric_grid<127>> const searching(scale_criterion::bounded);
   EXPECT_THROW(searching(serial{}, w.view(e), geometry_of<halfstep::int8_axis>(e), few, scales.view({4, 1})),

@@ -64,7 +64,7 @@ TEST(TwoSidedHadamard, IsTheFormulaOfTheFile) {
   two_sided_hadamard const t(philox(4), e);
   EXPECT_EQ(t.padded(), (extents2{8, 16}));
   auto const w = noise(e, 1);
-  auto const turned = padded(w, t);
+  auto turned = padded(w, t);
   t.apply(serial{}, turned.view(t.padded()));
   auto const h = [](index_t i, index_t j, double size) {
     return (std::popcount(static_cast<unsigned>(i & j)) % 2 == 0 ? 1.0 : -1.0) / std::sqrt(size);
@@ -92,7 +92,7 @@ TEST(TwoSidedHadamard, IsAFunctionOfTheKeyOnEveryExecutor) {
   EXPECT_FALSE(std::equal(t.row_signs().begin(), t.row_signs().end(), other.row_signs().begin()));
   EXPECT_FALSE(std::equal(t.row_signs().begin(), t.row_signs().end(), t.column_signs().begin()));
   auto const w = noise(e);
-  auto const one = padded(w, t), five = padded(w, t);
+  auto one = padded(w, t), five = padded(w, t);
   t.apply(serial{}, one.view(t.padded()));
   t.apply(halfstep::threads(5), five.view(t.padded()));
   for (index_t i = 0; i < one.size(); ++i) ASSERT_EQ(one[i], five[i]);
@@ -118,7 +118,7 @@ TYPED_TEST(Incoherent, WeightsOfAnySizeAreQuantizedInTheirWholeBasis) {
   extents2 const e{500, 512};  // more than one tile of rows, which mix
   two_sided_hadamard const basis(philox(9), e);
   auto const w = heavy(e);
-  auto const turned = padded(w, basis);
+  auto turned = padded(w, basis);
   basis.apply(serial{}, turned.view(basis.padded()));
   auto const expected = halfstep::quantizer<TypeParam>()(serial{}, turned.view(basis.padded()));
   auto const q = quantized<TypeParam>(w, basis);
@@ -130,7 +130,7 @@ TYPED_TEST(Incoherent, WeightsOfAnySizeAreQuantizedInTheirWholeBasis) {
 
 TYPED_TEST(Incoherent, AWeightThatIsNotFiniteIsNamedAtItsOwnPlace) {
   extents2 const e{40, 100};
-  auto const w = heavy(e);
+  auto w = heavy(e);
   w[3 * 100 + 7] = INFINITY;
   try {
     quantized<TypeParam>(w, two_sided_hadamard(philox(9), e));
@@ -145,7 +145,7 @@ TYPED_TEST(Incoherent, ProductsAreThoseOfTheNumbersThatComeBack) {
   auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
   auto const w = halfstep::dequantize(serial{}, q);
   auto const x = noise(in, 2), bias = noise({1, 192}, 3);
-  host_buffer<float> const y(out.count()), expected(out.count());
+  host_buffer<float> y(out.count()), expected(out.count());
   halfstep::linear(halfstep::threads(2), x.view(in), q, host_view<float const>(bias.view({1, 192})), y.view(out));
   halfstep::linear(serial{}, x.view(in), host_view<float const>(w.view(e)), host_view<float const>(bias.view({1, 192})),
                    expected.view(out));
@@ -153,7 +153,7 @@ TYPED_TEST(Incoherent, ProductsAreThoseOfTheNumbersThatComeBack) {
 
   extents2 const left{4, 192}, right{4, 320};
   auto const z = noise(left, 5);
-  host_buffer<float> const product(right.count()), wanted(right.count());
+  host_buffer<float> product(right.count()), wanted(right.count());
   halfstep::matmul(serial{}, z.view(left), q, product.view(right));
   halfstep::gemm(serial{}, host_view<float const>(z.view(left)), host_view<float const>(w.view(e)), wanted.view(right));
   for (index_t i = 0; i < product.size(); ++i) ASSERT_NEAR(product[i], wanted[i], 1e-5f);
@@ -164,23 +164,23 @@ TYPED_TEST(Incoherent, IntegerProductsAreThoseOfRoundedInputs) {
   auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
   auto const x = noise(in, 2), bias = noise({1, 192}, 3);
   host_view<float const> const addend(bias.view({1, 192}));
-  host_buffer<float> const y(out.count()), parallel(out.count()), exact(out.count()), through(out.count());
+  host_buffer<float> y(out.count()), parallel(out.count()), exact(out.count()), through(out.count());
   halfstep::linear(serial{}, x.view(in), q, addend, y.view(out), halfstep::int8_activations{});
   halfstep::linear(halfstep::threads(3), x.view(in), q, addend, parallel.view(out), halfstep::int8_activations{});
   halfstep::linear(serial{}, x.view(in), q, addend, exact.view(out));
 
   // The same by other means: x' rounded and brought back to x, which the exact product then takes.
   extents2 const wide{9, 512};
-  host_buffer<float> const turned(wide.count()), back(in.count());
+  host_buffer<float> turned(wide.count()), back(in.count());
   for (index_t b = 0; b < 9; ++b)
     for (index_t k = 0; k < 512; ++k) turned[b * 512 + k] = k < 320 ? x[b * 320 + k] : 0.0f;
   q.transform().apply_to_input(serial{}, turned.view(wide));
   auto const rounded = halfstep::quantizer<halfstep::int8_axis>()(serial{}, turned.view(wide));
   auto const numbers = halfstep::dequantize(serial{}, rounded);
-  auto const weight = padded(halfstep::dequantize(serial{}, q), q.transform());
+  auto weight = padded(halfstep::dequantize(serial{}, q), q.transform());
   q.transform().apply(serial{}, weight.view(q.extents()));
   extents2 const high{9, q.extents().rows};
-  host_buffer<float> const products(high.count());
+  host_buffer<float> products(high.count());
   halfstep::linear(serial{}, host_view<float const>(numbers.view(wide)), host_view<float const>(weight.view(q.extents())), {},
                    products.view(high));
   q.transform().invert_output(serial{}, products.view(high));
@@ -200,9 +200,9 @@ TYPED_TEST(Incoherent, IntegerProductsAreThoseOfRoundedInputs) {
 TYPED_TEST(Incoherent, IntegerProductsRefuseInputsThatAreNotFinite) {
   extents2 const e{192, 320};
   auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
-  auto const x = noise({1, 320}, 2);
+  auto x = noise({1, 320}, 2);
   x[17] = NAN;
-  host_buffer<float> const y(192);
+  host_buffer<float> y(192);
   EXPECT_THROW(halfstep::linear(serial{}, x.view({1, 320}), q, {}, y.view({1, 192}), halfstep::int8_activations{}),
                halfstep::value_error);
 }
@@ -210,7 +210,7 @@ TYPED_TEST(Incoherent, IntegerProductsRefuseInputsThatAreNotFinite) {
 TYPED_TEST(Incoherent, RefusesOutputsOfThePaddedShape) {
   extents2 const e{192, 320};
   auto const q = quantized<TypeParam>(heavy(e), two_sided_hadamard(philox(7), e));
-  host_buffer<float> const out(q.extents().count());
+  host_buffer<float> out(q.extents().count());
   EXPECT_THROW(halfstep::dequantize(serial{}, q, out.view(q.extents())), halfstep::shape_error);
 }
 

@@ -76,7 +76,7 @@ TYPED_TEST(Operations, DequantizeToWithinHalfAStep) {
 TYPED_TEST(Operations, LinearIsTheProductWithTheTransposeAndTheBias) {
   auto const x = noise({37, 320}, 2);
   auto const bias = noise({1, 192}, 3);
-  host_buffer<float> const y(37 * 192);
+  host_buffer<float> y(37 * 192);
   halfstep::linear(serial{}, x.view({37, 320}), this->q, bias.view({1, 192}), y.view({37, 192}));
   auto expected = product(x.view({37, 320}), this->w, "a b^T");
   for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[static_cast<index_t>(i % 192)];
@@ -85,7 +85,7 @@ TYPED_TEST(Operations, LinearIsTheProductWithTheTransposeAndTheBias) {
 
 TYPED_TEST(Operations, MatmulIsTheProduct) {
   auto const x = noise({5, 192}, 2);
-  host_buffer<float> const y(5 * 320);
+  host_buffer<float> y(5 * 320);
   halfstep::matmul(serial{}, x.view({5, 192}), this->q, y.view({5, 320}));
   expect_near(y.view({5, 320}), product(x.view({5, 192}), this->w, "a b"), 1e-6);
 }
@@ -94,7 +94,7 @@ TYPED_TEST(Operations, AddmmAddsARowOrAMatrixToTheProduct) {
   auto const x = noise({5, 192}, 2);
   for (index_t const rows : {1, 5}) {
     auto const a = noise({rows, 320}, 3);
-    host_buffer<float> const y(5 * 320);
+    host_buffer<float> y(5 * 320);
     halfstep::addmm(threads(2), a.view({rows, 320}), x.view({5, 192}), this->q, y.view({5, 320}));
     auto expected = product(x.view({5, 192}), this->w, "a b");
     for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += a[static_cast<index_t>(rows == 1 ? i % 320 : i)];
@@ -117,7 +117,7 @@ TYPED_TEST(Operations, TransposeMovesCodesAndGroupsAndChangesNoNumber) {
 
 TYPED_TEST(Operations, AddInPlaceQuantizesTheSum) {
   auto const delta = noise(this->shape, 5);
-  host_buffer<float> const sum(this->shape.count());
+  host_buffer<float> sum(this->shape.count());
   for (index_t i = 0; i < sum.size(); ++i) sum[i] = this->w.data()[i] + delta[i];
   auto const expected = halfstep::quantizer<TypeParam>()(serial{}, sum.view(this->shape));
   halfstep::add_in_place(threads(2), this->q, delta.view(this->shape));
@@ -141,7 +141,7 @@ TYPED_TEST(Operations, CopyIsASecondTensor) {
 
 TYPED_TEST(Operations, LinearHasTheSameBitsForEveryNumberOfThreads) {
   auto const x = noise({300, 320}, 2);
-  host_buffer<float> const one(300 * 192), two(300 * 192);
+  host_buffer<float> one(300 * 192), two(300 * 192);
   halfstep::linear(serial{}, x.view({300, 320}), this->q, {}, one.view({300, 192}));
   for (int const count : {1, 2, 3}) {
     halfstep::linear(threads(count), x.view({300, 320}), this->q, {}, two.view({300, 192}));
@@ -160,12 +160,12 @@ TEST(RotatedTensor, DequantizesIntoItsOwnBasisAndRotatesTheInputOfLinear) {
   for (index_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(plain[i], halfstep::widen(weights[i]), 2e-3);
 
   auto const x = noise({7, 256}, 2);
-  host_buffer<float> const y(7 * 64);
+  host_buffer<float> y(7 * 64);
   halfstep::linear(threads(2), x.view({7, 256}), q, {}, y.view({7, 64}));
   expect_near(y.view({7, 64}), product(x.view({7, 256}), plain.view(shape), "a b^T"), 1e-6);
 
   auto const v = noise({7, 64}, 3);
-  host_buffer<float> const z(7 * 256);
+  host_buffer<float> z(7 * 256);
   halfstep::matmul(threads(2), v.view({7, 64}), q, z.view({7, 256}));
   expect_near(z.view({7, 256}), product(v.view({7, 64}), plain.view(shape), "a b"), 1e-6);
 }
@@ -222,7 +222,7 @@ void linear(Executor const&, host_view<float const>, halfstep::quantized_tensor<
 TEST(Operation, IsSpecializedByAnOverloadBesideTheLayout) {
   auto const weights = noise({4, 4});
   auto const q = halfstep::quantizer<own_linear>()(serial{}, weights.view({4, 4}));
-  host_buffer<float> const y(4);
+  host_buffer<float> y(4);
   linear(serial{}, host_view<float const>(weights.data(), {1, 4}), q, {}, y.view({1, 4}));
   EXPECT_EQ(y[0], 42.0f);
 }

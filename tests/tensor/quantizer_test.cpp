@@ -110,9 +110,9 @@ TEST(Quantizer, RefusesWeightsThatAreNotFiniteInEachOfItsStepsThatLooksAtThem) {
   host_view<float const> const weight(x.data(), e);
   halfstep::quantizer<halfstep::int8_tensor> const tensor;
   halfstep::quantizer<halfstep::fp16> const half;
-  host_buffer<float> const scale(1);
-  host_buffer<halfstep::value_range> const range(1);
-  host_buffer<halfstep::no_group> const none(0);
+  host_buffer<float> scale(1);
+  host_buffer<halfstep::value_range> range(1);
+  host_buffer<halfstep::no_group> none(0);
   EXPECT_THROW(tensor.fit(halfstep::serial{}, weight, scale.view({1, 1})), halfstep::not_finite);
   EXPECT_THROW(tensor.range(halfstep::serial{}, weight, range.view({1, 1})), halfstep::not_finite);
   EXPECT_THROW(half.fit(halfstep::serial{}, weight, none.view({0, 0})), halfstep::not_finite);
@@ -170,7 +170,7 @@ TEST(Quantizer, RefusesGroupsThatDoNotDivideTheRows) {
                 halfstep::quantizer<ragged>()(halfstep::serial{}, x.view({70, 32}));
               }),
               testing::HasSubstr("5 rows of groups for 70 rows"));
-  halfstep::host_buffer<halfstep::value_range> const ranges(10);
+  halfstep::host_buffer<halfstep::value_range> ranges(10);
   host_view<float const> const weight = x.view({70, 32});
   EXPECT_THROW(halfstep::group_range<ragged>(halfstep::serial{}, weight, ranges.view({5, 2})), halfstep::shape_error);
 }

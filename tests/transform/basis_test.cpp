@@ -146,7 +146,7 @@ TEST_P(any_basis, OfRowsTurnsBlocksOfMomentsBitForBitAsTheWhole) {
   host_buffer<float> square(n * n);
   for (index_t i = 0; i < n; ++i)
     for (index_t j = 0; j < n; ++j) square[i * n + j] = 1.0f / static_cast<float>(1 + i + j);
-  host_buffer<float> const block(side * side), other(side * side);
+  host_buffer<float> block(side * side), other(side * side);
   for (index_t first = 0; first < n; first += side) {
     for (index_t i = 0; i < side; ++i)
       for (index_t j = 0; j < side; ++j) block[i * side + j] = square[(first + i) * n + first + j];
@@ -197,7 +197,7 @@ TEST(Basis, RefusesRowsAloneWhereItMixesThem) {
   EXPECT_TRUE(quip.mixes_rows());
   EXPECT_EQ(quip.stored(shape), (extents2{32, 64}));
   EXPECT_FALSE(quip.fits({24, 47}));
-  host_buffer<float> const rows(shape.count());
+  host_buffer<float> rows(shape.count());
   EXPECT_THROW(quip.apply(serial{}, rows.view(shape)), halfstep::shape_error);
   EXPECT_NO_THROW(quip.rows_alone().apply(serial{}, rows.view(shape)));
   EXPECT_THROW(quip.apply_to_input(serial{}, rows.view(shape)), halfstep::shape_error);

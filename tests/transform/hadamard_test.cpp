@@ -58,7 +58,7 @@ TEST(RegularHadamard, MultipliesEveryGroupByItsMatrix) {
   for (int const group : {4, 16, 64, 256, 1024}) {
     extents2 const e{3, 2 * group};
     auto const x = noise(e);
-    host_buffer<float> const y(e.count());
+    host_buffer<float> y(e.count());
     halfstep::hadamard_regular(serial{}, host_view<float const>(x.view(e)), y.view(e), group);
     expect_product(x.view(e), y.view(e), group, regular_element);
   }
@@ -86,9 +86,9 @@ void slow_stage(float (&x)[4]) {
 TEST(RegularHadamard, HasTheBitsOfItsStagesInOrder) {
   extents2 const e{5, 512};
   for (float const size : {1.0f, 1e-38f, 1e-44f, 1e36f}) {  // subnormal sums are halved with a rounding
-    auto const x = noise(e);
+    auto x = noise(e);
     for (float& v : x) v *= size;
-    host_buffer<float> const y(e.count());
+    host_buffer<float> y(e.count());
     halfstep::hadamard_regular(threads(2), host_view<float const>(x.view(e)), y.view(e), 256);
     for (index_t start = 0; start < e.count(); start += 256) {
       for (index_t stride = 1; stride < 256; stride *= 4)
@@ -107,7 +107,7 @@ TEST(RegularHadamard, HasTheBitsOfItsStagesInOrder) {
 TEST(RegularHadamard, GivesTheSameBitsInPlaceOnEveryExecutorAndFromBf16) {
   extents2 const e{777, 768};
   auto const narrow = noise<halfstep::bfloat16>(e);
-  host_buffer<float> const once(e.count()), again(e.count());
+  host_buffer<float> once(e.count()), again(e.count());
   host_view<halfstep::bfloat16 const> const x = narrow.view(e);
   halfstep::hadamard_regular(serial{}, x, once.view(e), 256);
   for (index_t i = 0; i < e.count(); ++i) again[i] = widen(narrow[i]);
@@ -118,7 +118,7 @@ TEST(RegularHadamard, GivesTheSameBitsInPlaceOnEveryExecutorAndFromBf16) {
 TEST(RegularHadamard, IsUndoneByItself) {
   extents2 const e{9, 1024};
   auto const x = noise(e);
-  host_buffer<float> const y(e.count());
+  host_buffer<float> y(e.count());
   halfstep::regular_hadamard const rotation{1024};
   host_view<float const> const from = x.view(e);
   rotation.apply(serial{}, from, y.view(e));
@@ -127,7 +127,7 @@ TEST(RegularHadamard, IsUndoneByItself) {
 }
 
 TEST(RegularHadamard, RefusesGroupsThatDoNotFit) {
-  auto const x = noise({2, 96});
+  auto x = noise({2, 96});
   host_view<float const> const from = x.view({2, 96});
   EXPECT_THAT(message_of([&] {
                 halfstep::hadamard_regular(serial{}, from, x.view({2, 96}), 64);
@@ -146,13 +146,13 @@ TEST(Hadamard, MultipliesEveryGroupByTheSylvesterMatrix) {
   for (int const group : {1, 2, 8, 128, 512}) {
     extents2 const e{3, 2 * group};
     auto const x = noise(e);
-    auto const y = noise(e);
+    auto y = noise(e);
     halfstep::hadamard(threads(2), y.view(e), group);
     expect_product(x.view(e), y.view(e), group, sylvester_element);
     halfstep::hadamard(serial{}, y.view(e), group);
     for (index_t i = 0; i < e.count(); ++i) ASSERT_NEAR(x[i], y[i], 1e-7);
   }
-  auto const x = noise({1, 12});
+  auto x = noise({1, 12});
   EXPECT_THROW(halfstep::hadamard(serial{}, x.view({1, 12}), 8), halfstep::shape_error);
   EXPECT_THROW(halfstep::hadamard(serial{}, x.view({1, 12}), 6), halfstep::shape_error);
 }

@@ -79,7 +79,7 @@ void expect_layer(Tensor const& q, host_buffer<float> const& w) {
   ASSERT_EQ(plain.size(), shape.count());
   for (index_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(plain[i], w[i], 0.1 / 254 * 1.0001);
   auto const x = noise({1, 50}, 2);
-  host_buffer<float> const y(30), rounded(30);
+  host_buffer<float> y(30), rounded(30);
   halfstep::linear(halfstep::threads(2), host_view<float const>(x.view({1, 50})), q, {}, y.view({1, 30}));
   halfstep::linear(serial{}, host_view<float const>(x.view({1, 50})), q, {}, rounded.view({1, 30}), halfstep::int8_activations{});
   for (index_t row = 0; row < 30; ++row) {
@@ -87,7 +87,7 @@ void expect_layer(Tensor const& q, host_buffer<float> const& w) {
     EXPECT_NEAR(rounded[row], y[row], 1e-3);
   }
   auto const z = noise({1, 30}, 3);
-  host_buffer<float> const back(50);
+  host_buffer<float> back(50);
   halfstep::matmul(serial{}, host_view<float const>(z.view({1, 30})), q, back.view({1, 50}));
   for (index_t k = 0; k < 50; ++k) {
     double sum = 0.0;

@@ -60,7 +60,7 @@ void expect_change_of_basis(Transform const& t, index_t columns, float tolerance
   EXPECT_FALSE(t.fits({70, columns + 1}));
   auto const weight = noise(e, 1);
   auto w = noise(e, 1), same = noise(e, 1), x = noise(in, 2);
-  host_buffer<float> const before(out.count()), after(out.count());
+  host_buffer<float> before(out.count()), after(out.count());
   halfstep::linear(serial{}, x.view(in), w.view(e), host_view<float const>{}, before.view(out));
   t.apply(serial{}, w.view(e));
   t.apply(halfstep::threads(3), same.view(e));
@@ -193,7 +193,7 @@ TEST(Chain, TravelsWithAQuantizedTensor) {
     signal += std::pow(static_cast<double>(w[i]), 2);
   }
   EXPECT_GT(10.0 * std::log10(signal / lost), 38.0);
-  host_buffer<float> const y(out.count()), z(out.count());
+  host_buffer<float> y(out.count()), z(out.count());
   halfstep::linear(serial{}, x.view(in), q, host_view<float const>{}, y.view(out));
   halfstep::linear(serial{}, x.view(in), host_view<float const>(back.view(e)), host_view<float const>{}, z.view(out));
   for (index_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], z[i], 1e-6f);

@@ -60,7 +60,7 @@ TEST(Smoothing, GoesBackAndForthAndTakesTheInputAlong) {
   EXPECT_FALSE(s.fits({19, 37}));
   auto w = noise(e, 1);
   auto x = noise({5, 19}, 2);
-  host_buffer<float> const before(5 * 37), after(5 * 37);
+  host_buffer<float> before(5 * 37), after(5 * 37);
   halfstep::linear(serial{}, x.view({5, 19}), w.view(e), host_view<float const>{}, before.view({5, 37}));
   s.apply(halfstep::threads(3), w.view(e));
   s.apply_to_input(halfstep::threads(2), x.view({5, 19}));
@@ -86,7 +86,7 @@ TEST(Smoothing, TravelsWithAQuantizedTensor) {
       float const step = q.groups()(i, 0) / factors[static_cast<std::size_t>(j)];
       EXPECT_LE(std::fabs(back[i * 40 + j] - w[i * 40 + j]), 0.5001f * step) << i << ", " << j;
     }
-  host_buffer<float> const y(7 * 24), z(7 * 24);
+  host_buffer<float> y(7 * 24), z(7 * 24);
   halfstep::linear(serial{}, x.view({7, 40}), q, host_view<float const>{}, y.view({7, 24}));
   halfstep::linear(serial{}, x.view({7, 40}), host_view<float const>(back.view(e)), host_view<float const>{}, z.view({7, 24}));
   for (index_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], z[i], 1e-6f);

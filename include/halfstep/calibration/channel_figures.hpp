@@ -32,7 +32,7 @@ channel_figures measure_channels(Executor const& ex, input_rows const& rows) {
   channel_figures all{std::vector<double>(columns), std::vector<double>(columns), std::vector<float>(columns)};
   index_t const piece_rows =
       std::clamp<index_t>((index_t{1} << 20) / std::max<index_t>(e.columns, 1), 1, std::max<index_t>(e.rows, 1));
-  host_buffer<float> const memory(piece_rows * e.columns);
+  host_buffer<float> memory(piece_rows * e.columns);
   constexpr index_t tile = 64;
   for (index_t first = 0; first < e.rows; first += piece_rows) {
     host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});

@@ -22,7 +22,7 @@ namespace halfstep {
 inline std::vector<float> hessian_diagonal(calibration_item const& hessian, basis const& in) {
   auto const columns = static_cast<index_t>(hessian.tensor->shape[0]);
   index_t const side = in.column_group(columns);
-  host_buffer<float> const memory(2 * side * side);
+  host_buffer<float> memory(2 * side * side);
   host_view<float> const block(memory.data(), {side, side});
   host_view<float> const other(memory.data() + side * side, {side, side});
   std::vector<float> diagonal(static_cast<std::size_t>(columns));

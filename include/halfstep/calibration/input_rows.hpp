@@ -110,7 +110,7 @@ class input_rows {
       return widen(ex, host_view<Source const>(reinterpret_cast<Source const*>(held_->data() + offset), into.extents()), into);
     host_buffer<Source> stored(into.extents().count());
     file_->read(*rows_, offset, std::as_writable_bytes(std::span(stored.data(), static_cast<std::size_t>(stored.size()))));
-    widen(ex, host_view<Source const>(stored.view(into.extents())), into);
+    widen(ex, stored.view(into.extents()), into);
   }
 
   std::shared_ptr<safetensors::reader const> file_;

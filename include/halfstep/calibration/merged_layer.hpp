@@ -237,7 +237,7 @@ class merged_layer {
   static void add_stored(Executor const& ex, calibration_item const& stored, host_view<float> sum) {
     index_t const n = sum.columns();
     index_t const piece = std::clamp<index_t>((index_t{1} << 20) / n, 1, n);
-    host_buffer<float> const rows(piece * n);
+    host_buffer<float> rows(piece * n);
     for (index_t first = 0; first < n; first += piece) {
       index_t const height = std::min(piece, n - first);
       std::span const into(rows.data(), static_cast<std::size_t>(height * n));

@@ -26,7 +26,7 @@ void add_moments(Executor const& ex, input_rows const& rows, std::span<float con
   extents2 const e = rows.extents();
   index_t const most = std::clamp<index_t>((index_t{1} << 22) / std::max<index_t>(e.columns, 1), 512, 8192);
   index_t const piece_rows = std::min(most, e.rows);
-  host_buffer<float> const memory(piece_rows * e.columns);
+  host_buffer<float> memory(piece_rows * e.columns);
   for (index_t first = 0; first < e.rows; first += piece_rows) {
     host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});
     rows.read(ex, first, piece);
@@ -34,7 +34,7 @@ void add_moments(Executor const& ex, input_rows const& rows, std::span<float con
       ex.for_each(piece.rows(), [&](index_t i) {
         for (index_t j = 0; j < e.columns; ++j) piece(i, j) -= center[static_cast<std::size_t>(j)];
       });
-    add_gram(ex, host_view<float const>(piece), sum);
+    add_gram(ex, piece, sum);
   }
 }
 

@@ -64,7 +64,7 @@ double shrinkage_of(Executor const& ex, input_rows const& rows, std::span<float 
   for (index_t j = 0; j < e.columns; ++j)
     scale[static_cast<std::size_t>(j)] = s(j, j) > 0.0f ? 1.0 / static_cast<double>(s(j, j)) : 0.0;
   index_t const piece_rows = std::clamp<index_t>((index_t{1} << 20) / std::max<index_t>(e.columns, 1), 1, e.rows);
-  host_buffer<float> const memory(piece_rows * e.columns);
+  host_buffer<float> memory(piece_rows * e.columns);
   double products = 0.0;  // sum over rows of sum_{i != j} (z_i z_j)^2, z scaled to a mean square of one
   for (index_t first = 0; first < e.rows; first += piece_rows) {
     host_view<float> const piece(memory.data(), {std::min(piece_rows, e.rows - first), e.columns});

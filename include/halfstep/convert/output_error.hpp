@@ -35,8 +35,8 @@ std::optional<output_errors> output_error(Executor const& ex, host_view<float co
   constexpr index_t chunk = 1024;
   extents2 const all = inputs.extents();
   index_t const rows = std::min(chunk, all.rows);
-  host_buffer<float> const x(rows * all.columns), rounded(rows * all.columns);
-  host_buffer<float> const exact(rows * weight.rows()), found(rows * weight.rows());
+  host_buffer<float> x(rows * all.columns), rounded(rows * all.columns);
+  host_buffer<float> exact(rows * weight.rows()), found(rows * weight.rows());
   host_view<float const> const bias(shift.data(), {shift.empty() ? 0 : 1, static_cast<index_t>(shift.size())});
   double signal = 0.0;
   double lost = 0.0;
@@ -47,13 +47,13 @@ std::optional<output_errors> output_error(Executor const& ex, host_view<float co
     host_view<float> const here(x.data(), in), here_rounded(rounded.data(), in), y(exact.data(), out), z(found.data(), out);
     inputs.read(ex, first, here);
     linear(ex, here, weight, host_view<float const>{}, y);
-    signal += sum_of_squares(ex, host_view<float const>(y));
+    signal += sum_of_squares(ex, y);
     auto const off = [&](host_view<float const> from) {
       linear(ex, from, decoded, bias, z);
       ex.for_each(count, [&](index_t row) {
         for (index_t k = 0; k < out.columns; ++k) z(row, k) -= y(row, k);
       });
-      return sum_of_squares(ex, host_view<float const>(z));
+      return sum_of_squares(ex, z);
     };
     lost += off(here);
     quantizer<int8_axis> const to_8bit;

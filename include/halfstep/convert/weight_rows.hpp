@@ -31,7 +31,7 @@ inline std::vector<float> read_scales(safetensors::reader const& input, safetens
                                       index_t rows, index_t columns) {
   std::vector<float> all(static_cast<std::size_t>(rows * columns));
   with_source_type(scales.type, [&]<class Source>(std::type_identity<Source>) {
-    host_buffer<Source> const stored(rows * columns);
+    host_buffer<Source> stored(rows * columns);
     input.read(scales, static_cast<std::uint64_t>(first * columns) * sizeof(Source),
                std::as_writable_bytes(std::span(stored.data(), all.size())));
     std::transform(stored.data(), stored.data() + stored.size(), all.begin(), [](Source x) { return widen(x); });

@@ -20,6 +20,8 @@ template <class T, class Space>
 class buffer;
 
 /// Uninitialized elements of `T` in host memory, aligned to 64 bytes unless they are borrowed. Throws std::bad_alloc.
+///
+/// Elements of a constant buffer are constant, as in a std::vector.
 template <class T>
 class buffer<T, host_space> {
   static_assert(std::is_trivially_copyable_v<T>, "halfstep: a buffer holds plain data");
@@ -37,19 +39,29 @@ class buffer<T, host_space> {
   /// Returns whether the elements are somebody else's memory.
   bool is_borrowed() const { return data_.get_deleter().lender != nullptr; }
 
-  T* data() const { return data_.get(); }
+  T* data() { return data_.get(); }
+  T const* data() const { return data_.get(); }
   index_t size() const { return size_; }
-  T& operator[](index_t i) const { return data_.get()[i]; }
-  T* begin() const { return data(); }
-  T* end() const { return data() + size_; }
+  T& operator[](index_t i) { return data()[i]; }
+  T const& operator[](index_t i) const { return data()[i]; }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  T const* begin() const { return data(); }
+  T const* end() const { return data() + size_; }
 
   /// Returns the elements as a matrix. Throws shape_error unless the sizes agree.
-  host_view<T> view(extents2 e) const {
-    require_extents({1, e.count()}, {1, size_}, "halfstep: a buffer viewed as a matrix");
+  host_view<T> view(extents2 e) {
+    require_size(e);
+    return {data(), e};
+  }
+  host_view<T const> view(extents2 e) const {
+    require_size(e);
     return {data(), e};
   }
 
  private:
+  void require_size(extents2 e) const { require_extents({1, e.count()}, {1, size_}, "halfstep: a buffer viewed as a matrix"); }
+
   struct release {
     std::shared_ptr<void const> lender = nullptr;
 

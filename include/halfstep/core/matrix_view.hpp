@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <type_traits>
 
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/error.hpp>
@@ -14,34 +13,33 @@ namespace halfstep {
 /// A row-major matrix of `T` in the memory `Space`, without ownership; it may be whole rows cut from a tensor.
 ///
 /// A view knows where its first row lies in its tensor, so that a rounding policy sees the same element numbers however
-/// the tensor is cut. Copying a view copies no element.
+/// the tensor is cut. Copying a view copies no element. A view of mutable elements is one of constant elements too, so that
+/// a function that reads takes `host_view<Source const>`, which deduces `Source` from either. Views are passed by value.
 template <class T, class Space>
-class matrix_view {
+class matrix_view;
+
+/// A matrix whose elements are read.
+template <class T, class Space>
+class matrix_view<T const, Space> {
  public:
-  using value_type = std::remove_const_t<T>;
+  using value_type = T;
   using space = Space;
 
   constexpr matrix_view() = default;
 
   /// Views `extents` elements from `data` on; its rows are contiguous and `first_row` of the tensor comes first.
-  HALFSTEP_HD constexpr matrix_view(T* data, extents2 extents, index_t first_row = 0)
+  HALFSTEP_HD constexpr matrix_view(T const* data, extents2 extents, index_t first_row = 0)
       : data_(data), extents_(extents), first_row_(first_row) {}
 
-  /// A view of constant elements is made from one of mutable elements.
-  template <class Mutable>
-  requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>) HALFSTEP_HD
-      constexpr matrix_view(matrix_view<Mutable, Space> other)
-      : data_(other.data()), extents_(other.extents()), first_row_(other.first_row()) {}
-
-  HALFSTEP_HD constexpr T* data() const { return data_; }
+  HALFSTEP_HD constexpr T const* data() const { return data_; }
   HALFSTEP_HD constexpr extents2 extents() const { return extents_; }
   HALFSTEP_HD constexpr index_t rows() const { return extents_.rows; }
   HALFSTEP_HD constexpr index_t columns() const { return extents_.columns; }
 
   /// Returns the first element of `row`.
-  HALFSTEP_HD constexpr T* row(index_t row) const { return data_ + row * extents_.columns; }
+  HALFSTEP_HD constexpr T const* row(index_t row) const { return data_ + row * extents_.columns; }
 
-  HALFSTEP_HD constexpr T& operator()(index_t row, index_t column) const { return data_[row * extents_.columns + column]; }
+  HALFSTEP_HD constexpr T const& operator()(index_t row, index_t column) const { return data_[row * extents_.columns + column]; }
 
   /// Returns the row of the tensor that is row 0 here.
   HALFSTEP_HD constexpr index_t first_row() const { return first_row_; }
@@ -53,13 +51,33 @@ class matrix_view {
 
   /// Returns `count` whole rows from `first` on. Precondition: they lie inside.
   HALFSTEP_HD constexpr matrix_view rows(index_t first, index_t count) const {
-    return {data_ + first * extents_.columns, {count, extents_.columns}, first_row_ + first};
+    return {row(first), {count, extents_.columns}, first_row_ + first};
   }
 
  private:
-  T* data_ = nullptr;
+  T const* data_ = nullptr;
   extents2 extents_{};
   index_t first_row_ = 0;
+};
+
+/// A matrix whose elements are written, too.
+template <class T, class Space>
+class matrix_view : public matrix_view<T const, Space> {
+  using read_only = matrix_view<T const, Space>;
+
+ public:
+  constexpr matrix_view() = default;
+
+  HALFSTEP_HD constexpr matrix_view(T* data, extents2 extents, index_t first_row = 0) : read_only(data, extents, first_row) {}
+
+  HALFSTEP_HD constexpr T* data() const { return const_cast<T*>(read_only::data()); }  // which the constructor took as it is
+  HALFSTEP_HD constexpr T* row(index_t row) const { return data() + row * this->columns(); }
+  HALFSTEP_HD constexpr T& operator()(index_t row, index_t column) const { return this->row(row)[column]; }
+
+  using read_only::rows;
+  HALFSTEP_HD constexpr matrix_view rows(index_t first, index_t count) const {
+    return {row(first), {count, this->columns()}, this->first_row() + first};
+  }
 };
 
 /// A matrix in host memory.

@@ -22,7 +22,7 @@ class scratch_pool {
     lease& operator=(lease const&) = delete;
     ~lease() { pool_.put(std::move(memory_)); }
 
-    T* data() const { return memory_.data(); }
+    T* data() { return memory_.data(); }
 
    private:
     scratch_pool& pool_;

@@ -106,7 +106,7 @@ std::vector<residual_statistics> measure_residual(Executor const& ex, device_vie
   require_extents(codes.extents(), e, "halfstep: the codes given to measure_residual");
   require_extents(groups.extents(), Layout::groups(e), "halfstep: the groups given to measure_residual");
   index_t const tiles = (e.rows + residual_tile_rows - 1) / residual_tile_rows;
-  auto const parts = ex.template allocate<detail::residual_part>(tiles);
+  auto parts = ex.template allocate<detail::residual_part>(tiles);
   launch(ex, tile{weight, codes.data(), groups.data(), parts.data()}, {tiles, tile::max_threads});
   std::vector<detail::residual_part> here(static_cast<std::size_t>(tiles));
   ex.read(static_cast<detail::residual_part const*>(parts.data()), here.data(), tiles);

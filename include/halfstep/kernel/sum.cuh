@@ -71,7 +71,7 @@ double device_sum(Executor const& ex, device_view<Source const> x) {
   row_tiles const tiles(x.extents());
   index_t const count = tiles.count();
   if (count == 0) return 0.0;
-  auto const sums = ex.template allocate<double>(count);
+  auto sums = ex.template allocate<double>(count);
   using tile = sum_tile<Source, F>;
   launch(ex, tile{x.data(), sums.data(), x.extents().count(), tiles.rows(0) * x.columns()}, {count, tile::max_threads});
   for_each_index_async(ex, 1, add_in_order{sums.data(), count});

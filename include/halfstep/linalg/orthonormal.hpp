@@ -98,17 +98,16 @@ template <host_executor Executor>
 void orthonormalize(Executor const& ex, host_view<float> a, host_view<float> scratch) {
   require_extents(scratch.extents(), a.extents(), "halfstep: the scratch of orthonormalize");
   extents2 const square{a.columns(), a.columns()};
-  host_buffer<double> const gram(square.count());
-  host_buffer<float> const inverse(square.count());
+  host_buffer<double> gram(square.count());
+  host_buffer<float> inverse(square.count());
   for (int pass = 0; pass < 4; ++pass) {
-    double const spread = detail::factor_gram(ex, host_view<float const>(a), gram.view(square));
+    double const spread = detail::factor_gram(ex, a, gram.view(square));
     if (spread == 0.0) {
       std::fill_n(a.data(), a.extents().count(), 0.0f);
       return;
     }
     detail::invert_lower(ex, gram.view(square), inverse.view(square));
-    gemm(ex, host_view<float const>(a), operand::plain, host_view<float const>(inverse.view(square)), operand::transposed,
-         scratch);
+    gemm(ex, a, operand::plain, inverse.view(square), operand::transposed, scratch);
     std::copy_n(scratch.data(), scratch.extents().count(), a.data());
     if (spread > 0.01) return;
   }

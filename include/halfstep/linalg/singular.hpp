@@ -90,14 +90,14 @@ singular_vectors leading_singular_vectors(Executor const& ex, host_view<float co
   // With Y orthonormal, a ~ Y Z^T for Z = a^T Y; the eigenvectors X of Z^T Z turn both into singular vectors.
   detail::multiply(ex, a, operand::transposed, y.view(left), z.view(right));
   host_buffer<double> gram(small.count());
-  detail::gram(ex, host_view<float const>(z.view(right)), gram.view(small));
+  detail::gram(ex, z.view(right), gram.view(small));
   Eigen::SelfAdjointEigenSolver<detail::dense<double>> const solved(detail::eigen_map(gram.view(small)));
   std::vector<double> const values = detail::descending_roots(solved.eigenvalues());
   index_t const rank = values.front() > 0.0 ? detail::determined(values, k) : 0;
   singular_vectors found{host_buffer<float>(a.rows() * rank), host_buffer<float>(a.columns() * rank), {}};
   if (rank == 0) return found;
   extents2 const turn{q, rank}, u{a.rows(), rank}, v{a.columns(), rank};
-  host_buffer<float> const for_u(turn.count()), for_v(turn.count());
+  host_buffer<float> for_u(turn.count()), for_v(turn.count());
   for (index_t i = 0; i < q; ++i)
     for (index_t j = 0; j < rank; ++j) {
       double const x = solved.eigenvectors()(i, q - 1 - j);

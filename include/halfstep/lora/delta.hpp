@@ -50,7 +50,7 @@ class additive_delta {
     for (auto const& part : differences_)
       for_each_run(part.rows, rows.first_row(), rows.rows(), [&](index_t from, index_t to, index_t count) {
         auto const into = rows.rows(to - rows.first_row(), count);
-        host_buffer<float> const more(into.extents().count());
+        host_buffer<float> more(into.extents().count());
         read_adapter(*part.from, *part.difference, from * rows.columns(), {more.data(), static_cast<std::size_t>(more.size())});
         auto const factor = static_cast<float>(part.factor);
         for (index_t i = 0; i < more.size(); ++i) into.data()[i] = multiply_add(factor, more[i], into.data()[i]);
@@ -81,7 +81,7 @@ class magnitude_delta {
   void measure_columns(weight_rows const& weight) {
     constexpr index_t most = 64;
     index_t const kernel = extents_.columns / magnitudes_.size();
-    host_buffer<float> const memory(most * extents_.columns);
+    host_buffer<float> memory(most * extents_.columns);
     scales_.assign(static_cast<std::size_t>(magnitudes_.size()), 0.0);
     for (index_t first = 0; first < extents_.rows; first += most) {
       index_t const count = std::min(most, extents_.rows - first);
@@ -101,7 +101,7 @@ class magnitude_delta {
 
   /// Makes each row or column w + strength (m v / |v| - w), |v| summed in FP64; a v of zeros stays zero.
   void apply_to(host_view<float> rows) const {
-    host_buffer<float> const moved(rows.extents().count());
+    host_buffer<float> moved(rows.extents().count());
     std::copy_n(rows.data(), moved.size(), moved.data());
     direction_.add_to({moved.data(), rows.extents(), rows.first_row()});
     index_t const kernel = axis_ == magnitude_axis::columns ? extents_.columns / magnitudes_.size() : 1;

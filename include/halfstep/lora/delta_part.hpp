@@ -54,12 +54,12 @@ namespace detail {
 /// Reads elements of `t` from `first` on as FP32. Throws value_error at NaN or infinity.
 inline void read_adapter(adapter const& from, safetensors::tensor const& t, index_t first, std::span<float> into) {
   with_source_type(t.type, [&]<class Source>(std::type_identity<Source>) {
-    host_buffer<Source> const stored(static_cast<index_t>(into.size()));
+    host_buffer<Source> stored(static_cast<index_t>(into.size()));
     from.file().read(t, static_cast<std::uint64_t>(first) * sizeof(Source),
                      std::as_writable_bytes(std::span(stored.data(), into.size())));
     extents2 const e{1, stored.size()};
-    widen(serial{}, host_view<Source const>(stored.view(e)), host_view<float>(into.data(), e));
-    if (is_finite(matrix_range(serial{}, host_view<Source const>(stored.view(e))).amax)) return;
+    widen(serial{}, stored.view(e), host_view<float>(into.data(), e));
+    if (is_finite(matrix_range(serial{}, stored.view(e)).amax)) return;
     auto const bad = std::find_if(into.begin(), into.end(), [](float x) { return !std::isfinite(x); });
     throw value_error(stated("lora.not_finite", "{tensor} holds NaN or infinity at element {element}",
                              {{"tensor", from.described(t)}, {"element", first + (bad - into.begin())}}));

@@ -152,10 +152,10 @@ class lora_merge {
       throw usage_error(stated("lora.no_model", "halfstep: lora_merge measures {'tensor} on no model; call `measure_on` first",
                                {{"tensor", tensor}}));
     with_source_type(t->type, [&]<class Source>(std::type_identity<Source>) {
-      host_buffer<Source> const stored(rows.extents().count());
+      host_buffer<Source> stored(rows.extents().count());
       model_->read(*t, static_cast<std::uint64_t>(rows.first_row() * rows.columns()) * sizeof(Source),
                    std::as_writable_bytes(std::span(stored.data(), static_cast<std::size_t>(stored.size()))));
-      widen(serial{}, host_view<Source const>(stored.view(rows.extents())), host_view<float>(rows.data(), rows.extents()));
+      widen(serial{}, stored.view(rows.extents()), host_view<float>(rows.data(), rows.extents()));
     });
   }
 

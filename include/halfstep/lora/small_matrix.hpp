@@ -22,7 +22,8 @@ struct small_matrix {
   extents2 extents{};
   host_buffer<float> values{};
 
-  host_view<float> view() const { return values.view(extents); }
+  host_view<float> view() { return values.view(extents); }
+  host_view<float const> view() const { return values.view(extents); }
 };
 
 /// Reads a tensor as a matrix along its first dimension. Throws value_error at NaN or infinity, and io_error.

@@ -83,7 +83,7 @@ class hessian {
   /// Returns sqrt(tr(E H E^T)), 0 where that is negative. Allocates a matrix like E. Throws shape_error.
   template <host_executor Executor>
   double loss(Executor const& ex, host_view<float const> residual) const {
-    host_buffer<float> const product(residual.extents().count());
+    host_buffer<float> product(residual.extents().count());
     return gradient(ex, residual, product.view(residual.extents()));
   }
 

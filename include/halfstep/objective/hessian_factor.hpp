@@ -73,7 +73,7 @@ class hessian_factor {
       lambda_ = damping * mean;
       if (factorize(ex, h, lower_)) return true;
       if constexpr (std::is_same_v<Real, float>) {
-        host_buffer<double> const wide(lower_.size());
+        host_buffer<double> wide(lower_.size());
         if (!factorize(ex, h, wide)) return false;
         std::copy(wide.begin(), wide.end(), lower_.begin());
         return true;
@@ -107,7 +107,7 @@ class hessian_factor {
 
   /// Stores L in the lower triangle of `memory`; returns whether that went well.
   template <class Executor, class Other>
-  bool factorize(Executor const& ex, hessian const& h, host_buffer<Other> const& memory) {
+  bool factorize(Executor const& ex, hessian const& h, host_buffer<Other>& memory) {
     index_t const n = columns();
     auto const from = h.view();
     auto const m = memory.view({n, n});

@@ -54,7 +54,7 @@ class low_rank_hessian {
   /// Returns sqrt(tr(E H E^T)). Allocates a matrix like E. Throws shape_error.
   template <host_executor Executor>
   double loss(Executor const& ex, host_view<float const> residual) const {
-    host_buffer<float> const product(residual.extents().count());
+    host_buffer<float> product(residual.extents().count());
     return gradient(ex, residual, product.view(residual.extents()));
   }
 
@@ -62,9 +62,9 @@ class low_rank_hessian {
   template <host_executor Executor>
   double gradient(Executor const& ex, host_view<float const> residual, host_view<float> out) const {
     extents2 const e{residual.rows(), rank_};
-    host_buffer<float> const seen(e.count());
+    host_buffer<float> seen(e.count());
     gemm(ex, residual, v(), seen.view(e));
-    gemm(ex, host_view<float const>(seen.view(e)), operand::plain, v(), operand::transposed, out);
+    gemm(ex, seen.view(e), operand::plain, v(), operand::transposed, out);
     ex.for_each(e.rows, [&](index_t i) {
       for (index_t j = 0; j < columns(); ++j) out(i, j) += lambda_[static_cast<std::size_t>(j)] * residual(i, j);
     });

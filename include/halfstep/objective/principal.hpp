@@ -38,8 +38,8 @@ class principal {
   /// Returns |U^T E V|. Allocates (min(M, N) + k) k numbers. Throws shape_error.
   template <host_executor Executor>
   double loss(Executor const& ex, host_view<float const> residual) const {
-    host_buffer<float> const p(rank_ * rank_);
-    host_buffer<float> const half(short_side() * rank_);
+    host_buffer<float> p(rank_ * rank_);
+    host_buffer<float> half(short_side() * rank_);
     return project(ex, residual, half, p);
   }
 
@@ -47,8 +47,8 @@ class principal {
   template <host_executor Executor>
   double gradient(Executor const& ex, host_view<float const> residual, host_view<float> out) const {
     require_extents(out.extents(), extents_, "halfstep: the gradient of principal");
-    host_buffer<float> const p(rank_ * rank_);
-    host_buffer<float> const half(short_side() * rank_);
+    host_buffer<float> p(rank_ * rank_);
+    host_buffer<float> half(short_side() * rank_);
     double const found = project(ex, residual, half, p);
     auto const factor = static_cast<float>(found > 0.0 ? 1.0 / found : 0.0);
     for_each_index(ex, p.size(), [&](index_t i) { p[i] *= factor; });
@@ -71,8 +71,7 @@ class principal {
 
   /// Stores U^T E V, the long side first, and returns its length.
   template <class Executor>
-  double project(Executor const& ex, host_view<float const> residual, host_buffer<float> const& half,
-                 host_buffer<float> const& p) const {
+  double project(Executor const& ex, host_view<float const> residual, host_buffer<float>& half, host_buffer<float>& p) const {
     require_extents(residual.extents(), extents_, "halfstep: the residual given to principal");
     auto const square = p.view({rank_, rank_});
     if (is_tall()) {
@@ -84,7 +83,7 @@ class principal {
       gemm(ex, residual, operand::plain, v(), operand::plain, left);
       gemm(ex, u(), operand::transposed, left, operand::plain, square);
     }
-    return std::sqrt(sum_of_squares(ex, host_view<float const>(square)));
+    return std::sqrt(sum_of_squares(ex, square));
   }
 
   host_buffer<float> u_;

@@ -49,7 +49,7 @@ struct prodigy {
   state_type start(extents2 e) const {
     state_type state{
         host_buffer<float>(e.count()), host_buffer<float>(e.count()), host_buffer<float>(e.count()), first_distance, 0.0, 0.0, 0};
-    for (host_buffer<float> const* b : {&state.fast, &state.second, &state.direction}) std::fill(b->begin(), b->end(), 0.0f);
+    for (host_buffer<float>* b : {&state.fast, &state.second, &state.direction}) std::fill(b->begin(), b->end(), 0.0f);
     return state;
   }
 

@@ -57,15 +57,15 @@ class coordinate_sweep {
   double error_square() const { return error_square_; }
 
   /// Returns |U^T E V|.
-  double loss() const { return std::sqrt(sum_of_squares(ex_, host_view<float const>(p_.view({rank_, rank_})))); }
+  double loss() const { return std::sqrt(sum_of_squares(ex_, p_.view({rank_, rank_}))); }
 
   /// Computes U^T E V anew, free of the rounding errors of the sweeps.
   void project() {
     index_t const columns = weight_.columns();
-    host_buffer<float> const left(rank_ * columns);
+    host_buffer<float> left(rank_ * columns);
     host_view<float const> const error(error_.data(), {columns, weight_.rows()});
     gemm(ex_, u_, operand::transposed, error, operand::transposed, left.view({rank_, columns}));
-    gemm(ex_, host_view<float const>(left.view({rank_, columns})), operand::plain, v_, operand::plain, p_.view({rank_, rank_}));
+    gemm(ex_, left.view({rank_, columns}), operand::plain, v_, operand::plain, p_.view({rank_, rank_}));
   }
 
   /// Visits every element once and returns how many codes moved.
@@ -127,7 +127,7 @@ class coordinate_sweep {
     ex_.for_each((rank_ + width - 1) / width, [&](index_t i) { f(i * width, std::min(width, rank_ - i * width)); });
   }
 
-  auto block_map(host_buffer<float> const& memory, index_t columns) const {
+  auto block_map(host_buffer<float>& memory, index_t columns) const {
     return detail::eigen_map(host_view<float>(memory.data(), {columns, rank_}));
   }
 

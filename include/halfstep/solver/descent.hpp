@@ -125,15 +125,15 @@ class descent {
 
    private:
     host_view<float const> slope() const { return slope_.view(e_); }
-    host_view<float> residue() const { return has_gradient_in_place<Objective> ? slope_.view(e_) : apart_.view(e_); }
+    host_view<float> residue() { return has_gradient_in_place<Objective> ? slope_.view(e_) : apart_.view(e_); }
 
     /// Measures the codes that came in and round to nearest, and leaves the gradient there.
     void begin() {
       std::fill(shift_.begin(), shift_.end(), 0.0f);
       std::fill(best_shift_.begin(), best_shift_.end(), 0.0f);
       std::copy_n(q_.codes.data(), start_.size(), start_.data());
-      report_.error_before = round_.residue_of(ex_, host_view<code_type const>(q_.codes), residue());
-      report_.loss_before = objective_.loss(ex_, host_view<float const>(residue()));
+      report_.error_before = round_.residue_of(ex_, q_.codes, residue());
+      report_.loss_before = objective_.loss(ex_, residue());
       evaluate();
       nearest_error_ = error_;
       limit_ = error_ * std::pow(10.0, how_.settings_.budget_db / 10.0);
@@ -144,8 +144,8 @@ class descent {
 
     /// Rounds the shifted weight and stores the objective's gradient there.
     void evaluate() {
-      error_ = round_(ex_, host_view<float const>(shift_.view(e_)), candidate_.view(e_), residue());
-      loss_ = objective_.gradient(ex_, host_view<float const>(residue()), slope_.view(e_));
+      error_ = round_(ex_, shift_.view(e_), candidate_.view(e_), residue());
+      loss_ = objective_.gradient(ex_, residue(), slope_.view(e_));
     }
 
     /// Turns dL/dE into dL/dZ of the scaled objective; returns whether it can be followed.
@@ -192,7 +192,7 @@ class descent {
     template <class State>
     void restart(State& state) {
       if constexpr (requires { how_.optimizer_.restart(ex_, state, host_view<float const>(shift_.view(e_))); })
-        how_.optimizer_.restart(ex_, state, host_view<float const>(shift_.view(e_)));
+        how_.optimizer_.restart(ex_, state, shift_.view(e_));
     }
 
     descent const& how_;

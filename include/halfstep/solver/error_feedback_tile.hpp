@@ -52,7 +52,7 @@ class feedback_tile {
   void solve(hessian_factor<Real> const& factor) {
     index_t const n = factor.columns();
     take_errors(factor.order());
-    host_buffer<Real> const memory(block * lanes_);
+    host_buffer<Real> memory(block * lanes_);
     auto const lower = eigen_map(factor.lower());
     auto const errors = eigen_map(host_view<Real const>(errors_.view({n, lanes_})));
     for (index_t done = 0; done < n; done += block) {
@@ -78,7 +78,7 @@ class feedback_tile {
   void solve(low_rank_factor<Real> const& factor, host_view<float const> v) {
     index_t const n = factor.columns();
     take_errors(factor.order());
-    host_buffer<Real> const sums(factor.rank() * lanes_), asked(lanes_);
+    host_buffer<Real> sums(factor.rank() * lanes_), asked(lanes_);
     std::fill(sums.begin(), sums.end(), Real{0});
     for (index_t j = 0; j < n; ++j) {
       index_t const column = factor.order()[static_cast<std::size_t>(j)];
@@ -93,7 +93,7 @@ class feedback_tile {
   /// Visits every element up to `sweeps` times and gives it the code that is best while all others stay.
   void polish(hessian const& h, std::vector<index_t> const& order, double lambda, int sweeps) {
     index_t const n = h.columns();
-    host_buffer<Real> const error(rows_ * n), gradient(rows_ * n);
+    host_buffer<Real> error(rows_ * n), gradient(rows_ * n);
     for (index_t place = 0; place < n; ++place) {
       index_t const column = order[static_cast<std::size_t>(n - 1 - place)];
       for (index_t i = 0; i < rows_; ++i) error[i * n + column] = errors_[place * lanes_ + i];

@@ -114,7 +114,7 @@ class shifted_rounding {
         for (index_t c = first; c < last; ++c) residue(row, c) = weight_(row, c) - settled(Grid::decode(codes(row, c), step));
       });
     });
-    return sum_of_squares(ex, host_view<float const>(residue));
+    return sum_of_squares(ex, residue);
   }
 
  private:

@@ -37,7 +37,7 @@ void dequantize(Executor const& ex, quantized_tensor<Layout, typename Executor::
     dequantize<Layout>(queue, q.codes(), q.groups(), out);
     q.transform().invert(queue, out);
   } else {
-    auto const scratch = detail::scratch<float>(ex, q.extents().count());
+    auto scratch = detail::scratch<float>(ex, q.extents().count());
     matrix_view<float, space> const wide(scratch.data(), q.extents());
     dequantize<Layout>(queue, q.codes(), q.groups(), wide);
     q.transform().invert(queue, wide);

@@ -29,14 +29,14 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
   static_assert(check_transform<Transform>());
   using space = typename Executor::space;
   auto&& queue = detail::queue_of(ex);
-  auto const plain = detail::scratch<float>(ex, w.extents().count());
+  auto plain = detail::scratch<float>(ex, w.extents().count());
   matrix_view<float, space> const weight(plain.data(), w.extents());
   dequantize<Layout>(queue, w.codes(), w.groups(), weight);
   if constexpr (std::same_as<Transform, identity>) {
     linear(queue, x, matrix_view<float const, space>(weight), bias, y);
   } else {
     require_extents({1, x.columns()}, {1, w.extents().columns}, "halfstep: the columns of weight and input in linear");
-    auto const copy = detail::scratch<float>(ex, x.extents().count());
+    auto copy = detail::scratch<float>(ex, x.extents().count());
     matrix_view<float, space> const input(copy.data(), x.extents());
     widen(queue, x, input);
     w.transform().apply_to_input(queue, input);
@@ -55,7 +55,7 @@ void matmul(Executor const& ex, matrix_view<float const, typename Executor::spac
   static_assert(check_transform<Transform>());
   using space = typename Executor::space;
   auto&& queue = detail::queue_of(ex);
-  auto const plain = detail::scratch<float>(ex, w.extents().count());
+  auto plain = detail::scratch<float>(ex, w.extents().count());
   matrix_view<float, space> const weight(plain.data(), w.extents());
   dequantize<Layout>(queue, w.codes(), w.groups(), weight);
   gemm(queue, x, matrix_view<float const, space>(weight), y);

@@ -36,9 +36,9 @@ template <host_executor Executor, class Layout, class Transform, class Rounding 
 void add_in_place(Executor const& ex, quantized_tensor<Layout, host_space, Transform>& q, host_view<float const> delta,
                   Rounding rounding = {}) {
   require_extents(delta.extents(), q.extents(), "halfstep: what is added to a quantized tensor");
-  auto const sum = dequantize(ex, q);
+  auto sum = dequantize(ex, q);
   for_each_index(ex, sum.size(), [&](index_t i) { sum[i] += delta.data()[i]; });
-  q = detail::quantized_like(ex, host_view<float const>(sum.view(q.extents())), q, rounding);
+  q = detail::quantized_like(ex, sum.view(q.extents()), q, rounding);
 }
 
 /// Returns GELU of the W that `q` stands for, quantized afresh; `form` is `gelu_erf` or `gelu_tanh`.
@@ -47,10 +47,10 @@ void add_in_place(Executor const& ex, quantized_tensor<Layout, host_space, Trans
 template <host_executor Executor, class Layout, class Transform, class Form = gelu_erf, class Rounding = nearest>
 quantized_tensor<Layout, host_space, Transform> gelu(Executor const& ex, quantized_tensor<Layout, host_space, Transform> const& q,
                                                      Form form = {}, Rounding rounding = {}) {
-  auto const plain = dequantize(ex, q);
+  auto plain = dequantize(ex, q);
   auto const w = plain.view(q.extents());
-  gelu(ex, host_view<float const>(w), w, form);
-  return detail::quantized_like(ex, host_view<float const>(w), q, rounding);
+  gelu(ex, w, w, form);
+  return detail::quantized_like(ex, w, q, rounding);
 }
 
 }  // namespace halfstep

@@ -156,7 +156,7 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y) {
   two_sided_signs const signs(ex, w.transform());
   std::size_t const bytes = workspace_bytes(x.rows(), w);
-  auto const scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
+  auto scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
   device_workspace memory(scratch.data(), bytes);
   detail::linear_dequantized_async(ex, x, w, signs, bias, y, memory);
   ex.wait();
@@ -173,7 +173,7 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
             int8_activations how) {
   two_sided_signs const signs(ex, w.transform());
   std::size_t const bytes = workspace_bytes(x.rows(), w, how);
-  auto const scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
+  auto scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
   device_workspace memory(scratch.data(), bytes);
   detail::linear_rounded_async(ex, x, w, signs, bias, y, memory,
                                [&](auto ranges, device_view<float const> inputs) { detail::require_finite(ex, ranges, inputs); });

@@ -47,12 +47,12 @@ void linear_in_basis(Executor const& ex, host_view<float const> x, Basis const& 
                      host_view<float> y, Product const& product) {
   require_layer(basis.original(), x, bias, y);
   extents2 const in{x.rows(), basis.padded().columns}, out{x.rows(), basis.padded().rows};
-  host_buffer<float> const inputs(in.count()), outputs(out.count());
+  host_buffer<float> inputs(in.count()), outputs(out.count());
   pad_into(ex, x, inputs.view(in));
   basis.apply_to_input(ex, inputs.view(in));
   product(host_view<float const>(inputs.view(in)), outputs.view(out));
   basis.invert_output(ex, outputs.view(out));
-  crop_into(ex, host_view<float const>(outputs.view(out)), y);
+  crop_into(ex, outputs.view(out), y);
   if (bias.extents().count() == 0) return;
   ex.for_each(y.rows(), [&](index_t row) {
     for (index_t k = 0; k < y.columns(); ++k) y(row, k) += bias(0, k);
@@ -73,17 +73,16 @@ class quantizer<Layout, Rounding, Basis> {
   ///
   /// Allocates the result and FP32 scratch of its shape. Throws shape_error where layout or basis cannot take the shape, and
   /// value_error naming the first element that is not finite.
-  template <host_executor Executor, class Weight>
-  quantized_tensor<Layout, host_space, Basis> operator()(Executor const& ex, host_view<Weight> weight) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_extents(w.extents(), basis_.original(), "halfstep: the weight given to a quantizer whose basis mixes rows");
-    if (!is_finite(matrix_range(ex, w).amax)) detail::refuse_not_finite(w);
-    host_buffer<float> const scratch(basis_.padded().count());
+  template <host_executor Executor, class Source>
+  quantized_tensor<Layout, host_space, Basis> operator()(Executor const& ex, host_view<Source const> weight) const {
+    require_extents(weight.extents(), basis_.original(), "halfstep: the weight given to a quantizer whose basis mixes rows");
+    if (!is_finite(matrix_range(ex, weight).amax)) detail::refuse_not_finite(weight);
+    host_buffer<float> scratch(basis_.padded().count());
     auto const padded = scratch.view(basis_.padded());
-    detail::pad_into(ex, w, padded);
+    detail::pad_into(ex, weight, padded);
     basis_.apply(ex, padded);
     auto [codes, groups] = quantizer<Layout, Rounding>(rounding_)(ex, padded).release();
-    return {basis_.padded(), std::move(codes), std::move(groups), basis_, source_traits<std::remove_const_t<Weight>>::type};
+    return {basis_.padded(), std::move(codes), std::move(groups), basis_, source_traits<Source>::type};
   }
 
  private:
@@ -98,11 +97,11 @@ template <host_executor Executor, class Layout, whole_basis Basis>
 void dequantize(Executor const& ex, quantized_tensor<Layout, typename Executor::space, Basis> const& q,
                 matrix_view<float, typename Executor::space> out) {
   require_extents(out.extents(), q.transform().original(), "halfstep: the output of dequantize");
-  host_buffer<float> const plain(q.extents().count());
+  host_buffer<float> plain(q.extents().count());
   auto const w = plain.view(q.extents());
   dequantize<Layout>(ex, q.codes(), q.groups(), w);
   q.transform().invert(ex, w);
-  detail::crop_into(ex, host_view<float const>(w), out);
+  detail::crop_into(ex, w, out);
 }
 
 /// Returns the W [M, N] that `q` stands for.
@@ -122,9 +121,9 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
             quantized_tensor<Layout, typename Executor::space, Basis> const& w,
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y) {
   detail::linear_in_basis(ex, x, w.transform(), bias, y, [&](host_view<float const> inputs, host_view<float> outputs) {
-    host_buffer<float> const plain(w.extents().count());
+    host_buffer<float> plain(w.extents().count());
     dequantize<Layout>(ex, w.codes(), w.groups(), plain.view(w.extents()));
-    linear(ex, inputs, host_view<float const>(plain.view(w.extents())), host_view<float const>{}, outputs);
+    linear(ex, inputs, plain.view(w.extents()), host_view<float const>{}, outputs);
   });
 }
 
@@ -146,7 +145,7 @@ template <host_executor Executor, class Layout, whole_basis Basis>
 void matmul(Executor const& ex, matrix_view<float const, typename Executor::space> x,
             quantized_tensor<Layout, typename Executor::space, Basis> const& w, matrix_view<float, typename Executor::space> y) {
   auto const plain = dequantize(ex, w);
-  gemm(ex, x, host_view<float const>(plain.view(w.transform().original())), y);
+  gemm(ex, x, plain.view(w.transform().original()), y);
 }
 
 }  // namespace halfstep

@@ -114,7 +114,7 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
             matrix_view<float const, typename Executor::space> bias, matrix_view<float, typename Executor::space> y,
             int8_activations how) {
   std::size_t const bytes = workspace_bytes(x.rows(), w, how);
-  auto const scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
+  auto scratch = ex.template allocate<std::byte>(static_cast<index_t>(bytes));
   device_workspace memory(scratch.data(), bytes);
   auto const input = detail::input_in_basis_async(ex, x, w, memory);
   auto const ranges = detail::round_and_multiply_async<Layout>(ex, input, w.codes(), w.groups(), bias, y, memory);

@@ -45,11 +45,11 @@ void linear(Executor const& ex, matrix_view<float const, typename Executor::spac
     detail::round_and_multiply<Layout>(ex, x, w.codes(), w.groups(), bias, y);
   } else {
     require_extents({1, x.columns()}, {1, w.extents().columns}, "halfstep: the columns of weight and input in linear");
-    host_buffer<float> const copy(x.extents().count());
+    host_buffer<float> copy(x.extents().count());
     auto const input = copy.view(x.extents());
     widen(ex, x, input);
     w.transform().apply_to_input(ex, input);
-    detail::round_and_multiply<Layout>(ex, host_view<float const>(input), w.codes(), w.groups(), bias, y);
+    detail::round_and_multiply<Layout>(ex, input, w.codes(), w.groups(), bias, y);
   }
 }
 

@@ -46,7 +46,7 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
   // A layout without groups has no ranges; one for the whole matrix tells as much.
   using ranged = std::conditional_t<has_groups<Layout>, Layout, int8_tensor>;
   extents2 const g = ranged::groups(weight.extents());
-  auto const memory = ex.template allocate<value_range>(g.count());
+  auto memory = ex.template allocate<value_range>(g.count());
   device_view<value_range> const ranges(memory.data(), g);
   if constexpr (has_groups<Layout>) {
     fit_quantize_async<Layout>(ex, weight, ranges, q.groups(), q.codes(), rounding);
@@ -75,7 +75,7 @@ quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor co
   if constexpr (std::same_as<Transform, identity>) {
     detail::quantize_into<Layout>(ex, weight, weight, q, rounding);
   } else {
-    auto const scratch = ex.template allocate<float>(e.count());
+    auto scratch = ex.template allocate<float>(e.count());
     device_view<float> const wide(scratch.data(), e, weight.first_row());
     without_waits<Executor> const queue(ex);
     if constexpr (requires { transform.apply(queue, weight, wide); }) {

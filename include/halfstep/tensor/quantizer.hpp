@@ -86,55 +86,52 @@ class quantizer {
   ///
   /// FP64 weights are rounded to FP32 first. Throws shape_error where layout or transform cannot take the shape, and not_finite
   /// naming the first element that is none.
-  template <host_executor Executor, class Weight>
-  void operator()(Executor const& ex, host_view<Weight> weight, host_view<group_type> groups, host_view<code_type> codes) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_shapes(w.extents(), groups.extents(), codes.extents());
-    if (w.extents().count() == 0) return fit_nothing(groups);
-    if (is_cut_across_groups(w.extents())) {
-      fit_spanning(ex, w, groups);
-      return store_codes(ex, w, groups, codes);
+  template <host_executor Executor, class Source>
+  void operator()(Executor const& ex, host_view<Source const> weight, host_view<group_type> groups,
+                  host_view<code_type> codes) const {
+    require_shapes(weight.extents(), groups.extents(), codes.extents());
+    if (weight.extents().count() == 0) return fit_nothing(groups);
+    if (is_cut_across_groups(weight.extents())) {
+      fit_spanning(ex, weight, groups);
+      return store_codes(ex, weight, groups, codes);
     }
-    fit_tiles(ex, w, groups, [&](auto tile, index_t first, host_view<group_type> mine) {
-      quantize<Layout>(serial{}, tile, host_view<group_type const>(mine), codes.rows(first, tile.rows()), rounding_);
+    fit_tiles(ex, weight, groups, [&](auto tile, index_t first, host_view<group_type> mine) {
+      quantize<Layout>(serial{}, tile, mine, codes.rows(first, tile.rows()), rounding_);
     });
   }
 
   /// Fits `groups` to `weight`, a piece of whole rows of groups, and stores no codes. Where the layout has no groups, it sees to
   /// it that the weights are finite. Throws what the call that stores codes throws.
-  template <host_executor Executor, class Weight>
-  void fit(Executor const& ex, host_view<Weight> weight, host_view<group_type> groups) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_shapes(w.extents(), groups.extents(), w.extents());
-    if (w.extents().count() == 0) return fit_nothing(groups);
-    if (is_cut_across_groups(w.extents())) return fit_spanning(ex, w, groups);
-    fit_tiles(ex, w, groups, [](auto, index_t, host_view<group_type>) {});
+  template <host_executor Executor, class Source>
+  void fit(Executor const& ex, host_view<Source const> weight, host_view<group_type> groups) const {
+    require_shapes(weight.extents(), groups.extents(), weight.extents());
+    if (weight.extents().count() == 0) return fit_nothing(groups);
+    if (is_cut_across_groups(weight.extents())) return fit_spanning(ex, weight, groups);
+    fit_tiles(ex, weight, groups, [](auto, index_t, host_view<group_type>) {});
   }
 
   /// Stores the range of each group of `weight` as far as the piece shows it: of groups that span all rows, the largest range of
   /// all pieces is that of the tensor. Throws what the call that stores codes throws.
-  template <host_executor Executor, class Weight>
-  void range(Executor const& ex, host_view<Weight> weight, host_view<value_range> ranges) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_shapes(w.extents(), ranges.extents(), w.extents());
-    if (w.extents().count() == 0) return std::fill_n(ranges.data(), ranges.extents().count(), value_range{0.0f}), void();
-    if (is_cut_across_groups(w.extents())) return range_spanning(ex, w, ranges);
-    for_each_tile(ex, w, rows_per_group<Layout>(w.extents()), [&](auto tile, index_t first) {
-      auto const found = finite_ranges(tile, w.rows(first, tile.rows()));
+  template <host_executor Executor, class Source>
+  void range(Executor const& ex, host_view<Source const> weight, host_view<value_range> ranges) const {
+    require_shapes(weight.extents(), ranges.extents(), weight.extents());
+    if (weight.extents().count() == 0) return std::fill_n(ranges.data(), ranges.extents().count(), value_range{0.0f}), void();
+    if (is_cut_across_groups(weight.extents())) return range_spanning(ex, weight, ranges);
+    for_each_tile(ex, weight, rows_per_group<Layout>(weight.extents()), [&](auto tile, index_t first) {
+      auto const found = finite_ranges(tile, weight.rows(first, tile.rows()));
       if constexpr (has_groups<Layout>)
-        std::copy(found.begin(), found.end(), piece_of(ranges, w.extents(), first, tile.rows()).data());
+        std::copy(found.begin(), found.end(), piece_of(ranges, weight.extents(), first, tile.rows()).data());
     });
   }
 
   /// Stores `codes` on the grid of groups that were fitted to `weight`, or searched for it. Precondition: that of
   /// `Layout::locate`; groups of another origin go to `with_groups`. Throws shape_error.
-  template <host_executor Executor, class Weight>
-  void encode(Executor const& ex, host_view<Weight> weight, host_view<group_type const> groups,
+  template <host_executor Executor, class Source>
+  void encode(Executor const& ex, host_view<Source const> weight, host_view<group_type const> groups,
               host_view<code_type> codes) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_shapes(w.extents(), groups.extents(), codes.extents());
-    for_each_tile(ex, w, codes_granule(w.extents()), [&](auto tile, index_t first) {
-      quantize<Layout>(serial{}, tile, piece_of(groups, w.extents(), first, tile.rows()), codes.rows(first, tile.rows()),
+    require_shapes(weight.extents(), groups.extents(), codes.extents());
+    for_each_tile(ex, weight, codes_granule(weight.extents()), [&](auto tile, index_t first) {
+      quantize<Layout>(serial{}, tile, piece_of(groups, weight.extents(), first, tile.rows()), codes.rows(first, tile.rows()),
                        rounding_);
     });
   }
@@ -143,34 +140,31 @@ class quantizer {
   /// that code.
   ///
   /// Throws what the fitting overload throws, and value_error for a scale that is not positive and finite.
-  template <host_executor Executor, class Weight>
-  void with_groups(Executor const& ex, host_view<Weight> weight, host_view<group_type const> groups,
+  template <host_executor Executor, class Source>
+  void with_groups(Executor const& ex, host_view<Source const> weight, host_view<group_type const> groups,
                    host_view<code_type> codes) const {
-    host_view<std::remove_const_t<Weight> const> const w = weight;
-    require_shapes(w.extents(), groups.extents(), codes.extents());
+    require_shapes(weight.extents(), groups.extents(), codes.extents());
     if constexpr (std::floating_point<group_type>)
       for (index_t i = 0; i < groups.extents().count(); ++i)
         if (!(groups.data()[i] > 0) || !is_finite(groups.data()[i]))
           throw value_error(stated("weights.bad_scale", "halfstep: scale {group} is {value}; a scale is positive and finite",
                                    {{"group", i}, {"value", groups.data()[i]}}));
-    store_codes(ex, w, groups, codes);
+    store_codes(ex, weight, groups, codes);
   }
 
   /// Returns `weight` quantized, its type remembered. Allocates the result.
-  template <host_executor Executor, class Weight>
-  quantized_tensor<Layout, host_space, Transform> operator()(Executor const& ex, host_view<Weight> weight) const {
-    quantized_tensor<Layout, host_space, Transform> result(weight.extents(), transform_,
-                                                           source_traits<std::remove_const_t<Weight>>::type);
+  template <host_executor Executor, class Source>
+  quantized_tensor<Layout, host_space, Transform> operator()(Executor const& ex, host_view<Source const> weight) const {
+    quantized_tensor<Layout, host_space, Transform> result(weight.extents(), transform_, source_traits<Source>::type);
     (*this)(ex, weight, result.groups(), result.codes());
     return result;
   }
 
   /// Returns `weight` quantized on the grid of given `groups`. Allocates the result and copies the groups.
-  template <host_executor Executor, class Weight>
-  quantized_tensor<Layout, host_space, Transform> with_groups(Executor const& ex, host_view<Weight> weight,
+  template <host_executor Executor, class Source>
+  quantized_tensor<Layout, host_space, Transform> with_groups(Executor const& ex, host_view<Source const> weight,
                                                               host_view<group_type const> groups) const {
-    quantized_tensor<Layout, host_space, Transform> result(weight.extents(), transform_,
-                                                           source_traits<std::remove_const_t<Weight>>::type);
+    quantized_tensor<Layout, host_space, Transform> result(weight.extents(), transform_, source_traits<Source>::type);
     with_groups(ex, weight, groups, result.codes());
     std::copy_n(groups.data(), groups.extents().count(), result.groups().data());
     return result;
@@ -228,7 +222,7 @@ class quantizer {
       scratch_pool<float> pool(tiles.count() == 0 ? 0 : tiles.rows(0) * weight.columns());
       ex.for_each(tiles.count(), [&](index_t i) {
         auto const from = weight.rows(tiles.first(i), tiles.rows(i));
-        typename scratch_pool<float>::lease const scratch(pool);
+        typename scratch_pool<float>::lease scratch(pool);
         host_view<float> const to(scratch.data(), from.extents(), from.first_row());
         if constexpr (requires { transform_.apply(serial{}, from, to); }) {
           transform_.apply(serial{}, from, to);
@@ -279,7 +273,7 @@ class quantizer {
       std::vector<value_range> ranges(static_cast<std::size_t>(groups.extents().count()));
       host_view<value_range> const all(ranges.data(), groups.extents());
       range_spanning(ex, weight, all);
-      fit_groups<Layout>(host_view<value_range const>(all), groups);
+      fit_groups<Layout>(all, groups);
     }
   }
 

@@ -186,7 +186,7 @@ class basis {
     any_host const team(ex);
     for (auto const& link : links_) {
       link->apply_to_input_columns(team, first, block);
-      detail::store_transpose(team, host_view<float const>(block), other);
+      detail::store_transpose(team, block, other);
       link->apply_to_input_columns(team, first, other);
       std::copy_n(other.data(), other.extents().count(), block.data());
     }
@@ -208,7 +208,7 @@ class basis {
       }
       host_buffer<float> turned(to.count());
       link->apply_to_input(team, wide.view(to));
-      detail::store_transpose(team, host_view<float const>(wide.view(to)), turned.view(to));
+      detail::store_transpose(team, wide.view(to), turned.view(to));
       link->apply_to_input(team, turned.view(to));
       square = std::move(turned);
       columns = size;

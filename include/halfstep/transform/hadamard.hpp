@@ -37,7 +37,7 @@ struct regular_hadamard {
 
   template <executor Executor>
   void apply(Executor const& ex, matrix_view<float, typename Executor::space> w) const {
-    hadamard_regular(ex, matrix_view<float const, typename Executor::space>(w), w, group);
+    hadamard_regular(ex, w, w, group);
   }
 
   template <executor Executor>

@@ -35,7 +35,7 @@ class random_orthogonal {
   random_orthogonal(Executor const& ex, philox const& random, index_t columns) : columns_(columns) {
     extents2 const square{columns, columns};
     auto q = std::make_shared<host_buffer<float>>(square.count());
-    host_buffer<float> const scratch(square.count());
+    host_buffer<float> scratch(square.count());
     ex.for_each(columns, [&](index_t row) {
       for (index_t j = 0; j < columns; ++j)
         (*q)[row * columns + j] = normal(random, static_cast<std::uint64_t>(row * columns + j));
@@ -76,9 +76,9 @@ class random_orthogonal {
   template <class Executor>
   void multiply(Executor const& ex, host_view<float> w, operand how) const {
     require_extents({1, w.columns()}, {1, columns_}, "halfstep: the columns of a rotated matrix");
-    host_buffer<float> const before(w.extents().count());
+    host_buffer<float> before(w.extents().count());
     std::copy_n(w.data(), w.extents().count(), before.data());
-    gemm(ex, host_view<float const>(before.view(w.extents())), operand::plain, matrix(), how, w);
+    gemm(ex, before.view(w.extents()), operand::plain, matrix(), how, w);
   }
 
   index_t columns_ = 0;

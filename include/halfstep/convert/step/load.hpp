@@ -81,7 +81,7 @@ void load(Executor const& ex, layer& l, safetensors::reader const& input, worksp
     l.job.see(stored.data, e.count());
     host_view<float> const to(l.memory.weight.data() + first * e.columns, e, first);
     prepare(l.job, stored, delta.get(), to);
-    if (!is_finite(matrix_range(serial{}, host_view<float const>(to)).amax)) refuse_prepared(l.job, stored, delta.get());
+    if (!is_finite(matrix_range(serial{}, to).amax)) refuse_prepared(l.job, stored, delta.get());
   });
 }
 
