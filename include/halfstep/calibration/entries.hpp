@@ -18,7 +18,7 @@
 #include <halfstep/core/error.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/text.hpp>
-#include <halfstep/safetensors/layer_name.hpp>
+#include <halfstep/safetensors/name_table.hpp>
 #include <halfstep/safetensors/reader.hpp>
 
 namespace halfstep {
@@ -131,27 +131,18 @@ class calibration_entries {
 
   calibration_entry& entry(std::string const& layer) {
     auto const [place, made] = entries_.try_emplace(layer);
-    if (made) {
-      auto const bare = without_prefix(layer);
-      by_bare_name_[bare.text].push_back(layer);
-      if (bare.form == name_form::underscored) by_underscores_[bare.text].push_back(layer);
-    }
+    if (made) names_.add(layer, layer);
     return place->second;
   }
 
   map::const_iterator find(std::string_view layer) const {
     if (auto const exact = entries_.find(layer); exact != entries_.end()) return exact;
-    auto const bare = without_prefix(layer);
-    auto const one_of = [&](auto const& names, std::string const& wanted) {
-      auto const found = names.find(wanted);
-      if (found == names.end()) return entries_.end();
-      if (found->second.size() > 1)
-        throw format_error(stated("calibration.ambiguous", "calibration data: {'layer} may be {'candidate} or {'other}",
-                                  {{"layer", layer}, {"candidate", found->second[0]}, {"other", found->second[1]}}));
-      return entries_.find(found->second[0]);
-    };
-    if (auto const found = one_of(by_bare_name_, bare.text); found != entries_.end()) return found;
-    return one_of(by_underscores_, underscored(bare.text));
+    auto const names = names_.find(layer);
+    if (names.empty()) return entries_.end();
+    if (names.size() > 1)
+      throw format_error(stated("calibration.ambiguous", "calibration data: {'layer} may be {'candidate} or {'other}",
+                                {{"layer", layer}, {"candidate", names[0]}, {"other", names[1]}}));
+    return entries_.find(names[0]);
   }
 
   std::vector<map::const_iterator> places(std::string_view layer) const {
@@ -164,8 +155,7 @@ class calibration_entries {
   }
 
   map entries_;
-  std::map<std::string, std::vector<std::string>> by_bare_name_;    // with underscores where the file has them
-  std::map<std::string, std::vector<std::string>> by_underscores_;  // of names that LoRA programs write
+  name_table<std::string> names_;
 };
 
 }  // namespace halfstep

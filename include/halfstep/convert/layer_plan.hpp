@@ -43,14 +43,6 @@ inline void refuse_warnings(plan_options const& wanted, plan const& p) {
     throw usage_error(stated("strict.warnings", "`strict`: {warnings}", {{"warnings", p.warnings.front()}}));
 }
 
-/// Returns the names of all layers of a model: what has a 2-D weight.
-inline std::vector<std::string> layers_in(safetensors::header const& input) {
-  std::vector<std::string> layers;
-  for (auto const& t : input.tensors())
-    if (t.shape.size() == 2 && !layer_of(t.name).empty()) layers.emplace_back(layer_of(t.name));
-  return layers;
-}
-
 /// Adds to `wanted` what the calibration data knows of the layers that are quantized, and returns the plan.
 inline plan plan_with_inputs(safetensors::header const& input, calibration_files const& known, bias_policy biases,
                              plan_options& wanted) {

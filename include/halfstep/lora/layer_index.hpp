@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,7 @@
 #include <halfstep/lora/names/text_encoders.hpp>
 #include <halfstep/safetensors/header.hpp>
 #include <halfstep/safetensors/layer_name.hpp>
+#include <halfstep/safetensors/name_table.hpp>
 
 namespace halfstep {
 
@@ -41,14 +43,9 @@ class layer_index {
     for (auto const& t : model.tensors())
       for (std::string_view const ending : {".weight", ".bias"})
         if (t.name.ends_with(ending)) layers_.insert(t.name.substr(0, t.name.size() - ending.size()));
-    for (auto const& layer : layers_) {
-      auto const bare = without_prefix(layer).text;
-      bare_.dotted[bare].push_back({&layer});
-      bare_.underscored[underscored(bare)].push_back({&layer});
-    }
+    for (auto const& layer : layers_) bare_.add(layer, {&layer});
     for (auto const& t : model.tensors())
-      if (!t.name.ends_with(".weight") && !t.name.ends_with(".bias"))
-        other_.add(without_prefix(t.name).text, {&*tensors_.insert(t.name).first});
+      if (!t.name.ends_with(".weight") && !t.name.ends_with(".bias")) other_.add(t.name, {&*tensors_.insert(t.name).first});
     for (auto const* const names : {&layers_, &tensors_})
       for (auto const& name : *names) add_other_names(name);
   }
@@ -59,13 +56,11 @@ class layer_index {
     for (auto const* const names : {&layers_, &tensors_})
       if (auto const exact = names->find(name); exact != names->end()) return {{&*exact}};
     auto const bare = without_prefix(name);
-    for (auto const* const table : {&bare_, &other_}) {
-      auto const& names = table->of(bare.form);
-      auto const found = names.find(bare.text);
-      if (found == names.end()) continue;
-      require_apart(name, found->second);
-      return found->second;
-    }
+    for (auto const* const table : {&bare_, &other_})
+      if (auto const found = table->find(bare); !found.empty()) {
+        require_apart(name, found);
+        return {found.begin(), found.end()};
+      }
     return bare.text_encoder == 0 ? std::vector<lora_target>{} : find_in_encoders(name, bare);
   }
 
@@ -75,41 +70,26 @@ class layer_index {
     std::string const* best = nullptr;
     std::size_t least = 0;
     for (auto const* const table : {&bare_, &other_})
-      for (auto const& [text, layers] : table->of(bare.form)) {
+      table->for_each(bare.form, [&](std::string const& text, std::vector<lora_target> const& targets) {
         std::size_t const d = edit_distance(bare.text, text);
-        if (best != nullptr && d >= least) continue;
-        best = layers[0].layer;
+        if (best != nullptr && d >= least) return;
+        best = targets[0].layer;
         least = d;
-      }
+      });
     return best;
   }
 
  private:
-  using name_map = std::map<std::string, std::vector<lora_target>, std::less<>>;
-
-  struct name_table {
-    name_map dotted;
-    name_map underscored;
-
-    name_map const& of(name_form form) const { return form == name_form::underscored ? underscored : dotted; }
-    void add(std::string const& name, lora_target const& target) {
-      for (auto* const targets : {&dotted[name], &underscored[halfstep::underscored(name)]})
-        if (std::find(targets->begin(), targets->end(), target) == targets->end()) targets->push_back(target);
-    }
-  };
+  using target_names = name_table<lora_target>;
 
   /// Returns the layer of the text encoder that `bare` speaks of, else of the one encoder that has such a layer: programs count
   /// encoders differently.
   std::vector<lora_target> find_in_encoders(std::string_view name, bare_name const& bare) const {
-    auto const in = [&](name_table const& encoder) {
-      auto const found = encoder.of(bare.form).find(bare.text);
-      return found == encoder.of(bare.form).end() ? std::vector<lora_target>{} : found->second;
-    };
     if (auto const own = encoders_.find(bare.text_encoder); own != encoders_.end())
-      if (auto found = in(own->second); !found.empty()) return found;
+      if (auto const found = own->second.find(bare); !found.empty()) return {found.begin(), found.end()};
     std::vector<lora_target> others;
     for (auto const& [number, encoder] : encoders_)
-      for (auto& target : in(encoder)) others.push_back(std::move(target));
+      for (auto const& target : encoder.find(bare)) others.push_back(target);
     require_apart(name, others);
     return others;
   }
@@ -119,10 +99,10 @@ class layer_index {
       if (!layer.starts_with(place.prefix)) continue;
       auto& encoder = encoders_[place.number];
       std::string_view const inner = std::string_view(layer).substr(place.prefix.size());
-      encoder.add(std::string(inner), {&layer});
+      encoder.add(dotted(std::string(inner)), {&layer});
       for (auto const& pair : open_clip_names)
         if (auto const other = detail::renamed(inner, pair.second, pair.first))
-          if (auto rows = detail::rows_in_second(pair.rows, e)) encoder.add(*other, {&layer, *std::move(rows)});
+          if (auto rows = detail::rows_in_second(pair.rows, e)) encoder.add(dotted(*other), {&layer, *std::move(rows)});
     }
   }
 
@@ -137,15 +117,18 @@ class layer_index {
         bare, [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_in_second(rows, e)); },
         [&](std::string const& other, row_slice rows) { offer(other, layer, detail::rows_of_second(rows, e)); });
     constexpr std::string_view numbered = ".to_out.0";  // attention processors leave the number out
-    if (bare.ends_with(numbered)) other_.add(bare.substr(0, bare.size() - 2), {&layer});
+    if (bare.ends_with(numbered)) other_.add(dotted(bare.substr(0, bare.size() - 2)), {&layer});
   }
 
   void offer(std::string const& name, std::string const& layer, std::optional<std::vector<row_run>> rows) {
-    if (rows) other_.add(name, {&layer, *std::move(rows)});
+    if (rows) other_.add(dotted(name), {&layer, *std::move(rows)});
   }
 
+  /// A name that has lost its prefix already.
+  static bare_name dotted(std::string name) { return {std::move(name), name_form::dotted}; }
+
   /// Throws format_error where two layers would take the same rows of what is called `name`.
-  static void require_apart(std::string_view name, std::vector<lora_target> const& targets) {
+  static void require_apart(std::string_view name, std::span<lora_target const> targets) {
     for (std::size_t i = 0; i < targets.size(); ++i)
       for (std::size_t k = 0; k < i; ++k)
         if (targets[i].rows.empty() || targets[k].rows.empty() || overlap(targets[i].rows, targets[k].rows))
@@ -163,9 +146,9 @@ class layer_index {
   safetensors::header const* model_;
   std::set<std::string, std::less<>> layers_;
   std::set<std::string, std::less<>> tensors_;
-  name_table bare_;
-  name_table other_;
-  std::map<int, name_table> encoders_;
+  target_names bare_;
+  target_names other_;
+  std::map<int, target_names> encoders_;
 };
 
 }  // namespace halfstep

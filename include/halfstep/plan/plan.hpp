@@ -274,7 +274,7 @@ class planner {
   void speak() {
     remarks_.idle = chooser_.idle_choices();
     remarks_.calibrated = !options_.inputs.empty();
-    if (auto const idle = chooser_.idle_config(); !idle.empty()) remarks_.unmatched = unmatched_in_words(idle, layers());
+    if (auto const idle = chooser_.idle_config(); !idle.empty()) remarks_.unmatched = unmatched_in_words(idle, layers_in(input_));
     for (auto const& pattern : chooser_.idle_exclusions()) remarks_.unused.push_back(pattern + " matches no tensor");
     if (chooser_.is_fallback_idle())
       remarks_.unused.push_back("`fallback` changes nothing: neither `exclude` nor a family keeps a weight that is multiplied");
@@ -308,14 +308,6 @@ class planner {
       remarks_.unread.push_back(quoted(t.input.name));
     else if (role == weight_role::table)
       remarks_.late_tables[to_string(since)].push_back(quoted(t.input.name));
-  }
-
-  /// Returns the names of the input's layers: what has a 2-D weight.
-  std::vector<std::string> layers() const {
-    std::vector<std::string> names;
-    for (auto const& t : input_.tensors())
-      if (t.shape.size() == 2 && !layer_of(t.name).empty()) names.emplace_back(layer_of(t.name));
-    return names;
   }
 
   void lay_out() {

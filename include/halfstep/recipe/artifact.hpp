@@ -58,6 +58,14 @@ constexpr std::string_view layer_of(std::string_view weight) {
                                                                    : std::string_view{};
 }
 
+/// Returns the names of a model's layers: what has a 2-D weight.
+inline std::vector<std::string> layers_in(safetensors::header const& model) {
+  std::vector<std::string> layers;
+  for (auto const& t : model.tensors())
+    if (t.shape.size() == 2 && !layer_of(t.name).empty()) layers.emplace_back(layer_of(t.name));
+  return layers;
+}
+
 /// Returns the name of the static scale of a layer's activations; the older one without markers.
 inline std::string input_scale_name(std::string_view layer, marker_style style) {
   return std::string(layer) + (style == marker_style::none ? ".scale_input" : ".input_scale");
