@@ -147,7 +147,7 @@ class layer_inputs {
     if (measured(statistic::input) == nullptr) return 0;
     auto const e = rows_->extents();
     constexpr index_t piece_rows = 64;
-    host_buffer<float> const memory(std::min(piece_rows, e.rows) * e.columns);
+    host_buffer<float> memory(std::min(piece_rows, e.rows) * e.columns);
     std::vector<char> seen(static_cast<std::size_t>(e.columns));
     index_t left = e.columns;
     for (index_t first = 0; first < e.rows && left > 0; first += piece_rows) {
@@ -188,9 +188,9 @@ class layer_inputs {
                            : detail::moments_of(ex, *item, count_of(*item), rows_in, center);
     double const shrinkage = from_rows ? draw_few_rows(ex, rows_->in(rows_in), center, lower.view({columns, columns}))
                                        : draw_few_rows(ex, count_of(*item), center, lower.view({columns, columns}));
-    if (in.mixes_rows()) {
+    if (basis const beyond = in.beyond_rows(); !beyond.is_plain()) {
       mirror_lower(ex, lower.view({columns, columns}));
-      lower = in.beyond_rows().moments(ex, std::move(lower), columns);
+      lower = beyond.moments(ex, std::move(lower), columns);
       columns = in.stored({1, columns}).columns;
     }
     return hessian(ex, std::move(lower), columns, shrinkage);
@@ -265,9 +265,8 @@ class layer_inputs {
   static double draw_few_rows(Executor const& ex, index_t rows, std::span<float const> center, host_view<float> lower) {
     if (!are_few(rows, lower.columns())) return 0.0;
     double const free_rows = static_cast<double>(center.empty() ? rows : rows - 1);
-    double const share = std::min(
-        detail::gaussian_shrinkage(detail::correlation_energy(ex, host_view<float const>(lower)), free_rows, lower.columns()),
-        1.0);
+    double const share =
+        std::min(detail::gaussian_shrinkage(detail::correlation_energy(ex, lower), free_rows, lower.columns()), 1.0);
     detail::draw_to_diagonal(ex, share, lower);
     return share;
   }

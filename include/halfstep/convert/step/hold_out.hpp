@@ -9,9 +9,8 @@
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/convert/output_error.hpp>
 #include <halfstep/convert/step/choose.hpp>
+#include <halfstep/convert/step/code_rows.hpp>
 #include <halfstep/convert/step/measure.hpp>
-#include <halfstep/core/buffer.hpp>
-#include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stage_table.hpp>
@@ -36,12 +35,7 @@ inline bool follows_from_rows(layer const& l) {
 inline void try_on_held_out(any_host const& ex, layer& l) {
   if (!detail::follows_from_rows(l) || !l.inputs->held_out(l.job.basis())) return;
   auto before = l.job.found();
-  bool const mixes_rows = l.job.basis().mixes_rows();
-  host_buffer<float> kept;
-  if (mixes_rows) {
-    kept = host_buffer<float>(l.job.extents().count());
-    std::copy_n(l.memory.weight.data(), kept.size(), kept.data());
-  }
+  auto const weight = rows_of(l).changed_by_decoding(l);
   {
     layer trial{.job = l.job, .how = l.how, .memory = l.memory, .moments = l.memory.trial};
     trial.rows = l.rows;
@@ -54,7 +48,7 @@ inline void try_on_held_out(any_host const& ex, layer& l) {
   std::swap(before, l.job.found());
   l.job.found().output_error = before.output_error;
   l.job.found().output_error_8bit = before.output_error_8bit;
-  if (mixes_rows) std::copy_n(kept.data(), kept.size(), l.memory.weight.data());
+  std::copy_n(weight.data(), weight.size(), l.memory.weight.data());
 }
 
 }  // namespace halfstep::step

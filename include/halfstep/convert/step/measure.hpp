@@ -2,26 +2,23 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <mutex>
 #include <span>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/convert/layer.hpp>
 #include <halfstep/convert/output_error.hpp>
+#include <halfstep/convert/step/code_rows.hpp>
 #include <halfstep/convert/workspace.hpp>
 #include <halfstep/core/buffer.hpp>
-#include <halfstep/core/digest.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/exec/serial.hpp>
-#include <halfstep/kernel/bias_correction.hpp>
 #include <halfstep/kernel/error_histogram.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/kernel/widen.hpp>
@@ -62,58 +59,6 @@ void count_steps(Executor const& ex, layer& l, workspace_pool& pool) {
   });
 }
 
-namespace detail {
-
-/// Remembers what is stored of a layer whose rows were transformed together, so that no few of them can be measured again.
-template <class Executor>
-void digest_rows(Executor const& ex, layer& l) {
-  for_each_part(ex, l.rows, [&](layer_rows const& part) {
-    for (index_t row = 0; row < part.weight.extents.rows; row += residual_tile_rows) {
-      auto const some = part.part(row, std::min(residual_tile_rows, part.weight.extents.rows - row));
-      auto const bytes = some.weight.extents.count() * layer_rows::bytes_of(l.job.codec().format.codes);
-      l.job.digests()[static_cast<std::size_t>(some.weight.first_row / residual_tile_rows)] =
-          digest(std::span<std::byte const>(some.codes, static_cast<std::size_t>(bytes)));
-    }
-  });
-  auto const scales = std::span(l.memory.scales.data(), static_cast<std::size_t>(l.groups().count()));
-  l.job.digests().back() = digest(std::as_bytes(scales));
-}
-
-/// Returns what all of `decoded` [M, N] is off from `weight`; `clipped` is not counted. Sums in a fixed order.
-template <class Executor>
-residual_statistics difference(Executor const& ex, host_view<float const> weight, host_view<float const> decoded) {
-  std::vector<residual_statistics> rows(static_cast<std::size_t>(weight.rows()));
-  ex.for_each(weight.rows(), [&](index_t row) {
-    auto& s = rows[static_cast<std::size_t>(row)];
-    for (index_t k = 0; k < weight.columns(); ++k) {
-      double const x = weight(row, k);
-      double const off = x - static_cast<double>(decoded(row, k));
-      s.weight_square += x * x;
-      s.error_square += off * off;
-      s.product += x * off;
-      s.max_error = std::max(s.max_error, static_cast<float>(std::fabs(off)));
-    }
-  });
-  return total(rows);
-}
-
-/// Returns (W - Wq) mean for every row.
-template <class Executor>
-std::vector<double> mean_difference(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
-                                    std::span<float const> mean) {
-  std::vector<double> shift(static_cast<std::size_t>(weight.rows()));
-  ex.for_each(weight.rows(), [&](index_t row) {
-    double sum = 0.0;
-    for (index_t k = 0; k < weight.columns(); ++k)
-      sum += (static_cast<double>(weight(row, k)) - static_cast<double>(decoded(row, k))) *
-             static_cast<double>(mean[static_cast<std::size_t>(k)]);
-    shift[static_cast<std::size_t>(row)] = sum;
-  });
-  return shift;
-}
-
-}  // namespace detail
-
 /// Decodes a layer; of a basis that mixes rows weight and decoded weight come back into the basis of rows.
 template <host_executor Executor>
 void decode_whole(Executor const& ex, layer& l) {
@@ -129,31 +74,19 @@ void decode_whole(Executor const& ex, layer& l) {
   beyond.invert_whole(ex, l.memory.weight.data(), l.job.weight_extents());
 }
 
-/// Decodes a layer whose outputs are still to be measured, or whose basis mixes rows: of that one, what is lost is what is lost
-/// in the basis of rows.
-template <host_executor Executor>
-void decode(Executor const& ex, layer& l) {
-  bool const mixes_rows = l.job.basis().mixes_rows();
+/// Decodes a layer whose outputs are still to be measured, or whose codes cannot be measured where they lie.
+inline void decode(any_host const& ex, layer& l) {
+  auto const& rows = rows_of(l);
   bool const is_measured = l.job.found().output_error || !l.inputs || !l.inputs->held_out(l.job.basis());
-  if (!mixes_rows && is_measured) return;
-  if (mixes_rows) detail::digest_rows(ex, l);
+  if (!rows.is_measured_decoded() && is_measured) return;
   decode_whole(ex, l);
-  if (!mixes_rows) return;
-  extents2 const plain = l.job.weight_extents();
-  index_t clipped = 0;
-  for (auto& part : l.job.error()) clipped += std::exchange(part, {}).clipped;
-  l.job.error().front() =
-      detail::difference(ex, host_view<float const>(l.memory.weight.data(), plain), {l.decoded.data(), plain});
-  l.job.error().front().clipped = clipped;
+  rows.note_decoded(ex, l);
 }
 
 /// Finds what the bias gets for what rounding takes from the mean of the outputs.
 inline void correct(any_host const& ex, layer& l) {
   if (!l.job.tensor().added.bias || !l.known || l.known->channel_mean.empty()) return;
-  auto const& mean = l.known->channel_mean;
-  extents2 const e = l.job.weight_extents();
-  l.shift = l.job.basis().mixes_rows() ? detail::mean_difference(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, mean)
-                                       : l.how.stages.grid(l.grid()).residual_mean(ex, l.matrices(), mean);
+  l.shift = rows_of(l).mean_shift(ex, l);
   l.job.found().bias = bias_state::corrected;
 }
 
@@ -164,7 +97,8 @@ inline void note_output_error(any_host const& ex, layer& l, input_rows const& in
   auto const errors = output_error(ex, {l.memory.weight.data(), e}, {l.decoded.data(), e}, shift, inputs);
   if (!errors) return;
   l.job.found().output_error = errors->weights;
-  if (l.wanted().format.codes == dtype::i8 && !l.job.basis().mixes_rows())  // loaders run others in FP8, or in another basis
+  if (l.wanted().format.codes == dtype::i8 &&
+      rows_of(l).meets_rounded_inputs())  // loaders run others in FP8, or in another basis
     l.job.found().output_error_8bit = errors->activations;
 }
 

@@ -1,22 +1,20 @@
 // The steps from weights to scales and codes: range, fit, search, encode.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/calibration/shrinkage.hpp>
 #include <halfstep/convert/layer.hpp>
-#include <halfstep/core/arithmetic.hpp>
+#include <halfstep/convert/step/code_rows.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/column_energy.hpp>
 #include <halfstep/layout/concept.hpp>
-#include <halfstep/objective/hessian.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 
@@ -45,24 +43,6 @@ void fit(Executor const& ex, layer_rows const& rows) {
 
 namespace detail {
 
-/// Gives columns that were never seen the mean of those that were: nothing says that their errors do not matter.
-inline void weigh_unseen(std::vector<float>& squares) {
-  double sum = 0.0;
-  for (float const x : squares) sum += static_cast<double>(x);
-  auto const seen = static_cast<std::ptrdiff_t>(squares.size()) - std::count(squares.begin(), squares.end(), 0.0f);
-  if (seen != 0) std::replace(squares.begin(), squares.end(), 0.0f, static_cast<float>(sum / static_cast<double>(seen)));
-}
-
-/// Returns E[x_j^2] in the basis of the codes, or the variance of x_j where the bias takes what rounding does to the mean.
-inline std::vector<float> input_weights(layer const& l, hessian const* turned) {
-  if (turned != nullptr) return turned->diagonal();
-  std::vector<float> weights = l.known->channel_sq;
-  weigh_unseen(weights);
-  auto const center = l.center();
-  for (std::size_t j = 0; j < center.size(); ++j) weights[j] = std::max(weights[j] - settled(center[j] * center[j]), 0.0f);
-  return weights;
-}
-
 /// How much is known of the inputs that columns count by.
 enum class column_knowledge : std::uint8_t {
   none,  ///< nothing, or so little that other scales would change the error by chance
@@ -70,11 +50,10 @@ enum class column_knowledge : std::uint8_t {
   full
 };
 
-/// Returns how much is known; `turned` is the Hessian in a basis that mixes rows, where there is one.
-inline column_knowledge knowledge_of(layer const& l, hessian const* turned) {
-  bool const known = l.job.basis().mixes_rows() ? turned != nullptr : l.known && !l.known->channel_sq.empty();
-  index_t const rows = known ? l.known->samples : 0;
-  if (!known || (rows > 0 && rows < input_rows::least_split)) return column_knowledge::none;
+/// Returns how much is known where `column_squares` has a value or none.
+inline column_knowledge knowledge_of(layer const& l, std::optional<std::vector<float>> const& column_squares) {
+  index_t const rows = column_squares ? l.known->samples : 0;
+  if (!column_squares || (rows > 0 && rows < input_rows::least_split)) return column_knowledge::none;
   return rows > 0 && are_few(rows, l.job.weight_extents().columns) ? column_knowledge::few : column_knowledge::full;
 }
 
@@ -84,21 +63,19 @@ inline column_knowledge knowledge_of(layer const& l, hessian const* turned) {
 /// search that it is without data, of fewer than `input_rows::least_split` in every way: scales that clip pay where it is known
 /// what they clip.
 inline void search(any_host const& ex, layer& l) {
-  bool const mixes_rows = l.job.basis().mixes_rows();
-  hessian const* const turned = mixes_rows && l.inputs ? l.moments.moments(ex, *l.inputs, l.job.basis(), l.center()) : nullptr;
-  bool const known = mixes_rows ? turned != nullptr : l.known && !l.known->channel_sq.empty();
+  auto const squares = rows_of(l).column_squares(ex, l);
   bool const chooses = l.wanted().scales == suitable;
-  auto const knowledge = detail::knowledge_of(l, turned);
+  auto const knowledge = detail::knowledge_of(l, squares);
   auto const by =
-      known && !(chooses && knowledge != detail::column_knowledge::full) ? column_weight::inputs : column_weight::energy;
+      squares && !(chooses && knowledge != detail::column_knowledge::full) ? column_weight::inputs : column_weight::energy;
   auto const* const row = l.how.stages.scale_search(l.wanted().scales, l.grid(), by);
   if (row == nullptr) return;
   bool const by_inputs = row->by == column_weight::inputs || (chooses && knowledge == detail::column_knowledge::few);
-  std::vector<float> const weights = by_inputs && known ? detail::input_weights(l, turned)
+  std::vector<float> const weights = by_inputs && squares ? *squares
                                      : by_inputs ? std::vector<float>(static_cast<std::size_t>(l.job.extents().columns), 1.0f)
                                                  : column_energy(ex, l.weight());
   row->search(ex, l.matrices(), weights);
-  l.add_method(std::string(by_inputs && known ? row->words_by_inputs : row->words));
+  l.add_method(std::string(by_inputs && squares ? row->words_by_inputs : row->words));
 }
 
 /// Stores the codes that the rounding of the recipe chooses.

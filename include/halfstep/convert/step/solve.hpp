@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <halfstep/convert/layer.hpp>
+#include <halfstep/convert/step/code_rows.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/objective/hessian.hpp>
@@ -57,12 +58,12 @@ inline void solve(any_host const& ex, layer& l) {
 /// Moves codes of a layer without a bias so that the mean of its outputs stays, where nothing else keeps it.
 inline void keep_mean(any_host const& ex, layer& l) {
   auto const& how = l.wanted();
-  if (l.job.basis().mixes_rows() || !l.known || l.known->channel_mean.empty()) return;
+  auto const mean = rows_of(l).kept_mean(l);
+  if (mean.empty()) return;
   if (l.job.tensor().added.bias || l.job.found().bias != bias_state::none || how.scales == absmax_scales ||
       how.rounding != nearest::name || l.is_fed_back || !l.how.stages.has_grid(l.grid()))
     return;
-  if (l.how.stages.grid(l.grid()).flip_means(ex, l.matrices(), l.known->channel_mean).moved > 0)
-    l.add_method("mean kept by flips");
+  if (l.how.stages.grid(l.grid()).flip_means(ex, l.matrices(), mean).moved > 0) l.add_method("mean kept by flips");
 }
 
 }  // namespace halfstep::step

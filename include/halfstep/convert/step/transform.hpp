@@ -11,7 +11,6 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/random.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/exec/serial.hpp>
 #include <halfstep/kernel/column_max.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/recipe/basis_row.hpp>
@@ -29,16 +28,6 @@ std::vector<float> input_maxima(Executor const& ex, layer const& l) {
     throw value_error(stated("calibration.no_maxima", "the largest inputs of '{layer}' are unknown: it cannot be smoothed",
                              {{"layer", l.job.found().layer}}));
   return maxima;
-}
-
-/// Changes the weight into the basis `further`, behind the one that it is in.
-template <class Executor>
-void change(Executor const& ex, layer const& l, basis const& further) {
-  extents2 const e = l.job.weight_extents();
-  if (further.mixes_rows()) return further.apply_whole(ex, l.memory.weight.data(), e);
-  for_each_tile(ex, l.job, e, l.rows.watcher, [&](index_t first, index_t rows) {
-    further.apply(serial{}, host_view<float>(l.memory.weight.data() + first * e.columns, {rows, e.columns}, first));
-  });
 }
 
 }  // namespace detail
@@ -60,7 +49,8 @@ void transform(Executor const& ex, layer& l) {
     }
     basis further;
     choice.row.append(of, further);
-    detail::change(ex, l, further);
+    if (l.rows.watcher != nullptr) require_going(*l.rows.watcher);
+    further.apply_whole(ex, l.memory.weight.data(), e);
     extents2 const stored = further.stored(e);
     if (!is_finite(matrix_range(ex, host_view<float const>(l.memory.weight.data(), stored)).amax))
       throw value_error(stated("weights.overflow", "cannot quantize '{tensor}': {reason}",
