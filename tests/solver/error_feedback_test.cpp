@@ -181,7 +181,7 @@ TYPED_TEST(ErrorFeedback, GivesTheSameCodesForEveryNumberOfThreadsAndEveryChunk)
   error_feedback<>({.polish = 2}).refine(serial{}, w.view(e), coded<TypeParam>(alone), h);
   for (auto const& [count, chunk] : std::vector<std::pair<int, index_t>>{{2, 1024}, {3, 64}, {5, 1}, {1, 200}}) {
     auto q = rounded<TypeParam>(w.view(e));
-    error_feedback<>({.polish = 2, .row_chunk = chunk}).refine(threads(count), w.view(e), coded<TypeParam>(q), h);
+    error_feedback<>({.polish = 2, .piece_rows = chunk}).refine(threads(count), w.view(e), coded<TypeParam>(q), h);
     EXPECT_EQ(differing(codes_of(alone), q.codes()), 0.0);
   }
 }
@@ -347,7 +347,7 @@ TEST(ErrorFeedbackWatched, StopsBetweenChunksWhenTheWatcherThrows) {
     if (chunk == 2) throw halfstep::value_error("stop");
     return true;
   };
-  EXPECT_THROW(error_feedback<>({.row_chunk = 64}).refine(serial{}, w.view(e), coded<halfstep::int8_axis>(q), h, watch),
+  EXPECT_THROW(error_feedback<>({.piece_rows = 64}).refine(serial{}, w.view(e), coded<halfstep::int8_axis>(q), h, watch),
                halfstep::value_error);
   EXPECT_EQ(seen, 2);
   EXPECT_THROW(

@@ -111,7 +111,7 @@ void for_each_solver(F const& f) {
         .refine(ex, l.weight(), l.coded(), l.directions, watch);
   });
   f("error feedback", [](any_host const& ex, layer<Grid>& l, watcher const& watch) {
-    return halfstep::error_feedback<>({.polish = 2, .row_chunk = 128}).refine(ex, l.weight(), l.coded(), l.moments, watch);
+    return halfstep::error_feedback<>({.polish = 2, .piece_rows = 128}).refine(ex, l.weight(), l.coded(), l.moments, watch);
   });
   f("mean flip", [](any_host const& ex, layer<Grid>& l, watcher const& watch) {
     return halfstep::mean_flip(l.mean).refine(ex, l.weight(), l.coded(), watch);

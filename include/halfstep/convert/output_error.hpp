@@ -32,17 +32,17 @@ struct output_errors {
 template <host_executor Executor>
 std::optional<output_errors> output_error(Executor const& ex, host_view<float const> weight, host_view<float const> decoded,
                                           std::span<float const> shift, input_rows const& inputs) {
-  constexpr index_t chunk = 1024;
+  constexpr index_t piece_rows = 1024;
   extents2 const all = inputs.extents();
-  index_t const rows = std::min(chunk, all.rows);
+  index_t const rows = std::min(piece_rows, all.rows);
   host_buffer<float> x(rows * all.columns), rounded(rows * all.columns);
   host_buffer<float> exact(rows * weight.rows()), found(rows * weight.rows());
   host_view<float const> const bias(shift.data(), {shift.empty() ? 0 : 1, static_cast<index_t>(shift.size())});
   double signal = 0.0;
   double lost = 0.0;
   double lost_8bit = 0.0;
-  for (index_t first = 0; first < all.rows; first += chunk) {
-    index_t const count = std::min(chunk, all.rows - first);
+  for (index_t first = 0; first < all.rows; first += piece_rows) {
+    index_t const count = std::min(piece_rows, all.rows - first);
     extents2 const in{count, all.columns}, out{count, weight.rows()};
     host_view<float> const here(x.data(), in), here_rounded(rounded.data(), in), y(exact.data(), out), z(found.data(), out);
     inputs.read(ex, first, here);

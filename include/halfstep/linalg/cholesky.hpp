@@ -26,13 +26,13 @@ template <host_executor Executor, class Real>
     auto diagonal = m.block(first, first, width, width);
     Eigen::LLT<Eigen::Ref<detail::dense<Real>>, Eigen::Lower> const factor(diagonal);
     if (factor.info() != Eigen::Success || !diagonal.diagonal().allFinite()) return false;
-    index_t const strips = (n - below + side - 1) / side;
-    ex.for_each(strips, [&](index_t strip) {
-      index_t const row = below + strip * side;
-      auto panel = m.block(row, first, std::min(side, n - row), width);
-      diagonal.template triangularView<Eigen::Lower>().transpose().template solveInPlace<Eigen::OnTheRight>(panel);
+    index_t const tiles_below = (n - below + side - 1) / side;
+    ex.for_each(tiles_below, [&](index_t tile) {
+      index_t const row = below + tile * side;
+      auto part = m.block(row, first, std::min(side, n - row), width);
+      diagonal.template triangularView<Eigen::Lower>().transpose().template solveInPlace<Eigen::OnTheRight>(part);
     });
-    ex.for_each(strips * (strips + 1) / 2, [&](index_t tile) {
+    ex.for_each(tiles_below * (tiles_below + 1) / 2, [&](index_t tile) {
       index_t i = 0;
       while ((i + 1) * (i + 2) / 2 <= tile) ++i;
       index_t const row = below + i * side;

@@ -73,8 +73,8 @@ template <class Executor>
 void invert_lower(Executor const& ex, host_view<double const> lower, host_view<float> inverse) {
   constexpr index_t side = 128;
   index_t const n = lower.rows();
-  ex.for_each((n + side - 1) / side, [&](index_t strip) {
-    index_t const first = strip * side;
+  ex.for_each((n + side - 1) / side, [&](index_t tile) {
+    index_t const first = tile * side;
     index_t const count = std::min(side, n - first);
     index_t const tail = n - first;
     dense<double> part = dense<double>::Zero(n, count);

@@ -12,17 +12,17 @@ namespace halfstep::safetensors {
 
 /// A name to be sorted: where its owner keeps it, and eight of its bytes, which most comparisons need alone.
 struct name_ref {
-  std::uint64_t chunk;  ///< the bytes that are being compared, the first one highest, zeros behind the end
+  std::uint64_t word;  ///< the bytes that are being compared, the first one highest, zeros behind the end
   std::uint32_t where;
   std::uint32_t size;
 
   /// Returns the reference to `name`, kept at `where`. Precondition: shorter than 2^32.
   static name_ref to(std::string_view name, std::uint32_t where) {
-    return {chunk_of(name, 0), where, static_cast<std::uint32_t>(name.size())};
+    return {word_of(name, 0), where, static_cast<std::uint32_t>(name.size())};
   }
 
   /// Returns the eight bytes of `name` from `depth` on.
-  static std::uint64_t chunk_of(std::string_view name, std::size_t depth) {
+  static std::uint64_t word_of(std::string_view name, std::size_t depth) {
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < 8; ++i)
       value = value << 8 | (depth + i < name.size() ? static_cast<unsigned char>(name[depth + i]) : 0u);
@@ -49,12 +49,12 @@ std::optional<name_ref> sort_names(Iterator first, Iterator last, TextOf text_of
     open.pop_back();
     Iterator const end = first + r.end;
     if (r.depth > 0)
-      for (Iterator i = first + r.begin; i != end; ++i) i->chunk = name_ref::chunk_of(text_of(*i), r.depth);
+      for (Iterator i = first + r.begin; i != end; ++i) i->word = name_ref::word_of(text_of(*i), r.depth);
     auto const left = [&](name_ref n) { return std::min(n.size - r.depth, 9u); };
     std::sort(first + r.begin, end,
-              [&](name_ref a, name_ref b) { return a.chunk != b.chunk ? a.chunk < b.chunk : left(a) < left(b); });
+              [&](name_ref a, name_ref b) { return a.word != b.word ? a.word < b.word : left(a) < left(b); });
     for (Iterator i = first + r.begin; i != end;) {
-      Iterator const next = std::find_if(i, end, [&](name_ref n) { return n.chunk != i->chunk || left(n) != left(*i); });
+      Iterator const next = std::find_if(i, end, [&](name_ref n) { return n.word != i->word || left(n) != left(*i); });
       if (next - i > 1 && left(*i) <= 8) return *i;
       if (next - i > few) {
         open.push_back({i - first, next - first, r.depth + 8});

@@ -120,9 +120,9 @@ class coordinate_sweep {
     for (double const part : squares) error_square_ += part;
   }
 
-  /// Calls `f(first, count)` for strips of the rank.
+  /// Calls `f(first, count)` for tiles of the rank's columns.
   template <class F>
-  void for_each_strip(F const& f) const {
+  void for_each_tile(F const& f) const {
     constexpr index_t width = 128;
     ex_.for_each((rank_ + width - 1) / width, [&](index_t i) { f(i * width, std::min(width, rank_ - i * width)); });
   }
@@ -137,7 +137,7 @@ class coordinate_sweep {
     auto ahead = block_map(ahead_, columns);      // (P v_j)^T for every column of the block
     auto moved_u = block_map(moved_u_, columns);  // sum of d_ij u_i over a block of rows
     auto moved_all = block_map(moved_all_, columns);
-    for_each_strip(
+    for_each_tile(
         [&](index_t a, index_t count) { ahead.middleCols(a, count).noalias() = v * p.middleRows(a, count).transpose(); });
     detail::dense<float> const gram = v * v.transpose();
     moved_all.setZero();
@@ -156,13 +156,13 @@ class coordinate_sweep {
           for (index_t a = 0; a < rank_; ++a) sum[a] += m.step * u[a];
         }
       });
-      for_each_strip([&](index_t a, index_t count) {
+      for_each_tile([&](index_t a, index_t count) {
         ahead.middleCols(a, count).noalias() -= gram * moved_u.middleCols(a, count);
         moved_all.middleCols(a, count) += moved_u.middleCols(a, count);
       });
     }
     if (moved > 0)
-      for_each_strip(
+      for_each_tile(
           [&](index_t a, index_t count) { p.middleRows(a, count).noalias() -= moved_all.middleCols(a, count).transpose() * v; });
     return moved;
   }

@@ -20,8 +20,8 @@ namespace halfstep {
 /// Settings of error feedback.
 struct feedback_settings {
   factor_settings factor = {};
-  int polish = 0;            ///< sweeps of coordinate descent afterwards, with a dense Hessian
-  index_t row_chunk = 1024;  ///< rows between two looks at the watcher: memory, never codes
+  int polish = 0;             ///< sweeps of coordinate descent afterwards, with a dense Hessian
+  index_t piece_rows = 1024;  ///< rows between two looks at the watcher: memory, never codes
 };
 
 /// Rounds column after column, each towards W_j + sum of E_i L_ij over those before: what is left of their errors is made up for
@@ -31,13 +31,13 @@ struct feedback_settings {
 /// in, so a layer never ends worse than it came. Scales stay. (M + N / 3) N^2 flops and as many M N^2 again for the loss of the
 /// codes that came in; polishing adds 2 M N^2. Beyond the factor each thread holds 1 KiB a column in FP32. `Real` is what errors
 /// and sums are kept in: FP32 differs from FP64 in less than 0.1 % of the codes at equal loss. On one machine the same codes for
-/// every number of threads and every chunk. Sources: E. Frantar et al., "GPTQ", ICLR 2023; J. Chee et al., "QuIP", NeurIPS 2023.
+/// every number of threads and every piece. Sources: E. Frantar et al., "GPTQ", ICLR 2023; J. Chee et al., "QuIP", NeurIPS 2023.
 template <class Real = float>
 class error_feedback {
  public:
   explicit error_feedback(feedback_settings const& settings = {}) : settings_(settings) {}
 
-  /// Moves the codes of `q`. A step of `watch` is a chunk of rows; where it stops the solver, the report is of the rows that are
+  /// Moves the codes of `q`. A step of `watch` is a piece; where it stops the solver, the report is of the rows that are
   /// done. Throws shape_error, and value_error where no damping makes H definite.
   template <class Grid, host_executor Executor, class Watch = keep_going>
   solve_report refine(Executor const& ex, host_view<float const> weight, coded_matrix<Grid> const& q, hessian const& h,
@@ -79,10 +79,10 @@ class error_feedback {
     if (factor.empty() || weight.rows() == 0) return report;
     std::vector const start(q.codes.data(), q.codes.data() + q.codes.extents().count());
     detail::row_loss sum;
-    int chunks_done = 0;
-    index_t const chunk = std::max<index_t>(settings_.row_chunk / tile::height, 1) * tile::height;
-    for (index_t first = 0; first < weight.rows(); first += chunk) {
-      index_t const tiles = (std::min(chunk, weight.rows() - first) + tile::height - 1) / tile::height;
+    int pieces_done = 0;
+    index_t const piece = std::max<index_t>(settings_.piece_rows / tile::height, 1) * tile::height;
+    for (index_t first = 0; first < weight.rows(); first += piece) {
+      index_t const tiles = (std::min(piece, weight.rows() - first) + tile::height - 1) / tile::height;
       std::vector<std::vector<detail::row_loss>> losses(static_cast<std::size_t>(tiles));
       ex.for_each(tiles, [&](index_t i) {
         tile rows(weight, q, first + i * tile::height);
@@ -97,7 +97,7 @@ class error_feedback {
           sum.error_after += row.error_after;
         }
       double const left = detail::share_left(std::sqrt(std::max(sum.after, 0.0)), std::sqrt(std::max(sum.before, 0.0)));
-      if (!watch(++chunks_done, left)) break;
+      if (!watch(++pieces_done, left)) break;
     }
     report.iterations = 1 + settings_.polish;
     report.loss_before = std::sqrt(std::max(sum.before, 0.0));
