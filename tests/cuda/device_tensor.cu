@@ -166,7 +166,7 @@ TYPED_TEST(IncoherentDeviceTensor, MultipliesInAWorkspaceToTheBitsOfTheHost) {
   emulated_device const ex;
   two_sided_signs const signs(ex, there.transform());
   std::size_t const bytes = workspace_bytes(5, there, int8_activations{});
-  auto const memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
+  auto memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
   linear_async(ex, device_view<float const>(x.data(), in), there, signs, device_view<float const>(bias.data(), {1, 100}),
                device_view<float>(y.data(), out), int8_activations{}, device_workspace(memory.data(), bytes));
   EXPECT_TRUE(device_cases::same_bits(y, expected));
@@ -185,7 +185,7 @@ TEST(LinearAsync, IsNanInRowsThatAreNotFiniteAndTheHostsBitsInTheOthers) {
   x[2 * 256] = NAN;
   emulated_device const ex;
   std::size_t const bytes = workspace_bytes(4, there, int8_activations{});
-  auto const memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
+  auto memory = ex.allocate<std::byte>(static_cast<index_t>(bytes));
   linear_async(ex, device_view<float const>(x.data(), in), there, {}, device_view<float>(y.data(), out), int8_activations{},
                device_workspace(memory.data(), bytes));
   for (std::size_t i = 0; i < y.size(); ++i) {
