@@ -35,6 +35,7 @@ class conversion_inputs {
       : model_(safetensors::open_model(options.input)),
         known_(options.calibration_data),
         others_(options.other_inputs),
+        bases_(options.stored_bases),
         alphas_(options.merging.alpha) {
     if (!options.loras.empty())
       merge_.emplace(options.loras, options.merging, weights().head(), expression_keys()).measure_on(weights());
@@ -59,7 +60,7 @@ class conversion_inputs {
         [this](safetensors::tensor const& t, std::uint64_t offset, std::span<std::byte> into) {
           weights().read(t, offset, into);
         },
-        blocks_beside(weights().path()));
+        blocks_beside(weights().path()), bases_);
   }
 
   /// Returns what tells each file from every other: none of them may be the output.
@@ -102,6 +103,7 @@ class conversion_inputs {
   safetensors::opened_model model_;
   calibration_files known_;
   std::vector<file::file_identity> others_;
+  std::vector<basis_choice> bases_;
   alpha_source alphas_;
   std::optional<lora_merge> merge_;
   std::optional<lora_directions> directions_;

@@ -13,6 +13,7 @@
 #include <halfstep/lora/options.hpp>
 #include <halfstep/plan/options.hpp>
 #include <halfstep/plan/output_choice.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/solve_options.hpp>
 
 namespace halfstep {
@@ -58,6 +59,7 @@ struct conversion_options {
   lora_options merging = {};
   nonfinite_policy nonfinite = nonfinite_policy::refuse;
   overflow_policy overflow = overflow_policy::refuse;
+  std::vector<basis_choice> stored_bases = {};  ///< that layers of the input may be in, beside those of files that others load
   file::overwrite existing = file::overwrite::refuse;
   /// keep: goes on with the part that an interrupted run of the same kind left, and leaves its own where it ends early
   file::unfinished part = file::unfinished::discard;

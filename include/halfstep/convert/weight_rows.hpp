@@ -52,9 +52,9 @@ void with_code_type(dtype type, F&& f) {
   f([](std::byte code) { return widen(static_cast<float8_e4m3>(code)); });
 }
 
-/// Stores the numbers of whole rows of codes: the product with their scales is rounded once, then rows are rotated back.
-inline void decode_rows(safetensors::reader const& input, planned_tensor const& tensor, std::byte const* codes,
-                        host_view<float> to) {
+/// Stores code times scale, rounded once, for whole rows of codes.
+inline void multiply_rows(safetensors::reader const& input, planned_tensor const& tensor, std::byte const* codes,
+                          host_view<float> to) {
   code_source const& how = *tensor.coded;
   index_t const columns = to.columns();
   extents2 const group = how.scales.empty() ? extents2{1, columns} : how.group;
@@ -73,9 +73,27 @@ inline void decode_rows(safetensors::reader const& input, planned_tensor const& 
           w[k] = number(code[k]) * scale[g];
     }
   });
-  basis in;
-  for (auto const& choice : how.bases) choice.row.append({.weight = to.extents(), .number = choice.number}, in);
-  in.invert_whole(serial{}, to.data(), to.extents());
+}
+
+/// Stores what the kernel of the layer's own format makes of rows of its codes: of all that share groups with those wanted.
+inline void decode_own_rows(safetensors::reader const& input, planned_tensor const& tensor, host_view<float> to,
+                            workspace& memory) {
+  format const& own = tensor.coded->format;
+  extents2 const e{static_cast<index_t>(tensor.input.shape[0]), to.columns()}, groups = own.groups(e);
+  index_t const shared = own.spans_rows(e) ? 1 : own.group_rows(e);
+  index_t const first = to.first_row() / shared * shared;
+  index_t const rows = std::min((to.first_row() + to.rows() + shared - 1) / shared * shared, e.rows) - first;
+  index_t const row_bytes = e.columns * static_cast<index_t>(bits_of(own.codes) / 8);
+  index_t const first_group = own.spans_rows(e) ? 0 : first / shared;
+  index_t const group_rows = own.spans_rows(e) ? groups.rows : rows / shared;
+  auto const group_bytes = groups.columns * static_cast<index_t>(own.scale_bytes);
+  auto const codes = memory.codes(rows * row_bytes);
+  auto const scales = memory.groups(group_rows * group_bytes);
+  input.read(tensor.input, static_cast<std::uint64_t>(first * row_bytes), codes);
+  input.read(*input.head().find(tensor.coded->scales), static_cast<std::uint64_t>(first_group * group_bytes), scales);
+  auto const all = memory.decoded(rows * e.columns);
+  own.decode(codes.data(), scales.data(), {rows, e.columns}, all.data());
+  std::copy_n(all.data() + (to.first_row() - first) * e.columns, to.extents().count(), to.data());
 }
 
 }  // namespace detail
@@ -93,11 +111,18 @@ inline std::span<std::byte const> read_rows(safetensors::reader const& input, pl
     input.read(tensor.input, place, bytes);
     return bytes;
   }
-  auto const codes = memory.stored(rows * row_bytes);
-  input.read(tensor.input, place, codes);
   auto const bytes = memory.input(rows * columns * static_cast<index_t>(sizeof(float)));
-  detail::decode_rows(input, tensor, codes.data(),
-                      host_view<float>(reinterpret_cast<float*>(bytes.data()), {rows, columns}, first));
+  host_view<float> const numbers(reinterpret_cast<float*>(bytes.data()), {rows, columns}, first);
+  if (tensor.coded->format.name.empty()) {
+    auto const codes = memory.stored(rows * row_bytes);
+    input.read(tensor.input, place, codes);
+    detail::multiply_rows(input, tensor, codes.data(), numbers);
+  } else {
+    detail::decode_own_rows(input, tensor, numbers, memory);
+  }
+  basis in;
+  for (auto const& choice : tensor.coded->bases) choice.row.append({.weight = numbers.extents(), .number = choice.number}, in);
+  in.invert_whole(serial{}, numbers.data(), numbers.extents());
   return bytes;
 }
 

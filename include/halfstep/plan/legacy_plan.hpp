@@ -118,7 +118,7 @@ class legacy_planner {
     auto const older = [&](std::string_view ending) { return input_.find(name + std::string(ending)) != nullptr; };
     bool const legacy = older(".scale_weight") || older(".scale_input");
     bool const unnamed = !layer.marker.empty() && format_of(layer.marker).empty();
-    if (!legacy && !unnamed) return;
+    if ((!legacy && !unnamed) || !layer.codes.format.name.empty()) return;
     if (!layer.obstacle.empty()) return refuse(name, layer.obstacle);
     if (!layer.declared.empty()) return refuse(name, "the header's metadata speaks of it too");
     if (!layer.doubt.empty()) return refuse(name, "no marker says that its columns are not rotated");

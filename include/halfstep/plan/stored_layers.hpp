@@ -27,6 +27,7 @@
 #include <halfstep/plan/foreign_scales.hpp>
 #include <halfstep/recipe/artifact.hpp>
 #include <halfstep/recipe/bases.hpp>
+#include <halfstep/recipe/basis_row.hpp>
 #include <halfstep/recipe/comfy_quant.hpp>
 #include <halfstep/recipe/contract.hpp>
 #include <halfstep/recipe/file_trait.hpp>
@@ -69,8 +70,9 @@ class stored_layer_reader {
   using declarations = std::map<std::string, boost::json::value, std::less<>>;
 
   stored_layer_reader(safetensors::header const& file, std::span<format const> formats, declarations const& declared,
-                      std::map<std::string_view, std::string_view> const& strangers, stated_blocks const& beside)
-      : file_(file), formats_(formats), declared_(declared), strangers_(strangers), beside_(beside) {}
+                      std::map<std::string_view, std::string_view> const& strangers, stated_blocks const& beside,
+                      std::span<basis_choice const> bases)
+      : file_(file), formats_(formats), declared_(declared), strangers_(strangers), beside_(beside), bases_(bases) {}
 
   /// Returns what the file holds of `layer`; `read(tensor, offset, bytes)` fetches the bytes of its marker.
   template <class Read>
@@ -91,7 +93,14 @@ class stored_layer_reader {
     found.obstacle = obstacle_of(name, codes, scales, marker);
     if (!found.obstacle.empty()) return found;
     extents2 const e{static_cast<index_t>(codes->shape[0]), static_cast<index_t>(codes->shape[1])};
-    if (scales != nullptr) found.codes = {scales->name, sharing_of(*codes, *scales, marker).group};
+    found.codes.bases = own_bases_in(marker);
+    if (auto const* const own = own_format_in(marker); own != nullptr) {
+      found.codes.scales = scales->name;
+      found.codes.format = *own;
+    } else if (scales != nullptr) {
+      found.codes.scales = scales->name;
+      found.codes.group = sharing_of(*codes, *scales, marker).group;
+    }
     rotate_by(found.codes.bases, static_cast<int>(rotation_in(marker)));
     if (codes->type == dtype::i8 && marker.is_null() && found.codes.group == extents2{1, e.columns})
       found.doubt = "no marker says that their columns are not rotated";
@@ -134,6 +143,65 @@ class stored_layer_reader {
     return rotated->is_bool() && group != nullptr && group->is_int64() && group->get_int64() > 0 ? group->get_int64() : -1;
   }
 
+  /// Returns whether its numbers are codes times scales in one of the ways that `scale_sharing_of` knows.
+  static bool is_product(format const& f) { return f.grid == symmetric_grid<127>::name || f.grid == e4m3_grid::name; }
+
+  /// Returns the format of the program's table that the marker names and that has a way of its own to decode; null without one.
+  format const* own_format_in(boost::json::value const& marker) const {
+    auto const name = format_in(marker);
+    if (name.empty()) return nullptr;
+    auto const* const side = marker.get_object().if_contains("group_size");
+    for (format const& f : formats_)
+      if (f.has_scales() && !is_product(f))
+        for (auto const style : {marker_style::comfyui, marker_style::fork})
+          if (f.files.in(style).format == name && (side == nullptr || *side == boost::json::value(f.side))) return &f;
+    return nullptr;
+  }
+
+  /// Returns those of the bases to be looked for that the marker says all of, in their order.
+  std::vector<basis_choice> own_bases_in(boost::json::value const& marker) const {
+    std::vector<basis_choice> found;
+    if (!marker.is_object()) return found;
+    for (auto const& choice : bases_) {
+      auto const pairs = halfstep::marker_of(std::span(&choice, 1));
+      bool const is_told = !choice.row.mixes_rows && companions_of(std::span(&choice, 1), {1, 1}).empty() && !pairs.empty();
+      bool const is_said = is_told && std::ranges::all_of(pairs, [&](auto const& pair) {
+                             auto const* const value = marker.get_object().if_contains(pair.first);
+                             return value != nullptr && boost::json::serialize(*value) == pair.second;
+                           });
+      if (is_said) found.push_back(choice);
+    }
+    return found;
+  }
+
+  /// Returns what the marker says to be so and nobody here knows, as a sentence's end; empty for nothing.
+  std::string unknown_in(boost::json::value const& marker) const {
+    if (!marker.is_object()) return {};
+    auto const known = halfstep::marker_of(own_bases_in(marker));
+    for (auto const& field : marker.get_object()) {
+      std::string_view const key = field.key();
+      bool const is_own = std::ranges::any_of(known, [&](auto const& pair) { return pair.first == key; });
+      if (is_own || key == "full_precision_matrix_mult" || key == "per_row" || key == "convrot") continue;
+      if (field.value() == boost::json::value(true)) return "what its marker says with " + quoted(key) + " is not known";
+    }
+    return {};
+  }
+
+  /// Returns why the kernel of `own` cannot decode the layer, as a sentence's end; empty where it can.
+  static std::string misfit_of(format const& own, safetensors::tensor const& codes, safetensors::tensor const* scales) {
+    extents2 const e{static_cast<index_t>(codes.shape[0]), static_cast<index_t>(codes.shape[1])};
+    if (own.decode == nullptr) return "this program has no kernels for it";
+    if (codes.type != own.codes) return "its weight is " + std::string(name_of(codes.type));
+    if (scales == nullptr) return "its scales are missing";
+    if (scales->type != own.scales) return "its scales are " + std::string(name_of(scales->type));
+    if (e.count() == 0 || !own.fits(e)) return "its weight of " + shape_text(codes.shape) + " does not fit it";
+    extents2 const groups = own.groups(e);
+    auto const wanted = static_cast<std::uint64_t>(groups.count());
+    bool const is_flat = scales->shape.size() < 2 && scales->count() == wanted && (groups.columns == 1 || wanted == 1);
+    if (is_flat || is_shape(scales->shape, groups)) return {};
+    return "its scales have the shape " + shape_text(scales->shape);
+  }
+
   static std::string words_of(safetensors::tensor const* codes, safetensors::tensor const* scales,
                               boost::json::value const& marker) {
     if (codes == nullptr) return "a layer without a weight";
@@ -164,7 +232,8 @@ class stored_layer_reader {
                           boost::json::value const& marker) const {
     if (codes == nullptr) return "it has no weight";
     if (codes->shape.size() != 2) return "it is no matrix";
-    if (codes->type != dtype::i8 && codes->type != dtype::f8_e4m3 && codes->type != dtype::f8_e5m2)
+    auto const* const own = own_format_in(marker);
+    if (own == nullptr && codes->type != dtype::i8 && codes->type != dtype::f8_e4m3 && codes->type != dtype::f8_e5m2)
       return "its weight is " + std::string(name_of(codes->type)) + ", and only I8, F8_E4M3 and F8_E5M2 are decoded";
     for (std::string_view const ending : {".hadamard_quip", ".sign_row", ".sign_col"})
       if (file_.find(layer + std::string(ending)) != nullptr)
@@ -177,13 +246,16 @@ class stored_layer_reader {
       if (file_.find(layer + std::string(ending)) != nullptr) scaled.push_back("`" + std::string(ending.substr(1)) + "`");
     if (scaled.size() > 1) return "it has both " + scaled[0] + " and " + scaled[1];
     if (!marker.is_null() && !marker.is_object()) return "its marker is no JSON object";
-    return contradiction_in(*codes, scales, marker);
+    if (auto unknown = unknown_in(marker); !unknown.empty()) return unknown;
+    if (own == nullptr) return contradiction_in(*codes, scales, marker);
+    auto misfit = misfit_of(*own, *codes, scales);
+    return misfit.empty() ? bad_rotation_in(marker, static_cast<index_t>(codes->shape[1])) : misfit;
   }
 
   /// Returns the type of the codes of a format whose numbers are codes times scales; nothing for a format that is not known.
   std::optional<dtype> codes_of(std::string_view name) const {
     for (format const& f : formats_)
-      if (f.has_scales() && (f.grid == symmetric_grid<127>::name || f.grid == e4m3_grid::name))
+      if (f.has_scales() && is_product(f))
         for (auto const style : {marker_style::comfyui, marker_style::fork})
           if (f.files.in(style).format == name) return f.codes;
     if (name == "float8_e5m2") return dtype::f8_e5m2;
@@ -206,9 +278,13 @@ class stored_layer_reader {
       if (!type) return "its format is not known here";
       if (*type != codes.type) return "its weight is " + std::string(name_of(codes.type));
     }
+    return bad_rotation_in(marker, e.columns);
+  }
+
+  static std::string bad_rotation_in(boost::json::value const& marker, index_t columns) {
     auto const rotation = rotation_in(marker);
     if (rotation == 0) return {};
-    bool const possible = is_rotation_group(rotation) && e.columns % rotation == 0;
+    bool const possible = is_rotation_group(rotation) && columns % rotation == 0;
     return possible ? std::string() : "its marker names no rotation group that divides its columns";
   }
 
@@ -217,6 +293,7 @@ class stored_layer_reader {
   declarations const& declared_;
   std::map<std::string_view, std::string_view> const& strangers_;
   stated_blocks const& beside_;
+  std::span<basis_choice const> bases_;
 };
 
 /// Returns what the header's metadata says of layers. Throws format_error where it says it in another way.
@@ -241,11 +318,13 @@ inline stored_layer_reader::declarations declarations_in(safetensors::header con
 ///
 /// `read(tensor, offset, bytes)` fetches the bytes of markers; codes and scales are not read. Shapes, markers and what is
 /// `beside` the file decide what shares a scale, as `scale_sharing_of` says, and a layer where they contradict each other is not
-/// decodable, nor one that names a format which is not among `formats`, or on a grid of its own. FP8 counts even without a scale.
+/// decodable, nor one that names a format which is not among `formats`, or says of itself what is not known. Formats on grids of
+/// their own are decoded by their kernels; those of `bases` that keep rows apart and of which markers say all are looked for
+/// beside ConvRot. FP8 counts even without a scale.
 /// Throws format_error for metadata that is none, and what `read` throws.
 template <class Read>
 stored_model stored_layers(safetensors::header const& file, std::span<format const> formats, Read&& read,
-                           stated_blocks const& beside = {}) {
+                           stated_blocks const& beside = {}, std::span<basis_choice const> bases = {}) {
   stored_model found;
   auto const declared = detail::declarations_in(file);
   std::set<std::string_view> names;
@@ -257,7 +336,7 @@ stored_model stored_layers(safetensors::header const& file, std::span<format con
   }
   for (auto const& [layer, scales] : foreign_scales(file)) strangers.emplace(layer, scales);
   for (auto const& [name, said] : declared) names.insert(name);
-  detail::stored_layer_reader const describe(file, formats, declared, strangers, beside);
+  detail::stored_layer_reader const describe(file, formats, declared, strangers, beside, bases);
   for (auto const name : names) found.layers.emplace(name, describe(name, read));
   return found;
 }

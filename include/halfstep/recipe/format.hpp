@@ -31,6 +31,8 @@ struct format {
   extents2 (*groups)(extents2) = nullptr;     ///< shape of the companion tensor
   bool (*spans_rows)(extents2) = nullptr;     ///< whether a scale depends on every row, so that all are seen before one is stored
   group_geometry (*lie)(extents2) = nullptr;  ///< how the groups lie
+  /// what codes and groups of whole rows stand for; null outside of a table, which has the kernels
+  void (*decode)(void const* codes, void const* groups, extents2 piece, float* weight) = nullptr;
 
   /// Returns whether layers have scales, and markers to tell a loader of them.
   constexpr bool has_scales() const { return !geometry.empty(); }

@@ -181,11 +181,14 @@ class format_table {
 
   std::span<format_row const> rows() const { return rows_; }
 
-  /// Returns the formats of all rows, each once.
+  /// Returns the formats of all rows, each once, with what decodes them.
   std::vector<format> formats() const {
     std::vector<format> all;
-    for (auto const& row : rows_)
-      if (std::find(all.begin(), all.end(), row.format) == all.end()) all.push_back(row.format);
+    for (auto const& row : rows_) {
+      if (std::find(all.begin(), all.end(), row.format) != all.end()) continue;
+      all.push_back(row.format);
+      all.back().decode = row.decode;
+    }
     return all;
   }
 

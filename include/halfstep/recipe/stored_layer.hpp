@@ -11,14 +11,17 @@
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/words.hpp>
 #include <halfstep/recipe/basis_row.hpp>
+#include <halfstep/recipe/format.hpp>
 
 namespace halfstep {
 
-/// How the codes of a weight [M, N] decode: W = code * scale, then its bases are undone.
+/// How the codes of a weight [M, N] decode: W = code * scale, or what the kernel of its format makes of both, then its bases are
+/// undone.
 struct code_source {
   std::string scales = {};               ///< the tensor that holds them, row by row; empty where the codes are the numbers
   extents2 group = {};                   ///< the rows and columns of neighbouring codes that share a scale; fewer at the edges
   std::vector<basis_choice> bases = {};  ///< what the weight went through, that are undone
+  halfstep::format format = {};          ///< that decodes it; without a name where W = code * scale
 };
 
 /// A layer as it is in a file, before anybody decides what becomes of it.

@@ -37,6 +37,7 @@ inline std::uint64_t plan_digest(plan const& p) {
             ' ' + std::to_string(static_cast<int>(t.added.input_scale));
     if (!t.coded) continue;
     text += ' ' + t.coded->scales + ' ' + std::to_string(t.coded->group.rows) + ' ' + std::to_string(t.coded->group.columns);
+    if (!t.coded->format.name.empty()) text += ' ' + to_string(t.coded->format);
     for (auto const& choice : t.coded->bases) text += ' ' + choice.words();
   }
   return digest(std::as_bytes(std::span(text)));
