@@ -1,9 +1,10 @@
 #include "fake_runtime.hpp"
 
 #include <cstdlib>
-#include <cstring>
 
 #include <vector_types.h>
+
+#include "fake_device.hpp"
 
 fake_runtime& fake() {
   static fake_runtime state;
@@ -32,9 +33,17 @@ cudaError_t allocate(void** p, std::size_t bytes) {
   cudaError_t const status = step(cudaErrorMemoryAllocation);
   if (status != cudaSuccess) return status;
   if (bytes > fake().limit - allocated()) return result(true, cudaErrorMemoryAllocation);
-  *p = std::calloc(bytes, 1);
+  *p = device().allocate(bytes);
+  if (!*p) return result(true, cudaErrorMemoryAllocation);
   fake().memory[*p] = bytes;
   return cudaSuccess;
+}
+
+/// The first of what went wrong: the call, what it does, or a kernel before it.
+cudaError_t done(cudaError_t status, cudaError_t work) {
+  if (status != cudaSuccess) return status;
+  cudaError_t const error = work != cudaSuccess ? work : device().status();
+  return result(error != cudaSuccess, error);
 }
 
 // Whether the call reports a failure or not, what was given back is gone: the caller can do no more about it.
@@ -45,7 +54,7 @@ cudaError_t release(void* p) {
   if (p && fake().memory.erase(p) == 0)
     ++fake().wrong_releases;
   else
-    std::free(p);
+    device().release(p);
   return result(failed, cudaErrorLaunchFailure);
 }
 
@@ -53,7 +62,19 @@ cudaError_t wait() {
   ++fake().waits;
   if (fake().is_capturing) return result(true, cudaErrorStreamCaptureUnsupported);
   fake().unfinished = 0;
-  return step();
+  return done(step(), cudaSuccess);
+}
+
+struct call_configuration {
+  dim3 grid, block;
+  std::size_t shared;
+  CUstream_st* stream;
+};
+call_configuration pushed;
+
+cudaError_t launch(void const* handle, dim3 grid, dim3 block, std::size_t shared, void** arguments) {
+  cudaError_t const status = step(cudaErrorLaunchOutOfResources);
+  return status != cudaSuccess ? status : done(status, device().launch(handle, grid, block, shared, arguments));
 }
 
 }  // namespace
@@ -72,8 +93,7 @@ cudaError_t cudaFreeAsync(void* p, cudaStream_t) { return fake().has_pools ? rel
 cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   cudaError_t const status = step();
   ++fake().unfinished;
-  if (status == cudaSuccess && bytes > 0) std::memcpy(to, from, bytes);
-  return status;
+  return status != cudaSuccess ? status : done(status, device().copy(to, from, bytes));
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -120,16 +140,19 @@ cudaError_t cudaSetDevice(int device) {
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+  int const capability = ::device().capability();
+  *value = attribute == cudaDevAttrComputeCapabilityMajor   ? capability / 10
+           : attribute == cudaDevAttrComputeCapabilityMinor ? capability % 10
+                                                            : 0;
   return step();
 }
 
-cudaError_t cudaLaunchKernelExC(cudaLaunchConfig_t const* config, void const*, void**) {
+cudaError_t cudaLaunchKernelExC(cudaLaunchConfig_t const* config, void const* handle, void** arguments) {
   ++fake().launches;
   ++fake().unfinished;
   auto const stream = fake().streams.find(config->stream);
   if (stream != fake().streams.end() && stream->second != fake().device) return result(true, cudaErrorInvalidResourceHandle);
-  return step(cudaErrorLaunchOutOfResources);
+  return launch(handle, config->gridDim, config->blockDim, config->dynamicSmemBytes, arguments);
 }
 
 cudaError_t cudaGetLastError() {
@@ -144,16 +167,36 @@ char const* cudaGetErrorName(cudaError_t) { return "cudaErrorOfTheFake"; }
 char const* cudaGetErrorString(cudaError_t) { return "the fake runtime was told to fail"; }
 
 // What compiled kernels ask for when a program starts.
-cudaError_t __cudaGetKernel(cudaKernel_t*, void const*) { return cudaSuccess; }
-cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3, dim3, void**, std::size_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t __cudaPopCallConfiguration(dim3*, dim3*, std::size_t*, void*) { return cudaSuccess; }
-unsigned __cudaPushCallConfiguration(dim3, dim3, std::size_t, CUstream_st*) { return 0; }
-void** __cudaRegisterFatBinary(void*) {
+cudaError_t __cudaGetKernel(cudaKernel_t* kernel, void const* handle) {
+  *kernel = static_cast<cudaKernel_t>(const_cast<void*>(handle));
+  return cudaSuccess;
+}
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, std::size_t shared, cudaStream_t) {
+  ++fake().launches;
+  ++fake().unfinished;
+  return launch(kernel, grid, block, shared, arguments);
+}
+cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* stream) {
+  *grid = pushed.grid;
+  *block = pushed.block;
+  *shared = pushed.shared;
+  *static_cast<CUstream_st**>(stream) = pushed.stream;
+  return cudaSuccess;
+}
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, CUstream_st* stream) {
+  pushed = {grid, block, shared, stream};
+  return 0;
+}
+void** __cudaRegisterFatBinary(void* fat_binary) {
   static void* handle = nullptr;
+  device().load(fat_binary);
   return &handle;
 }
 void __cudaRegisterFatBinaryEnd(void**) {}
 void __cudaUnregisterFatBinary(void**) {}
 char __cudaInitModule(void**) { return 1; }
-void __cudaRegisterFunction(void**, char const*, char*, char const*, int, uint3*, uint3*, dim3*, dim3*, int*) {}
+void __cudaRegisterFunction(void**, char const* handle, char*, char const* name, int, uint3*, uint3*, dim3*, dim3*, int*) {
+  device().name_kernel(handle, name);
+}
+void __cudaRegisterVar(void**, char*, char*, char const*, int, std::size_t, int, int) {}
 }

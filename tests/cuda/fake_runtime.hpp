@@ -1,4 +1,4 @@
-// A CUDA runtime without a device: memory comes from the host, kernels do nothing, and any call can be made to fail.
+// A CUDA runtime without a device: whatever `device()` is plays it, and any call can be made to fail.
 #pragma once
 
 #include <cstddef>

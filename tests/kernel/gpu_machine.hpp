@@ -1,6 +1,8 @@
 // The device of device_cases.hpp, where there is one.
 #pragma once
 
+#include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,14 @@ class gpu_machine {
 
   halfstep::owned_cuda_stream stream_;
 };
+
+/// Whether a case of that much work, in elements or in products of elements, is to run.
+///
+/// HALFSTEP_GPU_TEST_WORK is the most; without it every case runs. tests/ptx sets it, whose device is a million times slower.
+inline bool is_within_reach(halfstep::index_t work) {
+  char const* const most = std::getenv("HALFSTEP_GPU_TEST_WORK");
+  return work <= (most && *most ? std::strtoll(most, nullptr, 10) : std::numeric_limits<halfstep::index_t>::max());
+}
 
 /// A test that needs a device, and says so where there is none.
 class GpuTest : public testing::Test {
