@@ -38,5 +38,4 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, 
   *blocks = 2;
   return cudaSuccess;
 }
-
 }

@@ -28,17 +28,33 @@ operation approximate_of_one(decoder& d, double (*f)(double)) {
   return approximate<1>(d, f);
 }
 
-operation ex2(decoder& d) { return approximate_of_one(d, [](double x) { return std::exp2(x); }); }
-operation lg2(decoder& d) { return approximate_of_one(d, [](double x) { return std::log2(x); }); }
-operation sin(decoder& d) { return approximate_of_one(d, [](double x) { return std::sin(x); }); }
-operation cos(decoder& d) { return approximate_of_one(d, [](double x) { return std::cos(x); }); }
-operation tanh(decoder& d) { return approximate_of_one(d, [](double x) { return std::tanh(x); }); }
-operation rsqrt(decoder& d) { return approximate_of_one(d, [](double x) { return 1.0 / std::sqrt(x); }); }
+operation ex2(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::exp2(x); });
+}
+operation lg2(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::log2(x); });
+}
+operation sin(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::sin(x); });
+}
+operation cos(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::cos(x); });
+}
+operation tanh(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::tanh(x); });
+}
+operation rsqrt(decoder& d) {
+  return approximate_of_one(d, [](double x) { return 1.0 / std::sqrt(x); });
+}
 
 }  // namespace
 
-operation approximate_sqrt(decoder& d) { return approximate_of_one(d, [](double x) { return std::sqrt(x); }); }
-operation approximate_rcp(decoder& d) { return approximate_of_one(d, [](double x) { return 1.0 / x; }); }
+operation approximate_sqrt(decoder& d) {
+  return approximate_of_one(d, [](double x) { return std::sqrt(x); });
+}
+operation approximate_rcp(decoder& d) {
+  return approximate_of_one(d, [](double x) { return 1.0 / x; });
+}
 
 operation approximate_div(decoder& d) {
   static_cast<void>(d.take_one_of({"approx", "full"}));

@@ -19,7 +19,8 @@ void complete(warp& w, int lane, std::vector<async_copy> const& group) {
       for (int piece = 16; piece > 0; piece /= 2)
         for (; c.given - done >= piece; done += piece) {
           std::uint64_t const from = c.from + static_cast<std::uint64_t>(done);
-          std::memcpy(bytes + done, w.owner().access_memory(w, lane, space::global, from, piece, access::load), static_cast<std::size_t>(piece));
+          std::memcpy(bytes + done, w.owner().access_memory(w, lane, space::global, from, piece, access::load),
+                      static_cast<std::size_t>(piece));
         }
     }
     unsigned char* const to = w.owner().access_memory(w, lane, space::shared, c.to, c.bytes, access::store);

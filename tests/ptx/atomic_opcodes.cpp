@@ -17,7 +17,9 @@ enum class atomic_kind { add, min, max, inc, dec, exch, cas, bit_and, bit_or, bi
 
 update add_of(decoder& d, scalar t) {
   if (!t.is_real()) return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old + x; };
-  if (t.bits == 64) return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return bits_of(number_of<double>(old) + number_of<double>(x)); };
+  if (t.bits == 64)
+    return
+        [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return bits_of(number_of<double>(old) + number_of<double>(x)); };
   if (t.bits == 32)  // in global memory subnormal numbers are kept, in shared memory they are too on what we compile for
     return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return bits_of(number_of<float>(old) + number_of<float>(x)); };
   if (!d.take("noftz")) d.refuse("expected .noftz");
@@ -25,7 +27,8 @@ update add_of(decoder& d, scalar t) {
     real_format const f = format_of(t);
     std::uint64_t sum = 0;
     for (int shift = 0; shift < t.width(); shift += 16) {
-      double const a = widened(static_cast<std::uint32_t>(old >> shift & 0xffff), f), b = widened(static_cast<std::uint32_t>(x >> shift & 0xffff), f);
+      double const a = widened(static_cast<std::uint32_t>(old >> shift & 0xffff), f),
+                   b = widened(static_cast<std::uint32_t>(x >> shift & 0xffff), f);
       sum |= std::uint64_t{narrowed(a + b, f, rounding::nearest)} << shift;
     }
     return sum;
@@ -34,7 +37,8 @@ update add_of(decoder& d, scalar t) {
 
 update order_of(scalar t, bool larger) {
   return [t, larger](std::uint64_t old, std::uint64_t x, std::uint64_t) {
-    bool const is_less = t.is_signed() ? sign_extended(x, t.bits) < sign_extended(old, t.bits) : (x & ones(t.bits)) < (old & ones(t.bits));
+    bool const is_less =
+        t.is_signed() ? sign_extended(x, t.bits) < sign_extended(old, t.bits) : (x & ones(t.bits)) < (old & ones(t.bits));
     return is_less != larger ? x : old;
   };
 }
@@ -42,18 +46,27 @@ update order_of(scalar t, bool larger) {
 update update_of(decoder& d, atomic_kind kind, scalar t) {
   if (t.is_real() && kind != atomic_kind::add && kind != atomic_kind::exch) d.refuse("no atomic operation of reals");
   switch (kind) {
-    case atomic_kind::add: return add_of(d, t);
-    case atomic_kind::min: return order_of(t, false);
-    case atomic_kind::max: return order_of(t, true);
-    case atomic_kind::inc: return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old >= (x & ones(32)) ? 0 : old + 1; };
+    case atomic_kind::add:
+      return add_of(d, t);
+    case atomic_kind::min:
+      return order_of(t, false);
+    case atomic_kind::max:
+      return order_of(t, true);
+    case atomic_kind::inc:
+      return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old >= (x & ones(32)) ? 0 : old + 1; };
     case atomic_kind::dec:
       return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old == 0 || old > (x & ones(32)) ? x : old - 1; };
-    case atomic_kind::exch: return [](std::uint64_t, std::uint64_t x, std::uint64_t) { return x; };
+    case atomic_kind::exch:
+      return [](std::uint64_t, std::uint64_t x, std::uint64_t) { return x; };
     case atomic_kind::cas:
-      return [t](std::uint64_t old, std::uint64_t expected, std::uint64_t x) { return old == (expected & ones(t.bits)) ? x : old; };
-    case atomic_kind::bit_and: return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old & x; };
-    case atomic_kind::bit_or: return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old | x; };
-    case atomic_kind::bit_xor: return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old ^ x; };
+      return
+          [t](std::uint64_t old, std::uint64_t expected, std::uint64_t x) { return old == (expected & ones(t.bits)) ? x : old; };
+    case atomic_kind::bit_and:
+      return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old & x; };
+    case atomic_kind::bit_or:
+      return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old | x; };
+    case atomic_kind::bit_xor:
+      return [](std::uint64_t old, std::uint64_t x, std::uint64_t) { return old ^ x; };
   }
   d.refuse("no atomic operation that is known");
 }
@@ -62,7 +75,8 @@ update update_of(decoder& d, atomic_kind kind, scalar t) {
 operation atomic(decoder& d, bool returns_old) {
   space const where = take_space(d);
   static_cast<void>(take_order(d));
-  auto const kind = static_cast<atomic_kind>(d.take_one_of({"add", "min", "max", "inc", "dec", "exch", "cas", "and", "or", "xor"}));
+  auto const kind =
+      static_cast<atomic_kind>(d.take_one_of({"add", "min", "max", "inc", "dec", "exch", "cas", "and", "or", "xor"}));
   scalar const t = d.take_type();
   if (t.width() < 16) d.refuse("no type that is known");
   update const change = update_of(d, kind, t);

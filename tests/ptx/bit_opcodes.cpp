@@ -24,7 +24,8 @@ operation mov(decoder& d) {
       for_each_lane(lanes, [&](int l) { x[static_cast<std::size_t>(l)] = v[l]; });
       for (std::size_t n = 0; n < parts.size(); ++n) {
         std::uint64_t* const to = parts[n].write(w, lanes);
-        for_each_lane(lanes, [&](int l) { to[l] = x[static_cast<std::size_t>(l)] >> (static_cast<std::size_t>(bits) * n) & ones(bits); });
+        for_each_lane(
+            lanes, [&](int l) { to[l] = x[static_cast<std::size_t>(l)] >> (static_cast<std::size_t>(bits) * n) & ones(bits); });
       }
     });
   }
@@ -36,7 +37,9 @@ operation mov(decoder& d) {
       for (std::size_t n = 0; n < parts.size(); ++n) {
         lane_values scratch;
         std::uint64_t const* const x = parts[n].read(w, lanes, scratch);
-        for_each_lane(lanes, [&](int l) { all[static_cast<std::size_t>(l)] |= (x[l] & ones(bits)) << (static_cast<std::size_t>(bits) * n); });
+        for_each_lane(lanes, [&](int l) {
+          all[static_cast<std::size_t>(l)] |= (x[l] & ones(bits)) << (static_cast<std::size_t>(bits) * n);
+        });
       }
       std::uint64_t* const y = to.write(w, lanes);
       for_each_lane(lanes, [&](int l) { y[l] = all[static_cast<std::size_t>(l)]; });
@@ -122,11 +125,11 @@ std::uint64_t selected_byte(std::uint64_t both, std::uint64_t selector) {
 operation prmt(decoder& d) {
   if (take_width(d) != 32) d.refuse("no type that is known");
   enum class mode { index, f4e, b4e, rc8, ecl, ecr, rc16 };
-  mode const m = d.take("f4e")   ? mode::f4e
-                 : d.take("b4e") ? mode::b4e
-                 : d.take("rc8") ? mode::rc8
-                 : d.take("ecl") ? mode::ecl
-                 : d.take("ecr") ? mode::ecr
+  mode const m = d.take("f4e")    ? mode::f4e
+                 : d.take("b4e")  ? mode::b4e
+                 : d.take("rc8")  ? mode::rc8
+                 : d.take("ecl")  ? mode::ecl
+                 : d.take("ecr")  ? mode::ecr
                  : d.take("rc16") ? mode::rc16
                                   : mode::index;
   return elementwise<3>(d, [m](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
@@ -136,13 +139,27 @@ operation prmt(decoder& d) {
       std::uint64_t const i = c & 3;
       std::uint64_t s = 0;
       switch (m) {
-        case mode::index: s = c >> 4 * n & 15; break;
-        case mode::f4e: s = (i + n) & 7; break;
-        case mode::b4e: s = (i - n) & 7; break;
-        case mode::rc8: s = i; break;
-        case mode::ecl: s = std::max(n, i); break;
-        case mode::ecr: s = std::min(n, i); break;
-        case mode::rc16: s = (i & 1) * 2 + (n & 1); break;
+        case mode::index:
+          s = c >> 4 * n & 15;
+          break;
+        case mode::f4e:
+          s = (i + n) & 7;
+          break;
+        case mode::b4e:
+          s = (i - n) & 7;
+          break;
+        case mode::rc8:
+          s = i;
+          break;
+        case mode::ecl:
+          s = std::max(n, i);
+          break;
+        case mode::ecr:
+          s = std::min(n, i);
+          break;
+        case mode::rc16:
+          s = (i & 1) * 2 + (n & 1);
+          break;
       }
       r |= selected_byte(both, s) << 8 * n;
     }
@@ -201,9 +218,8 @@ operation szext(decoder& d) {
 
 operation clz(decoder& d) {
   int const width = take_width(d);
-  return elementwise<1>(d, [width](std::uint64_t a) {
-    return static_cast<std::uint64_t>(std::countl_zero(a & ones(width)) - (64 - width));
-  });
+  return elementwise<1>(
+      d, [width](std::uint64_t a) { return static_cast<std::uint64_t>(std::countl_zero(a & ones(width)) - (64 - width)); });
 }
 
 operation popc(decoder& d) {
@@ -238,7 +254,10 @@ operation cvta(decoder& d) {
   bool const to_space = d.take("to");
   std::size_t const space = d.take_one_of({"global", "shared", "shared::cta", "local", "param", "const"});
   if (take_width(d) != 64) d.refuse("addresses of 32 bits");
-  std::uint64_t const window = space == 1 || space == 2 ? shared_window : space == 3 ? local_window : space == 4 ? parameter_window : 0;
+  std::uint64_t const window = space == 1 || space == 2 ? shared_window
+                               : space == 3             ? local_window
+                               : space == 4             ? parameter_window
+                                                        : 0;
   if (to_space) return elementwise<1>(d, [window](std::uint64_t a) { return a - window; });
   return elementwise<1>(d, [window](std::uint64_t a) { return a + window; });
 }
@@ -246,9 +265,10 @@ operation cvta(decoder& d) {
 }  // namespace
 
 void add_bit_opcodes(opcode_table& table) {
-  table.insert({{"mov", mov}, {"and", bit_and}, {"or", bit_or}, {"xor", bit_xor}, {"not", bit_not}, {"cnot", cnot}, {"shl", shl},
-                {"shr", shr}, {"shf", shf}, {"lop3", lop3}, {"prmt", prmt}, {"bfe", bfe}, {"bfi", bfi}, {"bmsk", bmsk},
-                {"szext", szext}, {"clz", clz}, {"popc", popc}, {"brev", brev}, {"bfind", bfind}, {"cvta", cvta}});
+  table.insert({{"mov", mov},   {"and", bit_and}, {"or", bit_or}, {"xor", bit_xor}, {"not", bit_not},
+                {"cnot", cnot}, {"shl", shl},     {"shr", shr},   {"shf", shf},     {"lop3", lop3},
+                {"prmt", prmt}, {"bfe", bfe},     {"bfi", bfi},   {"bmsk", bmsk},   {"szext", szext},
+                {"clz", clz},   {"popc", popc},   {"brev", brev}, {"bfind", bfind}, {"cvta", cvta}});
 }
 
 }  // namespace ptx

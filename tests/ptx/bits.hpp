@@ -36,7 +36,8 @@ constexpr T number_of(std::uint64_t bits) {
     return static_cast<T>(bits);
 }
 
-/// Returns the bits of a result. A NaN of FP32 is the canonical one, 0x7fffffff, as the ISA says; signed integers are sign-extended.
+/// Returns the bits of a result. A NaN of FP32 is the canonical one, 0x7fffffff, as the ISA says; signed integers are
+/// sign-extended.
 template <class T>
 constexpr std::uint64_t bits_of(T x) {
   if constexpr (std::is_same_v<T, float>)

@@ -19,7 +19,8 @@ int warps_of(int threads) { return (threads + warp_size - 1) / warp_size; }
 block::block(launch& of, std::uint64_t index)
     : of_(of),
       index_(index),
-      position_{static_cast<unsigned>(index % of.shape.grid[0]), static_cast<unsigned>(index / of.shape.grid[0] % of.shape.grid[1]),
+      position_{static_cast<unsigned>(index % of.shape.grid[0]),
+                static_cast<unsigned>(index / of.shape.grid[0] % of.shape.grid[1]),
                 static_cast<unsigned>(index / of.shape.grid[0] / of.shape.grid[1])},
       threads_(static_cast<int>(of.shape.threads())),
       order_(warps_of(threads_)),
@@ -100,7 +101,8 @@ lane_mask block::guarded(warp& w, instruction const& in, lane_mask lanes) const 
 void block::step(warp& w, std::size_t fragment_index) {
   fragment& f = w.fragments[fragment_index];
   launch& l = of_;
-  if (f.at == static_cast<int>(l.program.operations.size())) throw unknown("a kernel that ends without ret: " + l.program.text.name);
+  if (f.at == static_cast<int>(l.program.operations.size()))
+    throw unknown("a kernel that ends without ret: " + l.program.text.name);
   instruction const& in = l.program.text.code[static_cast<std::size_t>(f.at)];
   operation const& o = l.program.operations[static_cast<std::size_t>(f.at)];
   w.running = &in;
@@ -118,7 +120,8 @@ void block::step(warp& w, std::size_t fragment_index) {
       if (lanes != 0) o.run(w, lanes);
       w.move(fragment_index, f.at + 1);
       return;
-    case operation::flow::branch: return branch(w, fragment_index, in.target, lanes);
+    case operation::flow::branch:
+      return branch(w, fragment_index, in.target, lanes);
     case operation::flow::leave:
       w.leave(lanes);
       f.lanes &= ~lanes;
@@ -127,7 +130,8 @@ void block::step(warp& w, std::size_t fragment_index) {
       w.fragments.pop_back();
       for (fragment& other : w.fragments) other.waits_for_lanes = false;  // who has left is waited for no longer
       return;
-    case operation::flow::barrier: return arrive(w, fragment_index, o, lanes);
+    case operation::flow::barrier:
+      return arrive(w, fragment_index, o, lanes);
   }
 }
 
@@ -208,7 +212,8 @@ void block::arrive(warp& w, std::size_t fragment_index, operation const& o, lane
 
 void block::open(int id) {
   barrier_state& b = barriers_[static_cast<std::size_t>(id)];
-  if (b.arrived > b.expected) of_.complaints_of_all.add("more threads at a barrier than it was told of", [&] { return of_.program.text.name; });
+  if (b.arrived > b.expected)
+    of_.complaints_of_all.add("more threads at a barrier than it was told of", [&] { return of_.program.text.name; });
   if (b.is_for_all && b.has_several_places)
     of_.complaints_of_all.add("threads of a block wait at different barriers", [&] { return of_.program.text.name; });
   std::vector<lane_mask> alive;

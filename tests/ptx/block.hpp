@@ -2,16 +2,13 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "clocks.hpp"
 #include "generic_address.hpp"
 #include "launch.hpp"
-#include "memory_barrier.hpp"
 #include "shadow.hpp"
 #include "warp.hpp"
 
@@ -38,11 +35,6 @@ class block {
 
   /// Bytes of shared memory hold nothing any more: a copy to them is on its way.
   void forget_shared(std::uint64_t address, int bytes);
-
-  /// Returns the state of an `mbarrier` in shared memory.
-  memory_barrier& barrier_at(std::uint64_t shared_address) { return memory_barriers_[shared_address]; }
-  void remove_barrier_at(std::uint64_t shared_address) { memory_barriers_.erase(shared_address); }
-  bool has_barrier_at(std::uint64_t shared_address) const { return memory_barriers_.count(shared_address) != 0; }
 
   /// Returns the part of a complaint that says where.
   std::string where(warp const& w) const;
@@ -84,7 +76,6 @@ class block {
   shadow shared_shadow_;
   std::vector<unsigned char> local_;
   std::vector<unsigned char> local_written_;
-  std::map<std::uint64_t, memory_barrier> memory_barriers_;
   std::array<barrier_state, 16> barriers_;
   std::vector<warp> warps_;
   std::array<allocation*, 4> recent_{};  ///< those that were found last

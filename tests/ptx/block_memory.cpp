@@ -22,19 +22,25 @@ unsigned char* block::access_memory(warp& w, int lane, space where, std::uint64_
     address = p.address;
   }
   if (address % static_cast<std::uint64_t>(bytes) != 0)
-    w.stop(misaligned, "thread " + std::to_string(w.thread(lane)) + ", " + std::to_string(address % 256) + " mod 256, " + std::to_string(bytes) + " bytes");
+    w.stop(misaligned, "thread " + std::to_string(w.thread(lane)) + ", " + std::to_string(address % 256) + " mod 256, " +
+                           std::to_string(bytes) + " bytes");
   switch (where) {
-    case space::shared: return access_shared(w, lane, address, bytes, how);
-    case space::local: return access_local(w, lane, address, bytes, how);
-    case space::parameter: return access_parameter(w, address, bytes, how);
-    default: return access_global(w, lane, address, bytes, how);
+    case space::shared:
+      return access_shared(w, lane, address, bytes, how);
+    case space::local:
+      return access_local(w, lane, address, bytes, how);
+    case space::parameter:
+      return access_parameter(w, address, bytes, how);
+    default:
+      return access_global(w, lane, address, bytes, how);
   }
 }
 
 void block::remember(warp& w, int lane, shadow& s, std::size_t at, int bytes, access how, char const* name) {
   bool const reads_too = how == access::atomic_store || !writes(how);
   for (std::size_t i = at; i < at + static_cast<std::size_t>(bytes); ++i) {
-    if (reads_too && !s.is_initialized[i]) w.complain(name[0] == 's' ? "uninitialized shared memory is read" : "uninitialized global memory is read");
+    if (reads_too && !s.is_initialized[i])
+      w.complain(name[0] == 's' ? "uninitialized shared memory is read" : "uninitialized global memory is read");
     auto const race = races_.touch(s.history[i], w.thread(lane), how);
     if (writes(how)) s.is_initialized[i] = 1;
     if (!race) continue;

@@ -12,8 +12,8 @@ namespace ptx {
 
 /// Knows, for any two threads of a block, up to which moment the later one has heard of the earlier one's accesses.
 ///
-/// Each warp has a clock that advances where its lanes meet others: at a barrier, at `bar.warp.sync`. Lanes of a warp hear of each
-/// other one by one, warps of a block as wholes: who arrives at a barrier speaks for all lanes of its warp.
+/// Each warp has a clock that advances where its lanes meet others: at a barrier, at `bar.warp.sync`. Lanes of a warp hear of
+/// each other one by one, warps of a block as wholes: who arrives at a barrier speaks for all lanes of its warp.
 class clocks {
  public:
   explicit clocks(int warps) : warps_(static_cast<std::size_t>(warps)) {
@@ -29,13 +29,15 @@ class clocks {
   /// Returns the last meeting of warps that `warp` took part in, counted from 1; 0: none.
   std::uint32_t last_meeting(int warp) const { return warps_[static_cast<std::size_t>(warp)].last_meeting; }
 
-  /// Whether what `earlier` did at its moment `then` is known to have happened before what `later` does now. Threads of the block.
+  /// Whether what `earlier` did at its moment `then` is known to have happened before what `later` does now. Threads of the
+  /// block.
   bool is_ordered(int earlier, std::uint32_t then, int later) const {
     if (earlier == later) return true;
     warp_clock const& w = warps_[static_cast<std::size_t>(later / warp_size)];
     if (earlier / warp_size != later / warp_size) return w.heard_of_warps[static_cast<std::size_t>(earlier / warp_size)] > then;
     if (w.heard_by_all > then) return true;
-    return !w.heard.empty() && w.heard[static_cast<std::size_t>(later % warp_size)][static_cast<std::size_t>(earlier % warp_size)] > then;
+    return !w.heard.empty() &&
+           w.heard[static_cast<std::size_t>(later % warp_size)][static_cast<std::size_t>(earlier % warp_size)] > then;
   }
 
   /// Whether what any lane of the warp of `later` did at `then` happened before what `later` does now.
@@ -58,7 +60,8 @@ class clocks {
     if (w.heard.empty()) w.heard.resize(warp_size);
     std::array<std::uint32_t, warp_size> together{};
     for_each_lane(lanes, [&](int l) {
-      for (std::size_t other = 0; other < warp_size; ++other) together[other] = std::max(together[other], w.heard[static_cast<std::size_t>(l)][other]);
+      for (std::size_t other = 0; other < warp_size; ++other)
+        together[other] = std::max(together[other], w.heard[static_cast<std::size_t>(l)][other]);
     });
     for_each_lane(lanes, [&](int l) { together[static_cast<std::size_t>(l)] = w.now; });
     for_each_lane(lanes, [&](int l) { w.heard[static_cast<std::size_t>(l)] = together; });
@@ -81,35 +84,6 @@ class clocks {
       warps_[i].heard_of_warps = together;
       warps_[i].last_meeting = meetings_;
     }
-  }
-
-  /// A message that carries what warps know from those that leave it to those that read it: a phase of an `mbarrier`.
-  class message {
-   public:
-    bool empty() const { return known_.empty(); }
-
-   private:
-    friend class clocks;
-    std::vector<std::uint32_t> known_;
-  };
-
-  /// `warp` leaves what it knows.
-  void leave(message& m, int warp) {
-    warp_clock& w = warps_[static_cast<std::size_t>(warp)];
-    ++w.now;
-    if (m.known_.empty()) m.known_.assign(warps_.size(), 0);
-    for (std::size_t other = 0; other < warps_.size(); ++other) m.known_[other] = std::max(m.known_[other], w.heard_of_warps[other]);
-    m.known_[static_cast<std::size_t>(warp)] = w.now;
-  }
-
-  /// `warp` hears what was left.
-  void hear(message const& m, int warp) {
-    warp_clock& w = warps_[static_cast<std::size_t>(warp)];
-    for (std::size_t other = 0; other < m.known_.size(); ++other)
-      w.heard_of_warps[other] = std::max(w.heard_of_warps[other], m.known_[other]);
-    if (static_cast<std::size_t>(warp) < m.known_.size())  // its own lanes, whichever of them arrived
-      w.heard_by_all = std::max(w.heard_by_all, m.known_[static_cast<std::size_t>(warp)]);
-    w.last_meeting = ++meetings_;
   }
 
  private:

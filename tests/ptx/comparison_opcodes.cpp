@@ -19,11 +19,24 @@ struct comparison_name {
   unsigned holds_for;
 };
 
-constexpr std::array<comparison_name, 18> comparison_names{
-    {{"eq", equal}, {"ne", less | greater}, {"lt", less}, {"le", less | equal}, {"gt", greater}, {"ge", greater | equal},
-     {"lo", less}, {"ls", less | equal}, {"hi", greater}, {"hs", greater | equal}, {"equ", equal | unordered},
-     {"neu", less | greater | unordered}, {"ltu", less | unordered}, {"leu", less | equal | unordered},
-     {"gtu", greater | unordered}, {"geu", greater | equal | unordered}, {"num", less | equal | greater}, {"nan", unordered}}};
+constexpr std::array<comparison_name, 18> comparison_names{{{"eq", equal},
+                                                            {"ne", less | greater},
+                                                            {"lt", less},
+                                                            {"le", less | equal},
+                                                            {"gt", greater},
+                                                            {"ge", greater | equal},
+                                                            {"lo", less},
+                                                            {"ls", less | equal},
+                                                            {"hi", greater},
+                                                            {"hs", greater | equal},
+                                                            {"equ", equal | unordered},
+                                                            {"neu", less | greater | unordered},
+                                                            {"ltu", less | unordered},
+                                                            {"leu", less | equal | unordered},
+                                                            {"gtu", greater | unordered},
+                                                            {"geu", greater | equal | unordered},
+                                                            {"num", less | equal | greater},
+                                                            {"nan", unordered}}};
 
 template <class T>
 unsigned compared(T a, T b) {
@@ -51,16 +64,22 @@ unsigned relation_of_flushed(std::uint64_t a, std::uint64_t b) {
 relation relation_for(decoder& d, scalar t, bool flushes) {
   if (t.count != 1) d.refuse("comparisons of packed numbers");
   if (t.is_real()) {
-    if (t.bits == 16) return t.real_form == scalar::form::bf16 ? relation_of_halves<16, scalar::form::bf16> : relation_of_halves<16, scalar::form::ieee>;
+    if (t.bits == 16)
+      return t.real_form == scalar::form::bf16 ? relation_of_halves<16, scalar::form::bf16>
+                                               : relation_of_halves<16, scalar::form::ieee>;
     if (t.bits == 32) return flushes ? relation_of_flushed : relation_of<float>;
     return relation_of<double>;
   }
   if (flushes) d.refuse("flushing of integers");
   switch (t.bits) {
-    case 16: return t.is_signed() ? relation_of<std::int16_t> : relation_of<std::uint16_t>;
-    case 32: return t.is_signed() ? relation_of<std::int32_t> : relation_of<std::uint32_t>;
-    case 64: return t.is_signed() ? relation_of<std::int64_t> : relation_of<std::uint64_t>;
-    default: d.refuse("no type that is known");
+    case 16:
+      return t.is_signed() ? relation_of<std::int16_t> : relation_of<std::uint16_t>;
+    case 32:
+      return t.is_signed() ? relation_of<std::int32_t> : relation_of<std::uint32_t>;
+    case 64:
+      return t.is_signed() ? relation_of<std::int64_t> : relation_of<std::uint64_t>;
+    default:
+      d.refuse("no type that is known");
   }
 }
 
@@ -73,10 +92,14 @@ struct comparison {
   bool value(std::uint64_t a, std::uint64_t b, bool c, bool negated) const {
     bool const holds = ((holds_for & relate(a, b)) != 0) != negated;
     switch (joined) {
-      case join::both: return holds && c;
-      case join::either: return holds || c;
-      case join::one: return holds != c;
-      case join::none: break;
+      case join::both:
+        return holds && c;
+      case join::either:
+        return holds || c;
+      case join::one:
+        return holds != c;
+      case join::none:
+        break;
     }
     return holds;
   }
@@ -88,9 +111,12 @@ comparison take_comparison(decoder& d) {
     if (d.next() == name) c.holds_for = holds_for;
   std::string_view const name = d.next();
   if (c.holds_for == 0 || !d.take(name)) d.refuse("comparison ." + std::string(name));
-  if (d.take("and")) c.joined = comparison::join::both;
-  else if (d.take("or")) c.joined = comparison::join::either;
-  else if (d.take("xor")) c.joined = comparison::join::one;
+  if (d.take("and"))
+    c.joined = comparison::join::both;
+  else if (d.take("or"))
+    c.joined = comparison::join::either;
+  else if (d.take("xor"))
+    c.joined = comparison::join::one;
   return c;
 }
 
@@ -168,7 +194,8 @@ operation testp(decoder& d) {
   if (!t.is_real() || t.bits == 16) d.refuse("no type that is known");
   return elementwise<1>(d, [=](std::uint64_t a) {
     int const c = t.bits == 32 ? std::fpclassify(number_of<float>(a)) : std::fpclassify(number_of<double>(a));
-    bool const holds[] = {c != FP_INFINITE && c != FP_NAN, c == FP_INFINITE, c != FP_NAN, c == FP_NAN, c == FP_NORMAL, c == FP_SUBNORMAL};
+    bool const holds[] = {
+        c != FP_INFINITE && c != FP_NAN, c == FP_INFINITE, c != FP_NAN, c == FP_NAN, c == FP_NORMAL, c == FP_SUBNORMAL};
     return std::uint64_t{holds[what]};
   });
 }

@@ -60,7 +60,8 @@ operation bar(decoder& d) {
 }  // namespace
 
 void add_control_opcodes(opcode_table& table) {
-  table.insert({{"bra", bra}, {"ret", ret}, {"exit", ret}, {"trap", trap}, {"nanosleep", nanosleep}, {"bar", bar}, {"barrier", bar}});
+  table.insert(
+      {{"bra", bra}, {"ret", ret}, {"exit", ret}, {"trap", trap}, {"nanosleep", nanosleep}, {"bar", bar}, {"barrier", bar}});
 }
 
 }  // namespace ptx

@@ -24,9 +24,14 @@ struct conversion {
 
 conversion take_conversion(decoder& d) {
   conversion c;
-  for (auto const& [name, mode] : {std::pair{"rni", rounding::nearest}, {"rzi", rounding::to_zero}, {"rmi", rounding::down}, {"rpi", rounding::up}})
+  for (auto const& [name, mode] :
+       {std::pair{"rni", rounding::nearest}, {"rzi", rounding::to_zero}, {"rmi", rounding::down}, {"rpi", rounding::up}})
     if (d.take(name)) c.to_integer = mode;
-  for (auto const& [name, mode] : {std::pair{"rna", rounding::nearest_away}, {"rn", rounding::nearest}, {"rz", rounding::to_zero}, {"rm", rounding::down}, {"rp", rounding::up}})
+  for (auto const& [name, mode] : {std::pair{"rna", rounding::nearest_away},
+                                   {"rn", rounding::nearest},
+                                   {"rz", rounding::to_zero},
+                                   {"rm", rounding::down},
+                                   {"rp", rounding::up}})
     if (d.take(name)) c.mode = mode;
   c.flushes = d.take("ftz");
   c.saturates = d.take("sat");
@@ -98,7 +103,8 @@ operation integer_to_real_of(decoder& d, scalar to, conversion c) {
 }
 
 operation integer_to_real(decoder& d, scalar to, scalar from, conversion c) {
-  if (!c.mode || *c.mode == rounding::nearest_away || c.to_integer || c.satfinite || c.relu || c.flushes || c.saturates || to.count != 1)
+  if (!c.mode || *c.mode == rounding::nearest_away || c.to_integer || c.satfinite || c.relu || c.flushes || c.saturates ||
+      to.count != 1)
     d.refuse("a conversion that is not known");
   return with_integer(d, from, [&]<class From>() { return integer_to_real_of<From>(d, to, c); });
 }
@@ -149,7 +155,8 @@ operation pack_two(decoder& d, scalar to, conversion c) {
 operation both_halves(decoder& d, scalar to, scalar from, conversion c) {
   if (!c.mode || *c.mode != rounding::nearest || (to.bits == 8) != c.satfinite) d.refuse("a conversion that is not known");
   return elementwise<1>(d, [=](std::uint64_t a) {
-    scalar const to_half{scalar::kind::real, to.bits, 1, to.real_form}, from_half{scalar::kind::real, from.bits, 1, from.real_form};
+    scalar const to_half{scalar::kind::real, to.bits, 1, to.real_form},
+        from_half{scalar::kind::real, from.bits, 1, from.real_form};
     std::uint64_t const lower = real_bits(real_value(a, from_half), to_half, c);
     return lower | real_bits(real_value(a >> from.bits, from_half), to_half, c) << to.bits;
   });
@@ -167,7 +174,8 @@ operation pack_integers(decoder& d) {
     std::int64_t const smallest = to.is_signed() ? -largest - 1 : 0;
     return static_cast<std::uint64_t>(std::clamp(sign_extended(a, 32), smallest, largest)) & ones(to.bits);
   };
-  if (!has_rest) return elementwise<2>(d, [=](std::uint64_t a, std::uint64_t b) { return saturated(a) << to.bits | saturated(b); });
+  if (!has_rest)
+    return elementwise<2>(d, [=](std::uint64_t a, std::uint64_t b) { return saturated(a) << to.bits | saturated(b); });
   return elementwise<3>(d, [=](std::uint64_t a, std::uint64_t b, std::uint64_t rest) {
     return (saturated(a) << to.bits | saturated(b) | rest << 2 * to.bits) & ones(32);
   });

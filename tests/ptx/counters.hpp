@@ -31,9 +31,7 @@ struct shared_counters {
   std::uint64_t wavefronts = 0;  ///< passes needed: the most different words that a request wants of one bank
 
   void add(std::span<lane_access const> accesses);
-  double wavefronts_a_request() const {
-    return requests ? static_cast<double>(wavefronts) / static_cast<double>(requests) : 0.0;
-  }
+  double wavefronts_a_request() const { return requests ? static_cast<double>(wavefronts) / static_cast<double>(requests) : 0.0; }
 };
 
 /// Of one kernel.

@@ -32,8 +32,7 @@ std::uint64_t parse_literal(std::string_view text) {
   if (!s.empty() && (s.back() == 'U' || s.back() == 'u') && !is_pattern) s.remove_suffix(1);
   std::uint64_t v = 0;
   auto const [end, error] = std::from_chars(s.data(), s.data() + s.size(), v, is_hexadecimal ? 16 : 10);
-  if (s.empty() || error != std::errc{} || end != s.data() + s.size())
-    throw unknown("a literal: " + std::string(text));
+  if (s.empty() || error != std::errc{} || end != s.data() + s.size()) throw unknown("a literal: " + std::string(text));
   return is_negative ? 0 - v : v;
 }
 

@@ -52,23 +52,42 @@ operand const& decoder::use(std::size_t i) {
 
 source decoder::source_of(operand const& o) const {
   using s = source::special;
-  static std::map<std::string_view, s> const specials = {
-      {"%tid.x", s::tid_x}, {"%tid.y", s::tid_y}, {"%tid.z", s::tid_z}, {"%ntid.x", s::ntid_x}, {"%ntid.y", s::ntid_y},
-      {"%ntid.z", s::ntid_z}, {"%ctaid.x", s::ctaid_x}, {"%ctaid.y", s::ctaid_y}, {"%ctaid.z", s::ctaid_z},
-      {"%nctaid.x", s::nctaid_x}, {"%nctaid.y", s::nctaid_y}, {"%nctaid.z", s::nctaid_z}, {"%laneid", s::laneid},
-      {"%warpid", s::warpid}, {"%nwarpid", s::nwarpid}, {"%lanemask_eq", s::lanemask_eq}, {"%lanemask_lt", s::lanemask_lt},
-      {"%lanemask_le", s::lanemask_le}, {"%lanemask_gt", s::lanemask_gt}, {"%lanemask_ge", s::lanemask_ge}, {"%clock", s::clock},
-      {"%clock64", s::clock}, {"%smid", s::smid}, {"%dynamic_smem_size", s::dynamic_smem_size},
-      {"%total_smem_size", s::total_smem_size}};
+  static std::map<std::string_view, s> const specials = {{"%tid.x", s::tid_x},
+                                                         {"%tid.y", s::tid_y},
+                                                         {"%tid.z", s::tid_z},
+                                                         {"%ntid.x", s::ntid_x},
+                                                         {"%ntid.y", s::ntid_y},
+                                                         {"%ntid.z", s::ntid_z},
+                                                         {"%ctaid.x", s::ctaid_x},
+                                                         {"%ctaid.y", s::ctaid_y},
+                                                         {"%ctaid.z", s::ctaid_z},
+                                                         {"%nctaid.x", s::nctaid_x},
+                                                         {"%nctaid.y", s::nctaid_y},
+                                                         {"%nctaid.z", s::nctaid_z},
+                                                         {"%laneid", s::laneid},
+                                                         {"%warpid", s::warpid},
+                                                         {"%nwarpid", s::nwarpid},
+                                                         {"%lanemask_eq", s::lanemask_eq},
+                                                         {"%lanemask_lt", s::lanemask_lt},
+                                                         {"%lanemask_le", s::lanemask_le},
+                                                         {"%lanemask_gt", s::lanemask_gt},
+                                                         {"%lanemask_ge", s::lanemask_ge},
+                                                         {"%clock", s::clock},
+                                                         {"%clock64", s::clock},
+                                                         {"%smid", s::smid},
+                                                         {"%dynamic_smem_size", s::dynamic_smem_size},
+                                                         {"%total_smem_size", s::total_smem_size}};
   switch (o.is) {
     case operand::kind::reg:
       if (o.reg >= 0 && !o.is_pair) return source::of_register(o.reg, o.is_negated);
       break;
-    case operand::kind::constant: return source::of_constant(o.value);
+    case operand::kind::constant:
+      return source::of_constant(o.value);
     case operand::kind::special:
       if (auto const it = specials.find(o.name); it != specials.end()) return source::of_special(it->second);
       break;
-    default: break;
+    default:
+      break;
   }
   refuse("an operand that cannot be read" + (o.name.empty() ? std::string() : ": " + o.name));
 }
@@ -122,9 +141,9 @@ void decoder::finish() const {
 operation decode(kernel const& k, instruction const& in) {
   static opcode_table const table = [] {
     opcode_table t;
-    for (auto* const add : {add_integer_opcodes, add_bit_opcodes, add_real_opcodes, add_approximate_opcodes, add_comparison_opcodes,
-                            add_conversion_opcodes, add_memory_opcodes, add_atomic_opcodes, add_warp_opcodes, add_control_opcodes,
-                            add_async_copy_opcodes, add_matrix_opcodes})
+    for (auto* const add : {add_integer_opcodes, add_bit_opcodes, add_real_opcodes, add_approximate_opcodes,
+                            add_comparison_opcodes, add_conversion_opcodes, add_memory_opcodes, add_atomic_opcodes,
+                            add_warp_opcodes, add_control_opcodes, add_async_copy_opcodes, add_matrix_opcodes})
       add(t);
     return t;
   }();

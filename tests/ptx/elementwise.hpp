@@ -21,7 +21,8 @@ operation elementwise(decoder& d, F f) {
       std::uint64_t const mask = to.mask();
       for_each_lane(lanes, [&](int l) { y[l] = f(x[I][l]...) & mask; });
     });
-  }(std::make_index_sequence<Count>());
+  }
+  (std::make_index_sequence<Count>());
 }
 
 /// Calls f.operator()<T>() for the integer type of C++ that a PTX type is; .bX counts as unsigned.
@@ -29,11 +30,16 @@ template <class F>
 operation with_integer(decoder const& d, scalar t, F&& f) {
   if (t.count != 1 || t.is_real() || t.is == scalar::kind::predicate) d.refuse("not an integer type");
   switch (t.bits) {
-    case 8: return t.is_signed() ? f.template operator()<std::int8_t>() : f.template operator()<std::uint8_t>();
-    case 16: return t.is_signed() ? f.template operator()<std::int16_t>() : f.template operator()<std::uint16_t>();
-    case 32: return t.is_signed() ? f.template operator()<std::int32_t>() : f.template operator()<std::uint32_t>();
-    case 64: return t.is_signed() ? f.template operator()<std::int64_t>() : f.template operator()<std::uint64_t>();
-    default: d.refuse("no type that is known");
+    case 8:
+      return t.is_signed() ? f.template operator()<std::int8_t>() : f.template operator()<std::uint8_t>();
+    case 16:
+      return t.is_signed() ? f.template operator()<std::int16_t>() : f.template operator()<std::uint16_t>();
+    case 32:
+      return t.is_signed() ? f.template operator()<std::int32_t>() : f.template operator()<std::uint32_t>();
+    case 64:
+      return t.is_signed() ? f.template operator()<std::int64_t>() : f.template operator()<std::uint64_t>();
+    default:
+      d.refuse("no type that is known");
   }
 }
 

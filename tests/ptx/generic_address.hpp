@@ -22,10 +22,14 @@ struct place {
 /// Returns where a generic address leads.
 constexpr place resolve(std::uint64_t address) {
   switch (address >> 60) {
-    case 1: return {space::shared, address - shared_window};
-    case 2: return {space::local, address - local_window};
-    case 3: return {space::parameter, address - parameter_window};
-    default: return {space::global, address};
+    case 1:
+      return {space::shared, address - shared_window};
+    case 2:
+      return {space::local, address - local_window};
+    case 3:
+      return {space::parameter, address - parameter_window};
+    default:
+      return {space::global, address};
   }
 }
 

@@ -9,7 +9,7 @@ namespace ptx {
 
 namespace {
 
-constexpr std::size_t guard = 512;      // so that neighbours never touch
+constexpr std::size_t guard = 512;   // so that neighbours never touch
 constexpr int never_written = 0xcd;  // whatever is computed from it is far from right
 
 void* aligned_memory(std::size_t bytes) {
@@ -55,14 +55,17 @@ allocation* global_memory::find(std::uintptr_t address, std::size_t bytes) const
 bool global_memory::is_initialized(void const* p, std::size_t bytes) const {
   allocation const* const a = find(reinterpret_cast<std::uintptr_t>(p), bytes);
   if (!a) return false;
-  auto const first = a->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(p) - a->begin());
-  return std::find(first, first + static_cast<std::ptrdiff_t>(bytes), static_cast<unsigned char>(0)) == first + static_cast<std::ptrdiff_t>(bytes);
+  auto const first =
+      a->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(p) - a->begin());
+  return std::find(first, first + static_cast<std::ptrdiff_t>(bytes), static_cast<unsigned char>(0)) ==
+         first + static_cast<std::ptrdiff_t>(bytes);
 }
 
 void global_memory::mark_initialized(void const* p, std::size_t bytes) {
   allocation* const a = find(reinterpret_cast<std::uintptr_t>(p), bytes);
   if (!a) return;
-  auto const first = a->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(p) - a->begin());
+  auto const first =
+      a->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(p) - a->begin());
   std::fill(first, first + static_cast<std::ptrdiff_t>(bytes), static_cast<unsigned char>(1));
 }
 

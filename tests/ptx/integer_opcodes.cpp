@@ -1,4 +1,5 @@
-// add, sub, mul, mad, div, rem, neg, abs, min, max and the dot products of integers; those of reals are decoded by real_opcodes.cpp.
+// add, sub, mul, mad, div, rem, neg, abs, min, max and the dot products of integers; those of reals are decoded by
+// real_opcodes.cpp.
 #include <algorithm>
 #include <limits>
 #include <type_traits>
@@ -85,9 +86,12 @@ template <class T>
 std::uint64_t product(std::uint64_t a, std::uint64_t b, part which) {
   wide_of<T> const p = wide_of<T>{number<T>(a)} * wide_of<T>{number<T>(b)};
   switch (which) {
-    case part::low: return bits_of(wrapped<T>(p));
-    case part::high: return bits_of(static_cast<T>(p >> (8 * sizeof(T))));
-    case part::wide: return static_cast<std::uint64_t>(p);
+    case part::low:
+      return bits_of(wrapped<T>(p));
+    case part::high:
+      return bits_of(static_cast<T>(p >> (8 * sizeof(T))));
+    case part::wide:
+      return static_cast<std::uint64_t>(p);
   }
   return 0;
 }
@@ -98,7 +102,8 @@ operation mul(decoder& d) {
   scalar const t = d.take_type();
   if (which == part::wide && t.bits > 32) d.refuse("a product wider than a register");
   return with_integer(d, t, [&]<class T>() {
-    if (which == part::low) return elementwise<2>(d, [](std::uint64_t a, std::uint64_t b) { return bits_of(static_cast<T>(a * b)); });
+    if (which == part::low)
+      return elementwise<2>(d, [](std::uint64_t a, std::uint64_t b) { return bits_of(static_cast<T>(a * b)); });
     return elementwise<2>(d, [which](std::uint64_t a, std::uint64_t b) { return product<T>(a, b, which); });
   });
 }
@@ -206,7 +211,8 @@ operation dp4a(decoder& d) {
     std::uint64_t sum = c;
     for (int shift = 0; shift < 32; shift += 8) {
       std::uint64_t const x = a >> shift & 255, y = b >> shift & 255;
-      sum += (a_signed ? static_cast<std::uint64_t>(sign_extended(x, 8)) : x) * (b_signed ? static_cast<std::uint64_t>(sign_extended(y, 8)) : y);
+      sum += (a_signed ? static_cast<std::uint64_t>(sign_extended(x, 8)) : x) *
+             (b_signed ? static_cast<std::uint64_t>(sign_extended(y, 8)) : y);
     }
     return sum & ones(32);
   });
@@ -215,8 +221,19 @@ operation dp4a(decoder& d) {
 }  // namespace
 
 void add_integer_opcodes(opcode_table& table) {
-  table.insert({{"add", add}, {"sub", sub}, {"mul", mul}, {"mad", mad}, {"div", div}, {"rem", rem}, {"neg", neg}, {"abs", abs},
-                {"min", min}, {"max", max}, {"sad", sad}, {"mul24", mul24}, {"dp4a", dp4a}});
+  table.insert({{"add", add},
+                {"sub", sub},
+                {"mul", mul},
+                {"mad", mad},
+                {"div", div},
+                {"rem", rem},
+                {"neg", neg},
+                {"abs", abs},
+                {"min", min},
+                {"max", max},
+                {"sad", sad},
+                {"mul24", mul24},
+                {"dp4a", dp4a}});
 }
 
 }  // namespace ptx

@@ -98,8 +98,8 @@ TEST(IntegerOpcodes, CombineBits) {
                   {"and.pred %p0, %p1, %p2", {1, 0}, 0},
                   {"xor.pred %p0, %p1, %p2", {1, 0}, 1},
                   {"not.pred %p0, %p1", {0}, 1},
-                  {"lop3.b32 %r0, %r1, %r2, %r3, 0x80", {0xff, 0x3c, 0x18}, 0x18},                  // a & b & c
-                  {"lop3.b32 %r0, %r1, %r2, %r3, 0x96", {0xff, 0x3c, 0x18}, 0xff ^ 0x3c ^ 0x18},    // a ^ b ^ c
+                  {"lop3.b32 %r0, %r1, %r2, %r3, 0x80", {0xff, 0x3c, 0x18}, 0x18},                // a & b & c
+                  {"lop3.b32 %r0, %r1, %r2, %r3, 0x96", {0xff, 0x3c, 0x18}, 0xff ^ 0x3c ^ 0x18},  // a ^ b ^ c
                   {"lop3.b32 %r0, %r1, %r2, %r3, 0x1a", {0xff0f, 0x3c3c, 0x5555}, (((0xff0fu & 0x3c3cu) | 0x5555u) ^ 0xff0fu)},
                   {"clz.b32 %r0, %r1", {1}, 31},
                   {"clz.b32 %r0, %r1", {0}, 32},

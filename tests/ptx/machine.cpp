@@ -49,7 +49,8 @@ void machine::check_shape(kernel const& k, launch_shape const& shape) {
   if (shape.threads() > 1024 || shape.threads() > k.max_threads) refuse("more threads than the kernel allows");
   if (k.required_threads[0] != 0 && k.required_threads != shape.block) refuse("another block than the kernel requires");
   if (static_cast<std::size_t>(k.shared_bytes) > most_static_shared) refuse("more static shared memory than 48 KiB");
-  if (static_cast<std::size_t>(k.shared_bytes) + shape.dynamic_shared > most_shared) refuse("more shared memory than a block can have");
+  if (static_cast<std::size_t>(k.shared_bytes) + shape.dynamic_shared > most_shared)
+    refuse("more shared memory than a block can have");
   if (shape.threads() % warp_size != 0) complaints_.add("a block that is no multiple of 32 threads", [&] { return k.name; });
 }
 

@@ -36,8 +36,8 @@ class machine {
   /// Returns the kernel of that name. Throws unknown where there is none or where it holds what the machine does not know.
   executable const& find(std::string const& kernel);
 
-  /// Runs a kernel; `arguments` points to its parameters, one after the other. Throws unknown; fault for what stops a device, which
-  /// is among the complaints too.
+  /// Runs a kernel; `arguments` points to its parameters, one after the other. Throws unknown; fault for what stops a device,
+  /// which is among the complaints too.
   void run(std::string const& kernel, launch_shape shape, void const* const* arguments);
 
   global_memory& memory() { return memory_; }

@@ -108,14 +108,16 @@ std::int64_t integer_of(std::uint64_t bits, scalar t) {
 }
 
 /// Sums of products of integers wrap in 32 bits; with .satfinite they stop at the ends.
-void multiply_integers(std::vector<lane_values> const& a, std::vector<lane_values> const& b, mma_shape s, bool saturates, accumulators& sums) {
+void multiply_integers(std::vector<lane_values> const& a, std::vector<lane_values> const& b, mma_shape s, bool saturates,
+                       accumulators& sums) {
   std::array<std::array<std::int64_t, 32>, 16> left{};
   std::array<std::array<std::int64_t, 8>, 32> right{};
   for (int l = 0; l < warp_size; ++l) {
     std::size_t const group = static_cast<std::size_t>(l) / 4, lane = static_cast<std::size_t>(l);
     for (std::size_t n = 0; n < a.size(); ++n)
       for (int i = 0; i < 4; ++i)
-        left[group + n % 2 * 8][static_cast<std::size_t>(l % 4 * 4 + i) + n / 2 * 16] = integer_of(element(a[n][lane], i, 8), s.a);
+        left[group + n % 2 * 8][static_cast<std::size_t>(l % 4 * 4 + i) + n / 2 * 16] =
+            integer_of(element(a[n][lane], i, 8), s.a);
     for (std::size_t n = 0; n < b.size(); ++n)
       for (int i = 0; i < 4; ++i)
         right[static_cast<std::size_t>(l % 4 * 4 + i) + n * 16][group] = integer_of(element(b[n][lane], i, 8), s.b);
@@ -138,10 +140,12 @@ void multiply_reals(std::vector<lane_values> const& a, std::vector<lane_values> 
     std::size_t const group = static_cast<std::size_t>(l) / 4, lane = static_cast<std::size_t>(l);
     for (std::size_t n = 0; n < a.size(); ++n)
       for (int i = 0; i < 2; ++i)
-        left[group + n % 2 * 8][static_cast<std::size_t>(l % 4 * 2 + i) + n / 2 * 8] = widened(static_cast<std::uint32_t>(element(a[n][lane], i, 16)), f);
+        left[group + n % 2 * 8][static_cast<std::size_t>(l % 4 * 2 + i) + n / 2 * 8] =
+            widened(static_cast<std::uint32_t>(element(a[n][lane], i, 16)), f);
     for (std::size_t n = 0; n < b.size(); ++n)
       for (int i = 0; i < 2; ++i)
-        right[static_cast<std::size_t>(l % 4 * 2 + i) + n * 8][group] = widened(static_cast<std::uint32_t>(element(b[n][lane], i, 16)), f);
+        right[static_cast<std::size_t>(l % 4 * 2 + i) + n * 8][group] =
+            widened(static_cast<std::uint32_t>(element(b[n][lane], i, 16)), f);
   }
   for (std::size_t row = 0; row < 16; ++row)
     for (std::size_t column = 0; column < 8; ++column) {
@@ -168,13 +172,16 @@ operation mma(decoder& d) {
   bool const saturates = d.take("satfinite");
   scalar const result = d.take_type(), a_type = d.take_type(), b_type = d.take_type(), addend = d.take_type();
   mma_shape const s{shape == 0 ? 32 : 16, a_type, b_type};
-  bool const is_integer = !a_type.is_real() && a_type.bits == 8 && !b_type.is_real() && b_type.bits == 8 && result == *scalar_named("s32");
-  bool const is_real = a_type.is_real() && a_type.bits == 16 && a_type == b_type && s.k == 16 && result == *scalar_named("f32") && !saturates;
+  bool const is_integer =
+      !a_type.is_real() && a_type.bits == 8 && !b_type.is_real() && b_type.bits == 8 && result == *scalar_named("s32");
+  bool const is_real =
+      a_type.is_real() && a_type.bits == 16 && a_type == b_type && s.k == 16 && result == *scalar_named("f32") && !saturates;
   if (result != addend || !(is_integer || is_real)) d.refuse("a product of matrices that is not known");
   auto const to = d.vector_out(0);
   auto const a = d.vector_in(1), b = d.vector_in(2), c = d.vector_in(3);
   std::size_t const a_registers = static_cast<std::size_t>(s.k * a_type.bits) * 16 / 1024;
-  if (to.size() != 4 || c.size() != 4 || a.size() != a_registers || b.size() * 2 != a_registers) d.refuse("a vector of another length");
+  if (to.size() != 4 || c.size() != 4 || a.size() != a_registers || b.size() * 2 != a_registers)
+    d.refuse("a vector of another length");
   return warp_wide(std::nullopt, [=](warp& w, lane_mask lanes) {
     require_all(w, lanes);
     auto const left = read_all(w, a, lanes), right = read_all(w, b, lanes), added = read_all(w, c, lanes);
@@ -197,8 +204,6 @@ operation mma(decoder& d) {
 
 }  // namespace
 
-void add_matrix_opcodes(opcode_table& table) {
-  table.insert({{"ldmatrix", ldmatrix}, {"stmatrix", stmatrix}, {"mma", mma}});
-}
+void add_matrix_opcodes(opcode_table& table) { table.insert({{"ldmatrix", ldmatrix}, {"stmatrix", stmatrix}, {"mma", mma}}); }
 
 }  // namespace ptx

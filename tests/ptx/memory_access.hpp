@@ -9,8 +9,12 @@ namespace ptx {
 
 /// Takes the state space; without one the address is generic.
 inline space take_space(decoder& d) {
-  for (auto const& [name, s] : {std::pair{"global", space::global}, {"shared", space::shared}, {"shared::cta", space::shared},
-                                {"param", space::parameter}, {"param::entry", space::parameter}, {"local", space::local},
+  for (auto const& [name, s] : {std::pair{"global", space::global},
+                                {"shared", space::shared},
+                                {"shared::cta", space::shared},
+                                {"param", space::parameter},
+                                {"param::entry", space::parameter},
+                                {"local", space::local},
                                 {"const", space::global}})
     if (d.take(name)) return s;
   return space::generic;
@@ -19,7 +23,8 @@ inline space take_space(decoder& d) {
 /// Takes what orders memory, .relaxed and the like, and the scope; returns whether there was any: such accesses do not race.
 inline bool take_order(decoder& d) {
   bool is_strong = false;
-  for (char const* const order : {"relaxed", "acquire", "release", "acq_rel", "volatile", "mmio"}) is_strong = d.take(order) || is_strong;
+  for (char const* const order : {"relaxed", "acquire", "release", "acq_rel", "volatile", "mmio"})
+    is_strong = d.take(order) || is_strong;
   for (char const* const scope : {"cta", "cluster", "gpu", "sys"}) d.take(scope);
   d.take("weak");
   return is_strong;
@@ -27,8 +32,8 @@ inline bool take_order(decoder& d) {
 
 /// Takes what concerns caches alone.
 inline void take_cache_hints(decoder& d) {
-  for (char const* const hint : {"ca", "cg", "cs", "cv", "lu", "wb", "wt", "nc", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first",
-                                 "L1::evict_last", "L1::no_allocate", "L2::64B", "L2::128B", "L2::256B"})
+  for (char const* const hint : {"ca", "cg", "cs", "cv", "lu", "wb", "wt", "nc", "L1::evict_normal", "L1::evict_unchanged",
+                                 "L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::64B", "L2::128B", "L2::256B"})
     d.take(hint);
 }
 

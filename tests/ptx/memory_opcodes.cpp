@@ -67,7 +67,8 @@ operation st(decoder& d) {
     int const all = bytes * static_cast<int>(count);
     for_each_lane(lanes, [&](int l) {
       unsigned char* const p = w.owner().access_memory(w, l, where, addresses[static_cast<std::size_t>(l)], all, how);
-      for (std::size_t n = 0; n < count; ++n) std::memcpy(p + n * static_cast<std::size_t>(bytes), &values[n][l], static_cast<std::size_t>(bytes));
+      for (std::size_t n = 0; n < count; ++n)
+        std::memcpy(p + n * static_cast<std::size_t>(bytes), &values[n][l], static_cast<std::size_t>(bytes));
     });
     count_request(w, lanes, where, addresses, all, how);
   });
@@ -79,8 +80,8 @@ operation nothing() {
 
 /// Memory is in order here already: every access is seen by all at once.
 operation fence(decoder& d) {
-  for (char const* const modifier : {"sc", "acq_rel", "cta", "cluster", "gpu", "sys", "gl", "proxy", "async", "async::generic", "alias",
-                                     "global", "shared::cta", "shared::cluster", "mbarrier_init", "release", "acquire"})
+  for (char const* const modifier : {"sc", "acq_rel", "cta", "cluster", "gpu", "sys", "gl", "proxy", "async", "async::generic",
+                                     "alias", "global", "shared::cta", "shared::cluster", "mbarrier_init", "release", "acquire"})
     d.take(modifier);
   return nothing();
 }

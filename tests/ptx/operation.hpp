@@ -17,8 +17,30 @@ class warp;
 class source {
  public:
   enum class special {
-    tid_x, tid_y, tid_z, ntid_x, ntid_y, ntid_z, ctaid_x, ctaid_y, ctaid_z, nctaid_x, nctaid_y, nctaid_z, laneid, warpid, nwarpid,
-    lanemask_eq, lanemask_lt, lanemask_le, lanemask_gt, lanemask_ge, clock, smid, dynamic_smem_size, total_smem_size
+    tid_x,
+    tid_y,
+    tid_z,
+    ntid_x,
+    ntid_y,
+    ntid_z,
+    ctaid_x,
+    ctaid_y,
+    ctaid_z,
+    nctaid_x,
+    nctaid_y,
+    nctaid_z,
+    laneid,
+    warpid,
+    nwarpid,
+    lanemask_eq,
+    lanemask_lt,
+    lanemask_le,
+    lanemask_gt,
+    lanemask_ge,
+    clock,
+    smid,
+    dynamic_smem_size,
+    total_smem_size
   };
 
   static source of_register(int reg, bool is_negated) { return source(reg, nullptr, special::tid_x, is_negated); }

@@ -44,10 +44,10 @@ struct kernel {
   std::string name;
   std::vector<parameter> parameters;
   int parameter_bytes = 0;
-  unsigned max_threads = 1024;                         ///< `.maxntid`, as a product
-  std::array<unsigned, 3> required_threads{0, 0, 0};   ///< `.reqntid`, zeros where it is not given
-  int shared_bytes = 0;  ///< static; what the launch asks for comes after it
-  int local_bytes = 0;   ///< of a thread
+  unsigned max_threads = 1024;                        ///< `.maxntid`, as a product
+  std::array<unsigned, 3> required_threads{0, 0, 0};  ///< `.reqntid`, zeros where it is not given
+  int shared_bytes = 0;                               ///< static; what the launch asks for comes after it
+  int local_bytes = 0;                                ///< of a thread
   std::vector<int> register_bits;
   std::vector<std::string> register_names;
   std::vector<instruction> code;

@@ -47,7 +47,8 @@ void* ptx_device::allocate_pinned(std::size_t bytes) {
 }
 
 void ptx_device::release(void* p) {
-  if (p && !machine_.memory().release(p)) machine_.found().add("memory is freed that was not allocated", [] { return std::string("cudaFree"); });
+  if (p && !machine_.memory().release(p))
+    machine_.found().add("memory is freed that was not allocated", [] { return std::string("cudaFree"); });
 }
 
 /// Whether all the bytes lie in one allocation, or none in any; complains where only some do.
@@ -66,8 +67,11 @@ cudaError_t ptx_device::copy(void* to, void const* from, std::size_t bytes) {
   allocation* const source = memory.find(reinterpret_cast<std::uintptr_t>(from), bytes);
   allocation* const target = memory.find(reinterpret_cast<std::uintptr_t>(to), bytes);
   if (source && target) {
-    auto const first = source->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(from) - source->begin());
-    std::copy_n(first, bytes, target->history.is_initialized.begin() + static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(to) - target->begin()));
+    auto const first = source->history.is_initialized.begin() +
+                       static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(from) - source->begin());
+    std::copy_n(first, bytes,
+                target->history.is_initialized.begin() +
+                    static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(to) - target->begin()));
   } else if (source && !memory.is_initialized(from, bytes)) {
     machine_.found().add("uninitialized memory is copied to the host", [&] { return std::to_string(bytes) + " bytes"; });
   } else {
@@ -99,7 +103,8 @@ cudaError_t ptx_device::launch(void const* handle, dim3 grid, dim3 block, std::s
   auto const it = names_.find(handle);
   if (it == names_.end()) return cudaErrorInvalidDeviceFunction;
   if (environment("HALFSTEP_PTX_TRACE", 0) != 0)
-    std::fprintf(stderr, "%s, %u x %u x %u blocks of %u threads\n", it->second.c_str(), grid.x, grid.y, grid.z, block.x * block.y * block.z);
+    std::fprintf(stderr, "%s, %u x %u x %u blocks of %u threads\n", it->second.c_str(), grid.x, grid.y, grid.z,
+                 block.x * block.y * block.z);
   try {
     machine_.run(it->second, {{grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared}, arguments);
   } catch (fault const&) {

@@ -29,7 +29,9 @@ class ptx_device : public fake_device {
   cudaError_t status() const override { return status_; }
   int capability() const override { return capability_; }
 
-  class machine& machine() { return machine_; }
+  class machine& machine() {
+    return machine_;
+  }
 
  private:
   bool is_within(void const* p, std::size_t bytes);

@@ -14,9 +14,9 @@ enum class rounding { nearest, to_zero, down, up, nearest_away };
 
 /// How a real is laid out: sign, exponent, mantissa.
 struct real_format {
-  int mantissa_bits;  ///< without the leading one
-  int smallest;       ///< the exponent of the smallest normal number
-  double largest;     ///< finite
+  int mantissa_bits;       ///< without the leading one
+  int smallest;            ///< the exponent of the smallest normal number
+  double largest;          ///< finite
   std::uint32_t infinity;  ///< bits; where there is none, of the NaN
   std::uint32_t nan;       ///< the canonical one
   int bits;
@@ -25,11 +25,16 @@ struct real_format {
 /// Returns the layout of a type of at most 32 bits.
 constexpr real_format format_of(scalar type) {
   switch (type.real_form) {
-    case scalar::form::bf16: return {7, -126, 0x1.fep127, 0x7f80, 0x7fff, 16};
-    case scalar::form::e4m3: return {3, -6, 448.0, 0x7f, 0x7f, 8};
-    case scalar::form::e5m2: return {2, -14, 57344.0, 0x7c, 0x7f, 8};
-    case scalar::form::tf32: return {10, -126, 0x1.ffcp127, 0x7f800000, 0x7fffffff, 32};
-    case scalar::form::ieee: break;
+    case scalar::form::bf16:
+      return {7, -126, 0x1.fep127, 0x7f80, 0x7fff, 16};
+    case scalar::form::e4m3:
+      return {3, -6, 448.0, 0x7f, 0x7f, 8};
+    case scalar::form::e5m2:
+      return {2, -14, 57344.0, 0x7c, 0x7f, 8};
+    case scalar::form::tf32:
+      return {10, -126, 0x1.ffcp127, 0x7f800000, 0x7fffffff, 32};
+    case scalar::form::ieee:
+      break;
   }
   return type.bits == 16 ? real_format{10, -14, 65504.0, 0x7c00, 0x7fff, 16}
                          : real_format{23, -126, 0x1.fffffep127, 0x7f800000, 0x7fffffff, 32};
@@ -38,11 +43,16 @@ constexpr real_format format_of(scalar type) {
 /// Returns `x` rounded to a whole number.
 inline double rounded(double x, rounding mode) {
   switch (mode) {
-    case rounding::nearest: return std::nearbyint(x);  // the machine runs in the mode "to nearest, ties to even"
-    case rounding::to_zero: return std::trunc(x);
-    case rounding::down: return std::floor(x);
-    case rounding::up: return std::ceil(x);
-    case rounding::nearest_away: return std::round(x);
+    case rounding::nearest:
+      return std::nearbyint(x);  // the machine runs in the mode "to nearest, ties to even"
+    case rounding::to_zero:
+      return std::trunc(x);
+    case rounding::down:
+      return std::floor(x);
+    case rounding::up:
+      return std::ceil(x);
+    case rounding::nearest_away:
+      return std::round(x);
   }
   return x;
 }
@@ -57,9 +67,8 @@ inline std::uint32_t narrowed(double x, real_format f, rounding mode, overflow b
   int const spare = f.bits == 32 ? 23 - f.mantissa_bits : 0;  // tf32 is kept in the upper bits of 32
   double const magnitude = std::fabs(x);
   bool const towards_larger = mode == rounding::up ? sign == 0 : mode == rounding::down && sign != 0;
-  rounding const of_magnitude = mode == rounding::up || mode == rounding::down
-                                    ? (towards_larger ? rounding::up : rounding::to_zero)
-                                    : mode;
+  rounding const of_magnitude =
+      mode == rounding::up || mode == rounding::down ? (towards_larger ? rounding::up : rounding::to_zero) : mode;
   std::uint32_t const largest = [&] {
     int const exponent = std::ilogb(f.largest);
     auto const whole = static_cast<std::uint32_t>(std::ldexp(f.largest, f.mantissa_bits - exponent));

@@ -19,8 +19,7 @@ namespace {
 /// f of Count numbers of type T, by the rules.
 template <class T, std::size_t Count, class F>
 operation by_rules(decoder& d, real_rules rules, F f) {
-  if (rules.are_plain())
-    return elementwise<Count>(d, [f](auto... bits) { return bits_of<T>(f(number_of<T>(bits)...)); });
+  if (rules.are_plain()) return elementwise<Count>(d, [f](auto... bits) { return bits_of<T>(f(number_of<T>(bits)...)); });
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return plain([to = d.out(0), from = std::array<source, Count>{d.in(I + 1)...}, rules, f](warp& w, lane_mask lanes) {
       std::array<lane_values, Count> scratch;
@@ -29,7 +28,9 @@ operation by_rules(decoder& d, real_rules rules, F f) {
       rounding_scope const scope(rules.mode);
       for_each_lane(lanes, [&](int l) {
         if constexpr (std::is_same_v<T, float>) {
-          auto const input = [&](std::uint64_t bits) { return rules.flushes ? flushed(number_of<float>(bits)) : number_of<float>(bits); };
+          auto const input = [&](std::uint64_t bits) {
+            return rules.flushes ? flushed(number_of<float>(bits)) : number_of<float>(bits);
+          };
           float r = f(input(x[I][l])...);
           if (rules.flushes) r = flushed(r);
           if (rules.saturates) r = clamped_to_one(r);
@@ -39,12 +40,13 @@ operation by_rules(decoder& d, real_rules rules, F f) {
         }
       });
     });
-  }(std::make_index_sequence<Count>());
+  }
+  (std::make_index_sequence<Count>());
 }
 
-/// Returns a + b, or where that is inexact the neighbour of it that is odd in its last bit: rounding it to fewer than 52 bits rounds
-/// the exact sum. Source: S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding
-/// to odd", IEEE Transactions on Computers 57, 2008.
+/// Returns a + b, or where that is inexact the neighbour of it that is odd in its last bit: rounding it to fewer than 52 bits
+/// rounds the exact sum. Source: S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+/// rounding to odd", IEEE Transactions on Computers 57, 2008.
 double sum_to_odd(double a, double b) {
   double const s = a + b;
   if (!std::isfinite(s)) return s;
@@ -72,9 +74,7 @@ operation by_halves(decoder& d, scalar t, real_rules rules, F f) {
     return rules.flushes && is_subnormal ? bits & 0x8000 : bits;
   };
   if (t.count == 1) return elementwise<Count>(d, [=](auto... bits) { return half(f(number(bits)...)); });
-  return elementwise<Count>(d, [=](auto... bits) {
-    return half(f(number(bits)...)) | half(f(number(bits >> 16)...)) << 16;
-  });
+  return elementwise<Count>(d, [=](auto... bits) { return half(f(number(bits)...)) | half(f(number(bits >> 16)...)) << 16; });
 }
 
 /// Picks FP32, FP64 or halves; `f` is for the first two, `exact` for halves.
@@ -163,20 +163,24 @@ operation copysign(decoder& d) {
 }  // namespace
 
 operation real_add(decoder& d) {
-  return any_real<2>(d, [](auto a, auto b) { return a + b; }, sum_to_odd);
+  return any_real<2>(
+      d, [](auto a, auto b) { return a + b; }, sum_to_odd);
 }
 
 operation real_sub(decoder& d) {
-  return any_real<2>(d, [](auto a, auto b) { return a - b; }, [](double a, double b) { return sum_to_odd(a, -b); });
+  return any_real<2>(
+      d, [](auto a, auto b) { return a - b; }, [](double a, double b) { return sum_to_odd(a, -b); });
 }
 
 operation real_mul(decoder& d) {
-  return any_real<2>(d, [](auto a, auto b) { return a * b; }, [](double a, double b) { return a * b; });
+  return any_real<2>(
+      d, [](auto a, auto b) { return a * b; }, [](double a, double b) { return a * b; });
 }
 
 operation real_fma(decoder& d) {
-  return any_real<3>(d, [](auto a, auto b, auto c) { return std::fma(a, b, c); },
-                     [](double a, double b, double c) { return sum_to_odd(a * b, c); });
+  return any_real<3>(
+      d, [](auto a, auto b, auto c) { return std::fma(a, b, c); },
+      [](double a, double b, double c) { return sum_to_odd(a * b, c); });
 }
 
 operation real_div(decoder& d) {
@@ -195,8 +199,6 @@ operation real_abs(decoder& d) {
 operation real_min(decoder& d) { return choice(d, false); }
 operation real_max(decoder& d) { return choice(d, true); }
 
-void add_real_opcodes(opcode_table& table) {
-  table.insert({{"fma", fma}, {"sqrt", sqrt}, {"rcp", rcp}, {"copysign", copysign}});
-}
+void add_real_opcodes(opcode_table& table) { table.insert({{"fma", fma}, {"sqrt", sqrt}, {"rcp", rcp}, {"copysign", copysign}}); }
 
 }  // namespace ptx

@@ -34,11 +34,12 @@ TEST(RealOpcodes, RoundInEveryDirection) {
 }
 
 TEST(RealOpcodes, RoundAFusedMultiplicationOnce) {
-  expect_results({{"fma.rn.f32 %f0, %f1, %f2, %f3", {tenth, third_of_one, 0xbcf5c28f}, 0x311eb852},
-                  {"mad.rn.f32 %f0, %f1, %f2, %f3", {tenth, third_of_one, 0xbcf5c28f}, 0x311eb852},
-                  {"fma.rn.f64 %d0, %d1, %d2, %d3", {0x3ff0000000000001, 0x3ff0000000000001, 0xbff0000000000002}, 0x3970000000000000},
-                  {"fma.rn.sat.f32 %f0, %f1, %f2, %f3", {0x40000000, 0x40000000, 0}, one},
-                  {"fma.rn.sat.f32 %f0, %f1, %f2, %f3", {nan, one, 0}, 0}});
+  expect_results(
+      {{"fma.rn.f32 %f0, %f1, %f2, %f3", {tenth, third_of_one, 0xbcf5c28f}, 0x311eb852},
+       {"mad.rn.f32 %f0, %f1, %f2, %f3", {tenth, third_of_one, 0xbcf5c28f}, 0x311eb852},
+       {"fma.rn.f64 %d0, %d1, %d2, %d3", {0x3ff0000000000001, 0x3ff0000000000001, 0xbff0000000000002}, 0x3970000000000000},
+       {"fma.rn.sat.f32 %f0, %f1, %f2, %f3", {0x40000000, 0x40000000, 0}, one},
+       {"fma.rn.sat.f32 %f0, %f1, %f2, %f3", {nan, one, 0}, 0}});
 }
 
 TEST(RealOpcodes, FlushSubnormalNumbersWhereToldTo) {
@@ -88,11 +89,11 @@ TEST(RealOpcodes, ChangeSigns) {
 TEST(RealOpcodes, ComputeWithHalves) {
   expect_results({{"add.f16 %h0, %h1, %h2", {0x2e66, 0x34cd}, 0x3666},
                   {"mul.bf16 %h0, %h1, %h2", {0x3dcd, 0x3e9a}, 0x3cf7},
-                  {"add.rn.f16 %h0, %h1, %h2", {0x6800, 0x3c00}, 0x6800},     // 2048 + 1: a tie, to the even one
+                  {"add.rn.f16 %h0, %h1, %h2", {0x6800, 0x3c00}, 0x6800},  // 2048 + 1: a tie, to the even one
                   {"add.f16 %h0, %h1, %h2", {0x7bff, 0x7bff}, 0x7c00},
                   {"fma.rn.f16 %h0, %h1, %h2, %h3", {0x3c01, 0x3c01, 0x0001}, 0x3c02},
                   {"fma.rn.f16 %h0, %h1, %h2, %h3", {0x4001, 0x3c00, 0xc001}, 0},
-                  {"fma.rn.f16 %h0, %h1, %h2, %h3", {0x3c01, 0x3c01, 0xbc00}, 0x1800},  // 2^-9 + 2^-20: a tie
+                  {"fma.rn.f16 %h0, %h1, %h2, %h3", {0x3c01, 0x3c01, 0xbc00}, 0x1800},   // 2^-9 + 2^-20: a tie
                   {"fma.rn.bf16 %h0, %h1, %h2, %h3", {0x3f80, 0x4380, 0x3f81}, 0x4381},  // 257 + 1/128: beyond the tie
                   // a tie less 2^-133, which FP64 cannot hold: below the tie all the same
                   {"fma.rn.bf16 %h0, %h1, %h2, %h3", {0x3f81, 0x3fc0, 0x8001}, 0x3fc1},

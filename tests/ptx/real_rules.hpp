@@ -48,10 +48,17 @@ class rounding_scope {
  public:
   explicit rounding_scope(rounding mode) {
     switch (mode) {
-      case rounding::to_zero: std::fesetround(FE_TOWARDZERO); break;
-      case rounding::down: std::fesetround(FE_DOWNWARD); break;
-      case rounding::up: std::fesetround(FE_UPWARD); break;
-      default: break;
+      case rounding::to_zero:
+        std::fesetround(FE_TOWARDZERO);
+        break;
+      case rounding::down:
+        std::fesetround(FE_DOWNWARD);
+        break;
+      case rounding::up:
+        std::fesetround(FE_UPWARD);
+        break;
+      default:
+        break;
     }
   }
   rounding_scope(rounding_scope const&) = delete;

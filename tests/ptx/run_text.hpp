@@ -22,14 +22,16 @@ struct outcome {
   std::uint32_t word() const { return static_cast<std::uint32_t>(values.at(0)); }
 };
 
-/// Returns a module with one kernel, `test`: `%out` is an array of 64 bits, of which thread t stores `%rd0` at t; `%in` is `input`.
+/// Returns a module with one kernel, `test`: `%out` is an array of 64 bits, of which thread t stores `%rd0` at t; `%in` is
+/// `input`.
 ///
 /// Registers %p, %h (16 bits), %r, %rd (64), %f, %d: 20 each. %t is the thread.
 inline std::string module_of(std::string const& body) {
   return ".version 9.0\n.target sm_90a\n.address_size 64\n.visible .entry test(.param .u64 out, .param .u64 in)\n{\n"
          ".reg .pred %p<20>; .reg .b16 %h<20>; .reg .b32 %r<20>; .reg .b64 %rd<20>; .reg .f32 %f<20>; .reg .f64 %d<20>;\n"
          ".reg .b64 %out, %in, %place; .reg .b32 %t;\n"
-         "ld.param.u64 %out, [out]; ld.param.u64 %in, [in]; mov.u32 %t, %tid.x;\nmul.wide.u32 %place, %t, 8; add.s64 %place, %place, %out;\n" +
+         "ld.param.u64 %out, [out]; ld.param.u64 %in, [in]; mov.u32 %t, %tid.x;\nmul.wide.u32 %place, %t, 8; add.s64 %place, "
+         "%place, %out;\n" +
          body + "\nst.global.b64 [%place], %rd0;\nret;\n}\n";
 }
 

@@ -57,9 +57,9 @@ constexpr bool is_atomic(access a) { return a == access::atomic_load || a == acc
 
 /// Compares the accesses of one block with those of the launch so far.
 ///
-/// Blocks are numbered through all launches, so that what another launch did lies below `first_block`. A read by several threads is
-/// remembered as that of a warp, of several warps or of several blocks; for several warps a meeting of warps since then is taken
-/// for order, so that a race which only some of them are in can go unnoticed, and none is made up.
+/// Blocks are numbered through all launches, so that what another launch did lies below `first_block`. A read by several threads
+/// is remembered as that of a warp, of several warps or of several blocks; for several warps a meeting of warps since then is
+/// taken for order, so that a race which only some of them are in can go unnoticed, and none is made up.
 class race_check {
  public:
   race_check(std::uint32_t first_block, std::uint32_t block, clocks const& order)
@@ -99,11 +99,13 @@ class race_check {
     if (read.block() != block_ || read.what() == access_tag::of_blocks) return true;
     int const warp = thread / warp_size;
     switch (read.what()) {
-      case access_tag::plain: return !order_.is_ordered(read.thread(), read.moment(), thread);
+      case access_tag::plain:
+        return !order_.is_ordered(read.thread(), read.moment(), thread);
       case access_tag::of_a_warp:
         return read.thread() / warp_size == warp ? !order_.is_ordered_after_warp(read.moment(), thread)
                                                  : !order_.is_ordered(read.thread(), read.moment(), thread);
-      default: return order_.last_meeting(warp) <= read.moment();
+      default:
+        return order_.last_meeting(warp) <= read.moment();
     }
   }
 

@@ -47,7 +47,8 @@ inline std::vector<std::string_view> words(std::string_view s) {
 inline std::string without_comments(std::string text) {
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
     if (text[i] == '"') {
-      while (++i < text.size() && text[i] != '"') {}
+      while (++i < text.size() && text[i] != '"') {
+      }
     } else if (text[i] == '/' && text[i + 1] == '/') {
       for (; i < text.size() && text[i] != '\n'; ++i) text[i] = ' ';
     } else if (text[i] == '/' && text[i + 1] == '*') {

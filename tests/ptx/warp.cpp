@@ -26,8 +26,7 @@ void warp::stop(char const* kind, std::string const& more) const {
 }
 
 void warp::complain_of_register(int reg) const {
-  complain("a register is read before it is written",
-           owner_.of().program.text.register_names[static_cast<std::size_t>(reg)]);
+  complain("a register is read before it is written", owner_.of().program.text.register_names[static_cast<std::size_t>(reg)]);
 }
 
 async_copies& warp::copies(int lane) {
@@ -60,30 +59,54 @@ std::uint64_t special_value(warp const& w, source::special s, int lane) {
   auto const thread = static_cast<unsigned>(w.thread(lane));
   std::uint64_t const bit = std::uint64_t{1} << lane;
   switch (s) {
-    case special::tid_x: return thread % shape.block[0];
-    case special::tid_y: return thread / shape.block[0] % shape.block[1];
-    case special::tid_z: return thread / shape.block[0] / shape.block[1];
-    case special::ntid_x: return shape.block[0];
-    case special::ntid_y: return shape.block[1];
-    case special::ntid_z: return shape.block[2];
-    case special::ctaid_x: return b.position()[0];
-    case special::ctaid_y: return b.position()[1];
-    case special::ctaid_z: return b.position()[2];
-    case special::nctaid_x: return shape.grid[0];
-    case special::nctaid_y: return shape.grid[1];
-    case special::nctaid_z: return shape.grid[2];
-    case special::laneid: return static_cast<std::uint64_t>(lane);
-    case special::warpid: return static_cast<std::uint64_t>(w.index());
-    case special::nwarpid: return static_cast<std::uint64_t>((b.threads() + warp_size - 1) / warp_size);
-    case special::lanemask_eq: return bit;
-    case special::lanemask_lt: return bit - 1;
-    case special::lanemask_le: return (bit << 1) - 1;
-    case special::lanemask_gt: return ~((bit << 1) - 1) & ones(32);
-    case special::lanemask_ge: return ~(bit - 1) & ones(32);
-    case special::clock: return b.of().counts.warp_instructions;
-    case special::smid: return 0;
-    case special::dynamic_smem_size: return shape.dynamic_shared;
-    case special::total_smem_size: return shape.dynamic_shared + static_cast<std::uint64_t>(b.of().program.text.shared_bytes);
+    case special::tid_x:
+      return thread % shape.block[0];
+    case special::tid_y:
+      return thread / shape.block[0] % shape.block[1];
+    case special::tid_z:
+      return thread / shape.block[0] / shape.block[1];
+    case special::ntid_x:
+      return shape.block[0];
+    case special::ntid_y:
+      return shape.block[1];
+    case special::ntid_z:
+      return shape.block[2];
+    case special::ctaid_x:
+      return b.position()[0];
+    case special::ctaid_y:
+      return b.position()[1];
+    case special::ctaid_z:
+      return b.position()[2];
+    case special::nctaid_x:
+      return shape.grid[0];
+    case special::nctaid_y:
+      return shape.grid[1];
+    case special::nctaid_z:
+      return shape.grid[2];
+    case special::laneid:
+      return static_cast<std::uint64_t>(lane);
+    case special::warpid:
+      return static_cast<std::uint64_t>(w.index());
+    case special::nwarpid:
+      return static_cast<std::uint64_t>((b.threads() + warp_size - 1) / warp_size);
+    case special::lanemask_eq:
+      return bit;
+    case special::lanemask_lt:
+      return bit - 1;
+    case special::lanemask_le:
+      return (bit << 1) - 1;
+    case special::lanemask_gt:
+      return ~((bit << 1) - 1) & ones(32);
+    case special::lanemask_ge:
+      return ~(bit - 1) & ones(32);
+    case special::clock:
+      return b.of().counts.warp_instructions;
+    case special::smid:
+      return 0;
+    case special::dynamic_smem_size:
+      return shape.dynamic_shared;
+    case special::total_smem_size:
+      return shape.dynamic_shared + static_cast<std::uint64_t>(b.of().program.text.shared_bytes);
   }
   return 0;
 }

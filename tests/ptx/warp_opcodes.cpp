@@ -79,12 +79,18 @@ operation redux(decoder& d) {
   auto const combine = [kind, is_signed](std::uint64_t a, std::uint64_t b) -> std::uint64_t {
     bool const is_less = is_signed ? sign_extended(a, 32) < sign_extended(b, 32) : a < b;
     switch (kind) {
-      case 0: return (a + b) & ones(32);
-      case 1: return is_less ? a : b;
-      case 2: return is_less ? b : a;
-      case 3: return a & b;
-      case 4: return a | b;
-      default: return a ^ b;
+      case 0:
+        return (a + b) & ones(32);
+      case 1:
+        return is_less ? a : b;
+      case 2:
+        return is_less ? b : a;
+      case 3:
+        return a & b;
+      case 4:
+        return a | b;
+      default:
+        return a ^ b;
     }
   };
   return by_group(d, [combine](lane_mask group, std::uint64_t const* a, lane_values& result, lane_values&) {
@@ -109,13 +115,15 @@ operation shfl(decoder& d) {
     std::uint64_t const* const c = clamp.read(w, lanes, sc);
     std::uint64_t const* const masks = members.read(w, lanes, sm);
     for_each_lane(lanes, [&](int l) {
-      int const distance = static_cast<int>(b[l] & 31), limit = static_cast<int>(c[l] & 31), segment = static_cast<int>(c[l] >> 8 & 31);
+      int const distance = static_cast<int>(b[l] & 31), limit = static_cast<int>(c[l] & 31),
+                segment = static_cast<int>(c[l] >> 8 & 31);
       int const last = (l & segment) | (limit & ~segment), first = l & segment;
       int const wanted[] = {l - distance, l + distance, l ^ distance, first | (distance & ~segment)};
       int from_lane = wanted[mode];
       bool const is_inside = mode == 0 ? from_lane >= last : from_lane <= last;
       if (!is_inside) from_lane = l;
-      if (!((lanes & static_cast<lane_mask>(masks[l])) >> from_lane & 1)) w.complain("a shuffle reads a thread that does not take part");
+      if (!((lanes & static_cast<lane_mask>(masks[l])) >> from_lane & 1))
+        w.complain("a shuffle reads a thread that does not take part");
       result[static_cast<std::size_t>(l)] = (lanes >> from_lane & 1) ? a[from_lane] & ones(32) : 0xcdcdcdcd;
       inside[static_cast<std::size_t>(l)] = is_inside;
     });
@@ -144,7 +152,9 @@ operation elect(decoder& d) {
     std::uint64_t const* const masks = members.read(w, lanes, sm);
     for_each_lane(lanes, [&](int l) { mask[static_cast<std::size_t>(l)] = masks[l]; });
     std::uint64_t* const y = to.write(w, lanes);
-    for_each_lane(lanes, [&](int l) { y[l] = static_cast<std::uint64_t>(std::countr_zero(static_cast<lane_mask>(mask[static_cast<std::size_t>(l)]))); });
+    for_each_lane(lanes, [&](int l) {
+      y[l] = static_cast<std::uint64_t>(std::countr_zero(static_cast<lane_mask>(mask[static_cast<std::size_t>(l)])));
+    });
     if (!second) return;
     std::uint64_t* const p = second->write(w, lanes);
     for_each_lane(lanes, [&](int l) { p[l] = std::countr_zero(static_cast<lane_mask>(mask[static_cast<std::size_t>(l)])) == l; });
@@ -154,7 +164,8 @@ operation elect(decoder& d) {
 }  // namespace
 
 void add_warp_opcodes(opcode_table& table) {
-  table.insert({{"vote", vote}, {"match", match}, {"redux", redux}, {"shfl", shfl}, {"activemask", activemask}, {"elect", elect}});
+  table.insert(
+      {{"vote", vote}, {"match", match}, {"redux", redux}, {"shfl", shfl}, {"activemask", activemask}, {"elect", elect}});
 }
 
 }  // namespace ptx
