@@ -1,6 +1,7 @@
 // Every tenth row is held out: what outputs are measured on, and what the other rows say.
 #include <halfstep/calibration/files.hpp>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,48 @@ TEST_F(HeldOutRows, LeaveWhatTheOthersSayAndNothingThatIsStated) {
     EXPECT_EQ(without.moments(serial{}, in, found.channel_mean)->diagonal(),
               alone.moments(serial{}, in, expected.channel_mean)->diagonal());
   }
+}
+
+/// What is summed over the other rows is what all rows give, less what those that are held out do.
+TEST_F(HeldOutRows, AreTakenFromWhatAllRowsGive) {
+  auto rows = rows_of(500);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] += 0.25f * static_cast<float>(i % columns % 5);
+  calibration_files const files(
+      {made_file().add("p.input", dtype::f32, {500, columns}, rows).save(folder.path("all.safetensors"))});
+  auto const inputs = files.inputs_of("p", columns), without = inputs.without_held_out();
+  for (int const group : {0, 16}) {
+    auto const in = halfstep_test::smoothed_and_rotated({}, group);
+    auto const all = inputs.statistics(serial{}, in);
+    auto const found = without.statistics(serial{}, in, &all), expected = without.statistics(serial{}, in);
+    EXPECT_EQ(found.samples, 450);
+    for (std::size_t j = 0; j < columns; ++j) {
+      EXPECT_NEAR(found.channel_mean[j], expected.channel_mean[j], 1e-6);
+      EXPECT_NEAR(found.channel_sq[j], expected.channel_sq[j], 1e-5);
+    }
+    for (bool const is_centered : {false, true}) {
+      auto const center = [&](halfstep::input_statistics const& s) {
+        return is_centered ? std::span<float const>(s.channel_mean) : std::span<float const>();
+      };
+      auto const whole = *inputs.moments(serial{}, in, center(all));
+      auto const direct = *without.moments(serial{}, in, center(expected));
+      auto const taken = *inputs.moments_without_held_out(halfstep::threads(2), in, center(expected), whole, center(all));
+      for (index_t i = 0; i < columns * columns; ++i) ASSERT_NEAR(taken.view().data()[i], direct.view().data()[i], 3e-6) << i;
+    }
+  }
+}
+
+TEST_F(HeldOutRows, AreNotTakenFromColumnsThatOnlyTheyHaveSeen) {
+  auto rows = rows_of(500);
+  for (std::size_t i = 0; i < 500; ++i)
+    if (i % 10 != 9) rows[i * columns + 7] = 0.0f;
+  calibration_files const files(
+      {made_file().add("p.input", dtype::f32, {500, columns}, rows).save(folder.path("all.safetensors"))});
+  auto const inputs = files.inputs_of("p", columns), without = inputs.without_held_out();
+  auto const all = inputs.statistics(serial{}, {});
+  EXPECT_GT(all.channel_sq[7], 0.0f);
+  EXPECT_EQ(without.statistics(serial{}, {}, &all).channel_sq[7], 0.0f);
+  auto const taken = *inputs.moments_without_held_out(serial{}, {}, {}, *inputs.moments(serial{}, {}), {});
+  for (index_t j = 0; j < columns; ++j) EXPECT_EQ(taken.view()(7, j), 0.0f);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,9 @@
 #include <halfstep/exec/concept.hpp>
 
 namespace halfstep {
+
+/// The share of a column's squares that rows must have at least for sums over them to be taken from sums over all.
+inline constexpr double least_rest = 1e-3;
 
 /// Figures of each column of a layer's inputs.
 struct channel_figures {
@@ -54,6 +59,18 @@ channel_figures measure_channels(Executor const& ex, input_rows const& rows) {
     if (!std::isfinite(all.square_sum[j]))
       throw value_error(stated("calibration.not_finite", "calibration data: `{tensor}` holds NaN or infinity in column {column}",
                                {{"tensor", rows.name()}, {"column", j}}));
+  return all;
+}
+
+/// Returns the figures of rows without `some` of them; maxima stay those of all. Nothing where a column has nearly all of its
+/// squares in `some`: what is left would be rounding.
+inline std::optional<channel_figures> without(channel_figures all, channel_figures const& some) {
+  for (std::size_t j = 0; j < all.sum.size(); ++j) {
+    double const rest = all.square_sum[j] - some.square_sum[j];
+    if (all.square_sum[j] > 0.0 && rest < least_rest * all.square_sum[j]) return std::nullopt;
+    all.sum[j] -= some.sum[j];
+    all.square_sum[j] = rest;
+  }
   return all;
 }
 

@@ -59,7 +59,7 @@ class input_rows {
   row_part part() const { return part_; }
   std::string const& name() const { return rows_->name; }
 
-  /// Returns a part of the rows; what is held is shared. Precondition: this is all of them.
+  /// Returns a part of all rows, of which this may be another; what is held is shared.
   input_rows only(row_part part) const {
     input_rows other = *this;
     other.part_ = part;

@@ -103,8 +103,11 @@ class layer_inputs {
   /// Rows give everything, changed before they are summed; a Hessian gives `channel_sq`. A stated mean goes through the basis
   /// itself; stated `channel_sq` and `channel_max` do where they can, and are left out else; a stated `input_scale` is of no use
   /// in another basis. The mean of few rows is drawn to zero. The same bits on every executor. Throws value_error and io_error.
+  ///
+  /// Without the rows that are held out, sums come from those of `all` rows in the same basis where it has some, less what is
+  /// held out: a tenth of the work, and maxima that may be those of rows held out.
   template <host_executor Executor>
-  input_statistics statistics(Executor const& ex, basis const& in) const {
+  input_statistics statistics(Executor const& ex, basis const& in, input_statistics const* all = nullptr) const {
     input_statistics s;
     basis const rows_in = in.rows_alone();
     if (auto const* mean = measured(statistic::channel_mean)) {
@@ -115,7 +118,7 @@ class layer_inputs {
     if (rows_) {
       s.rows.emplace(rows_->in(rows_in));
       s.samples = s.rows->extents().rows;
-      derive(ex, s);
+      derive(ex, s, all);
     }
     if (auto const* hessian = measured(statistic::hessian); hessian != nullptr && s.channel_sq.empty()) {
       auto const count = count_of(*hessian);
@@ -194,6 +197,23 @@ class layer_inputs {
       columns = in.stored({1, columns}).columns;
     }
     return hessian(ex, std::move(lower), columns, shrinkage);
+  }
+
+  /// Returns the moments of `without_held_out()` about `center` from `all`, the moments of this about `all_center`, in the same
+  /// basis: less work by the share of rows that are not held out, where all rows are what `all` follows from, they are not few,
+  /// and the basis keeps them apart. Precondition: rows are held out, and measured; about both means, or both about zero. Throws
+  /// value_error and io_error.
+  template <host_executor Executor>
+  std::optional<hessian> moments_without_held_out(Executor const& ex, basis const& in, std::span<float const> center,
+                                                  hessian const& all, std::span<float const> all_center) const {
+    auto const fitted = rows_->only(row_part::fitted).extents();
+    bool const from_rows = second_moments() == measured(statistic::input);
+    if (from_rows && !in.mixes_rows() && !are_few(fitted.rows, fitted.columns) && center.size() == all_center.size()) {
+      auto const held_out = rows_->only(row_part::held_out).in(in.rows_alone());
+      auto lower = detail::moments_without(ex, all.view(), rows_->extents().rows, held_out, all_center, center);
+      if (lower) return hessian(ex, std::move(*lower), fitted.columns);
+    }
+    return without_held_out().moments(ex, in, center);
   }
 
  private:
@@ -296,11 +316,15 @@ class layer_inputs {
 
   /// Fills what the files do not state from the rows.
   template <host_executor Executor>
-  static void derive(Executor const& ex, input_statistics& s) {
+  static void derive(Executor const& ex, input_statistics& s, input_statistics const* all) {
     bool const captured = s.rows->source() == statistics_source::captured;
     bool const measured = !s.channel_mean.empty() && !s.channel_sq.empty() && s.input_scale;
     if (!s.channel_max.empty() && (measured || !captured)) return;
-    auto const figures = measure_channels(ex, *s.rows);
+    std::optional<channel_figures> fitted;
+    if (all != nullptr && !all->sums.sum.empty() && s.rows->part() == row_part::fitted)
+      fitted = without(all->sums, measure_channels(ex, s.rows->only(row_part::held_out)));
+    s.sums = fitted ? std::move(*fitted) : measure_channels(ex, *s.rows);
+    auto const& figures = s.sums;
     if (captured && !s.input_scale) s.input_scale = scale_of(figures.max);
     if (captured && s.channel_mean.empty()) s.channel_mean = means(figures.sum, *s.rows);
     if (captured && s.channel_sq.empty()) s.channel_sq = means(figures.square_sum, *s.rows);

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include <halfstep/calibration/channel_figures.hpp>
 #include <halfstep/calibration/entries.hpp>
 #include <halfstep/calibration/input_rows.hpp>
 #include <halfstep/core/buffer.hpp>
@@ -60,6 +63,36 @@ host_buffer<float> moments_of(Executor const& ex, input_rows const& rows, std::s
     }
   });
   return sum;
+}
+
+/// Returns E[(x - c)(x - c)^T] over rows without `some` of them, from `all`, that over all `count` of them about `all_center`; c
+/// is `center`, the mean of the rows that are left, or zero where both are empty. Of the result the lower triangle counts.
+///
+/// As many flops as `some` take, and N^2. Nothing where a column has nearly all of its squares in `some`: what is left would be
+/// rounding. Throws io_error.
+template <host_executor Executor>
+std::optional<host_buffer<float>> moments_without(Executor const& ex, host_view<float const> all, index_t count,
+                                                  input_rows const& some, std::span<float const> all_center,
+                                                  std::span<float const> center) {
+  auto rest = moments_of(ex, some, all_center);
+  auto const r = rest.view(all.extents());
+  auto const left = static_cast<double>(count - some.extents().rows);
+  auto const of_all = static_cast<double>(count) / left;
+  auto const of_some = static_cast<double>(some.extents().rows) / left;
+  auto const moved = [&](index_t i) {
+    auto const k = static_cast<std::size_t>(i);
+    return center.empty() ? 0.0 : static_cast<double>(center[k]) - static_cast<double>(all_center[k]);
+  };
+  std::vector<char> is_lost(static_cast<std::size_t>(all.rows()));
+  ex.for_each(all.rows(), [&](index_t i) {
+    double const mine = moved(i);
+    for (index_t j = 0; j <= i; ++j)
+      r(i, j) =
+          static_cast<float>(of_all * static_cast<double>(all(i, j)) - of_some * static_cast<double>(r(i, j)) - mine * moved(j));
+    is_lost[static_cast<std::size_t>(i)] = all(i, i) > 0.0f && r(i, i) < static_cast<float>(least_rest) * all(i, i) ? 1 : 0;
+  });
+  if (std::find(is_lost.begin(), is_lost.end(), 1) != is_lost.end()) return std::nullopt;
+  return rest;
 }
 
 /// Returns X / `count` - c c^T for a stored X = sum of x x^T that is changed into the basis `in` of rows; of the result the lower

@@ -20,8 +20,10 @@
 #include <halfstep/core/buffer.hpp>
 #include <halfstep/core/extents.hpp>
 #include <halfstep/core/matrix_view.hpp>
+#include <halfstep/exec/any_host.hpp>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/row_tiles.hpp>
+#include <halfstep/objective/hessian.hpp>
 #include <halfstep/recipe/format_table.hpp>
 #include <halfstep/recipe/stage_table.hpp>
 
@@ -80,6 +82,7 @@ struct layer {
   host_buffer<float> decoded = {};             ///< what its codes stand for, where outputs or a mixing basis want it
   std::vector<double> shift = {};              ///< what the bias gets for what rounding does to the mean
   bool is_fed_back = false;                    ///< the codes keep measured second moments, and the mean with them
+  layer const* whole = nullptr;                ///< of a trial without rows that are held out: the layer with all of them
 
   recipe const& wanted() const { return job.tensor().how; }
   std::string_view grid() const { return wanted().format.grid; }
@@ -97,6 +100,14 @@ struct layer {
   std::span<float const> center() const {
     if (!job.tensor().added.bias || !known) return {};
     return known->channel_mean;
+  }
+
+  /// Returns the Hessian of the inputs, about the center; null where no file has one.
+  hessian const* second_moments(any_host const& ex) const {
+    if (!inputs) return nullptr;
+    if (whole == nullptr) return moments.moments(ex, *inputs, job.basis(), center());
+    shared_hessian::whole const all{*whole->inputs, whole->moments, whole->center()};
+    return moments.moments(ex, *inputs, job.basis(), center(), &all);
   }
 
   /// Adds a few words to how codes and scales were found.

@@ -95,7 +95,7 @@ class mixed_rows final : public code_rows {
  public:
   std::optional<std::vector<float>> column_squares(any_host const& ex, layer& l) const override {
     if (!l.inputs) return std::nullopt;
-    hessian const* const turned = l.moments.moments(ex, *l.inputs, l.job.basis(), l.center());
+    hessian const* const turned = l.second_moments(ex);
     return turned == nullptr ? std::nullopt : std::optional(turned->diagonal());
   }
 

@@ -11,6 +11,7 @@
 #include <halfstep/convert/step/choose.hpp>
 #include <halfstep/convert/step/code_rows.hpp>
 #include <halfstep/convert/step/measure.hpp>
+#include <halfstep/convert/step/transform.hpp>
 #include <halfstep/exec/any_host.hpp>
 #include <halfstep/recipe/recipe.hpp>
 #include <halfstep/recipe/stage_table.hpp>
@@ -31,13 +32,15 @@ inline bool follows_from_rows(layer const& l) {
 /// Chooses codes without the rows that are held out, and notes what the outputs lose on those, where rows are held out and codes
 /// follow from the others. Of all else that it does nothing stays.
 ///
-/// Takes as long as the codes do, and of a basis that mixes rows once more of the weight.
+/// Takes as long as the codes do but for sums over inputs, which are those of all rows less those held out; and of a basis that
+/// mixes rows once more of the weight.
 inline void try_on_held_out(any_host const& ex, layer& l) {
   if (!detail::follows_from_rows(l) || !l.inputs->held_out(l.job.basis())) return;
+  find_statistics(ex, l);
   auto before = l.job.found();
   auto const weight = rows_of(l).changed_by_decoding(l);
   {
-    layer trial{.job = l.job, .how = l.how, .memory = l.memory, .moments = l.memory.trial};
+    layer trial{.job = l.job, .how = l.how, .memory = l.memory, .moments = l.memory.trial, .whole = &l};
     trial.rows = l.rows;
     trial.inputs = l.inputs->without_held_out();
     choose_codes(ex, trial);

@@ -21,7 +21,7 @@ namespace detail {
 
 /// Lets a solver work that wants second moments of the inputs, where something is known of them.
 inline void work_by_moments(any_host const& ex, layer& l, solver_row const& solver, stage_context context) {
-  if (l.inputs) context.moments = l.moments.moments(ex, *l.inputs, l.job.basis(), l.center());
+  context.moments = l.second_moments(ex);
   if (context.moments != nullptr) context.factor = &l.moments.factor(ex, solver, l.how.options.feedback);
   std::optional<low_rank_hessian> directions;
   if (context.factor == nullptr && l.how.directions != nullptr && !(l.known && !l.known->channel_sq.empty()))

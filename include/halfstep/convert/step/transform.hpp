@@ -60,11 +60,11 @@ void transform(Executor const& ex, layer& l) {
   }
 }
 
-/// Finds the figures of the inputs in the basis of the layer.
+/// Finds the figures of the inputs in the basis of the layer, where they are not found yet.
 template <host_executor Executor>
 void find_statistics(Executor const& ex, layer& l) {
-  if (!l.inputs) return;
-  l.known = l.inputs->statistics(ex, l.job.basis());
+  if (!l.inputs || l.known) return;
+  l.known = l.inputs->statistics(ex, l.job.basis(), l.whole == nullptr ? nullptr : &*l.whole->known);
   l.job.found().input_rows = l.inputs->measured_rows();
   l.job.found().unseen_columns = l.inputs->unseen_columns(ex);
 }
