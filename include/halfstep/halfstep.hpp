@@ -41,8 +41,14 @@
 #include <halfstep/kernel/gelu.hpp>
 #include <halfstep/kernel/group_range.hpp>
 #include <halfstep/kernel/hadamard.hpp>
+#include <halfstep/kernel/int8_amx.hpp>
+#include <halfstep/kernel/int8_operands.hpp>
+#include <halfstep/kernel/int8_panels.hpp>
+#include <halfstep/kernel/int8_rows.hpp>
+#include <halfstep/kernel/int8_vnni.hpp>
 #include <halfstep/kernel/linear_int8.hpp>
 #include <halfstep/kernel/paley.hpp>
+#include <halfstep/kernel/product_ending.hpp>
 #include <halfstep/kernel/quantize.hpp>
 #include <halfstep/kernel/residual_statistics.hpp>
 #include <halfstep/kernel/row_tiles.hpp>

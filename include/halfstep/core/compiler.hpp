@@ -17,3 +17,14 @@
 /// Unrolls the loop after it on the device, where an array that a loop indexes leaves the registers.
 #define HALFSTEP_UNROLL
 #endif
+
+#if defined(__CUDACC__)
+#define HALFSTEP_UNROLL_VECTORS
+#elif defined(__clang__)
+#define HALFSTEP_UNROLL_VECTORS _Pragma("unroll")
+#elif defined(__GNUC__)
+#define HALFSTEP_UNROLL_VECTORS _Pragma("GCC unroll 8")
+#else
+/// Unrolls the loop after it, over an array of vectors that is to stay in registers on the host; nvcc has no pragma for it.
+#define HALFSTEP_UNROLL_VECTORS
+#endif

@@ -1,89 +1,72 @@
 // A layer's product of INT8 inputs and INT8 weights on the host. The device overload is in linear_int8.cuh.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 
-#include <halfstep/core/compiler.hpp>
-#include <halfstep/core/error.hpp>
-#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/exec/concept.hpp>
-#include <halfstep/kernel/row_tiles.hpp>
-#include <halfstep/layout/concept.hpp>
+#include <halfstep/file/matrix_registers.hpp>
+#include <halfstep/kernel/int8_amx.hpp>
+#include <halfstep/kernel/int8_operands.hpp>
+#include <halfstep/kernel/int8_panels.hpp>
+#include <halfstep/kernel/int8_rows.hpp>
+#include <halfstep/kernel/int8_vnni.hpp>
+#include <halfstep/kernel/product_ending.hpp>
 
 namespace halfstep {
 
-/// A layout whose codes are INT8 and stand for code * scale.
-template <class Layout>
-concept int8_layout = std::same_as<typename Layout::code_type, std::int8_t> && std::same_as<typename Layout::group_type, float> &&
-    std::same_as<decltype(Layout::decode(std::int8_t{}, Layout::unpack(1.0f))), float>;
-
 namespace detail {
 
-/// So many products of two codes are summed as integers at most: 2^16 * 127^2 is below 2^31.
-inline constexpr index_t int8_products = index_t{1} << 16;
+#if defined(__AVX512VNNI__)
+using widest_vnni = avx512_vnni;
+#elif defined(__AVXVNNI__)
+using widest_vnni = avx_vnni;
+#endif
 
-/// Returns the column at which the integer sum that begins at `column` ends: the end of its group, or of what INT32 can hold.
-HALFSTEP_HD constexpr index_t end_of_products(index_t column, index_t run, index_t columns) {
-  index_t const in_run = column % run;
-  index_t const in_group = run - in_run;
-  index_t const in_sum = int8_products - in_run % int8_products;
-  index_t const end = column + (in_group < in_sum ? in_group : in_sum);
-  return end < columns ? end : columns;
-}
+/// So many inputs are multiplied row by row, more in panels.
+inline constexpr index_t few_inputs = 4;
 
-/// Returns the result that a sum over all groups becomes.
-HALFSTEP_HD inline float finished(float sum, float scale, float const* bias, index_t column) {
-  return bias != nullptr ? fused(sum, scale, bias[column]) : static_cast<float>(ieee_float{sum} * scale);
-}
-
-/// Throws shape_error where the matrices of an INT8 product do not fit together.
-template <class Layout, class Codes, class Numbers, class Output>
-void require_int8_product(Codes x, Numbers x_scales, Codes weight, Numbers groups, Numbers bias, Output y) {
-  require_extents({1, weight.columns()}, {1, x.columns()}, "halfstep: the columns of weight and input in linear_int8");
-  require_extents(x_scales.extents(), {x.rows(), 1}, "halfstep: the scales of the input in linear_int8");
-  require_extents(groups.extents(), Layout::groups(weight.extents()), "halfstep: the scales of the weight in linear_int8");
-  require_extents(y.extents(), {x.rows(), weight.rows()}, "halfstep: the output of linear_int8");
-  if (bias.extents().count() != 0) require_extents(bias.extents(), {1, weight.rows()}, "halfstep: the bias of linear_int8");
+/// Stores the product of `in` through `write` in the fastest way that the compiler targets and the process may use.
+template <class Layout, class Executor, class Write>
+void int8_product(Executor const& ex, int8_operands<Layout, host_space> const& in, Write const& write) {
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+  if (in.x.rows() <= few_inputs && in.is_cut_at(64)) return row_product<widest_vnni>(ex, in, write);
+#if defined(__AMX_INT8__) && defined(__AMX_TILE__)
+  static bool const has_tiles = file::may_use_matrix_registers();
+  if (has_tiles && in.is_cut_at(amx_panels::granule)) return panel_product<amx_panels>(ex, in, write);
+#endif
+  using panels = vnni_panels<widest_vnni>;
+  if (in.is_cut_at(panels::granule)) return panel_product<panels>(ex, in, write);
+#endif
+  plain_product(ex, in, write);
 }
 
 }  // namespace detail
 
-/// Stores y = x W^T + b, where x and W are codes times their scales.
+/// Stores y = form(x W^T + b) + r, where x and W are codes times their scales, and bias, form and residual are those of `ending`.
 ///
-/// x [B, N] with a scale a row, x_scales [B, 1]; weight [M, N] with groups as `Layout` says; bias [1, M], or empty for none;
-/// y [B, M]. Sums inside a group are exact in INT32, 65536 columns at a time; their products with the group's scale are added
-/// with fused multiplications in ascending order: the same bits on every executor. Throws shape_error.
+/// x [B, N] with a scale a row, x_scales [B, 1], or for each of G equal parts of a row, x_scales [B, G]; weight [M, N] with
+/// groups as `Layout` says; y [B, M] of FP32, FP16, BF16, any other `source`, or of INT8 codes on the grid of the ending's
+/// scales. Sums inside a group are exact in INT32, 65536 columns at a time; their products with the group's scale (where inputs
+/// have more than one a row: the product of both, rounded) are added with fused multiplications in ascending order: the same bits
+/// on every executor, and by every instruction set. Needs scratch for a copy of x and up to 128 KiB a thread. Throws shape_error.
+template <class Layout, host_executor Executor, class Form, class Residual, product_output Output>
+void linear_int8(Executor const& ex, host_view<std::int8_t const> x, host_view<float const> x_scales,
+                 host_view<std::int8_t const> weight, host_view<float const> groups,
+                 product_ending<host_space, Form, Residual> const& ending, host_view<Output> y) {
+  static_assert(int8_layout<Layout>, "halfstep: linear_int8 takes layouts of INT8 codes with FP32 scales");
+  detail::int8_operands<Layout, host_space> const in{x, x_scales, weight, groups};
+  in.require();
+  detail::int8_product(ex, in, detail::writer_of(ending, {x.rows(), weight.rows()}, y));
+}
+
+/// Stores y = x W^T + b in FP32; bias [1, M], or empty for none. Otherwise as above.
 template <class Layout, host_executor Executor>
 void linear_int8(Executor const& ex, host_view<std::int8_t const> x, host_view<float const> x_scales,
                  host_view<std::int8_t const> weight, host_view<float const> groups, host_view<float const> bias,
                  host_view<float> y) {
-  static_assert(int8_layout<Layout>, "halfstep: linear_int8 takes layouts of INT8 codes with FP32 scales");
-  detail::require_int8_product<Layout>(x, x_scales, weight, groups, bias, y);
-  extents2 const e = weight.extents();
-  index_t const run = std::max<index_t>(Layout::run(e), 1);
-  float const* const addend = bias.extents().count() != 0 ? bias.data() : nullptr;
-  row_tiles const tiles(e);
-  ex.for_each(tiles.count(), [&](index_t tile) {
-    for (index_t b = 0; b < x.rows(); ++b) {
-      std::int8_t const* const input = x.row(b);
-      for (index_t row = tiles.first(tile); row < tiles.first(tile) + tiles.rows(tile); ++row) {
-        std::int8_t const* const codes = weight.row(row);
-        float sum = 0.0f;
-        for (index_t column = 0; column < e.columns;) {
-          index_t const end = detail::end_of_products(column, run, e.columns);
-          std::int32_t products = 0;
-          for (index_t k = column; k < end; ++k) products += std::int32_t{input[k]} * std::int32_t{codes[k]};
-          sum = std::fma(static_cast<float>(products), groups.data()[Layout::group_of(e, row, column)], sum);
-          column = end;
-        }
-        y(b, row) = detail::finished(sum, x_scales.data()[b], addend, row);
-      }
-    }
-  });
+  linear_int8<Layout>(ex, x, x_scales, weight, groups, product_ending<host_space>{bias}, y);
 }
 
 }  // namespace halfstep
