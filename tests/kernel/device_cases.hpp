@@ -20,6 +20,7 @@
 #include <halfstep/kernel/linear_int8.cuh>
 #include <halfstep/kernel/quantize.cuh>
 #include <halfstep/kernel/residual_statistics.cuh>
+#include <halfstep/kernel/rotate_quantize.cuh>
 #include <halfstep/kernel/sum.cuh>
 #include <halfstep/kernel/widen.cuh>
 #include <halfstep/linalg/gemm.cuh>
@@ -179,6 +180,33 @@ void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, misal
   EXPECT_EQ(off_here.clipped, off.clipped);
 }
 
+/// The rotation fused with fit and rounding, against one after the other on the host; `fuses`: whether there is such a pass.
+template <class Layout, class Source, class Machine>
+void check_rotate_quantize(Machine& machine, extents2 e, int group, misalignment shift, bool fuses) {
+  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shifts " << shift.weights << ", "
+                                  << shift.codes);
+  std::vector<Source> const w = weights<Source>(e);
+  std::vector<float> rotated(w.size());
+  hadamard_regular(serial{}, view_of(w, e), host_view<float>(rotated.data(), e), group);
+  auto const expected = quantize_on_host<Layout>(view_of(rotated, e), nearest{});
+  extents2 const g = Layout::groups(e);
+  auto const device_w = machine.upload(w, shift.weights);
+  auto ranges = machine.upload(filled<value_range>(g.count()), 0);
+  auto groups = machine.upload(filled<float>(g.count()), 0);
+  auto codes = machine.upload(filled<std::int8_t>(e.count()), shift.codes);
+  bool const is_done = rotate_quantize_async<Layout>(
+      machine.executor(), device_view<Source const>(device_w.data(), e), device_view<value_range>(ranges.data(), g),
+      device_view<float>(groups.data(), g), device_view<std::int8_t>(codes.data(), e), group);
+  EXPECT_EQ(is_done, fuses);
+  if (!fuses) {
+    EXPECT_TRUE(same_bits(machine.download(codes), filled<std::int8_t>(e.count()))) << "stored nothing";
+    return;
+  }
+  EXPECT_TRUE(same_bits(machine.download(ranges), expected.ranges)) << "ranges";
+  EXPECT_TRUE(same_bits(machine.download(groups), expected.groups)) << "groups";
+  EXPECT_TRUE(same_bits(machine.download(codes), expected.codes)) << "codes";
+}
+
 /// The kernels that take an element type alone.
 template <class Source, class Machine>
 void check_source_kernels(Machine& machine, extents2 e, index_t shift, float factor = 1.0f) {
@@ -215,10 +243,10 @@ void check_source_kernels(Machine& machine, extents2 e, index_t shift, float fac
 
 /// The Sylvester transform, in place.
 template <class Machine>
-void check_hadamard(Machine& machine, extents2 e, int group, float factor = 1.0f) {
-  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group);
+void check_hadamard(Machine& machine, extents2 e, int group, float factor = 1.0f, index_t shift = 0) {
+  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shift " << shift);
   std::vector<float> x = weights<float>(e, 7, factor);
-  auto device_x = machine.upload(x, 0);
+  auto device_x = machine.upload(x, shift);
   hadamard(serial{}, host_view<float>(x.data(), e), group);
   hadamard(machine.executor(), device_view<float>(device_x.data(), e), group);
   EXPECT_TRUE(same_bits(machine.download(device_x), x));

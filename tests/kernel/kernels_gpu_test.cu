@@ -66,12 +66,49 @@ TYPED_TEST(SourceKernels, GiveTheBitsOfTheHost) {
   }
 }
 
+class RowKernels : public GpuTest {};
+
+/// Row lengths at, below and above what each kernel of fit_quantize holds, and between; all of whole vectors of 16-bit weights.
+constexpr index_t row_lengths[] = {384, 392, 3072, 4096, 4104, 5120, 8192, 8200, 12288, 12296, 16384, 16392, 18944, 32768, 32776};
+
+TEST_F(RowKernels, GiveTheBitsOfTheHostAtEveryLength) {
+  gpu_machine machine;
+  for (index_t const columns : row_lengths) {
+    if (!is_within_reach(3 * columns)) continue;
+    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0});
+    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns - 1}, 0, {0, 0});
+    device_cases::check_layout_kernels<int8_axis, stochastic, bfloat16>(machine, {2, columns}, 0, {0, 0});
+  }
+}
+
+TEST_F(RowKernels, GiveTheBitsOfTheHostWhereOnlyWeightsOrOnlyCodesAreAligned) {
+  gpu_machine machine;
+  for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {8, 0}, {4, 0}, {0, 8}, {0, 4}}) {
+    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift);
+    device_cases::check_layout_kernels<int8_block<128>, nearest, bfloat16>(machine, {128, 384}, 0, shift);
+    device_cases::check_layout_kernels<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift);
+  }
+}
+
+TEST_F(RowKernels, RotateAndRoundAtOnce) {
+  gpu_machine machine;
+  for (index_t const columns : {256, 512, 1280, 2304, 3072, 4096, 4352, 8192, 8448, 12288, 16384, 16640, 18944, 24576})
+    if (is_within_reach(3 * columns))
+      device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true);
+  for (device_cases::misalignment const shift : {device_cases::misalignment{4, 4}, {1, 0}, {0, 1}})
+    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes);
+  device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false);
+  for (int const group : {64, 1024})
+    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false);
+}
+
 class PlainKernels : public GpuTest {};
 
 TEST_F(PlainKernels, TransformGroupsOfAnySizeInPlace) {
   gpu_machine machine;
   for (int group = 1; group <= 1 << 20 && is_within_reach(3 * group); group *= 2)
     device_cases::check_hadamard(machine, {3, group}, group);
+  for (int const group : {128, 4096, 16384}) device_cases::check_hadamard(machine, {3, group}, group, 1.0f, 1);
   if (is_within_reach(1000 * 3 * 256)) device_cases::check_hadamard(machine, {1000, 3 * 256}, 256);
 }
 

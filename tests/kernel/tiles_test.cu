@@ -84,7 +84,48 @@ TEST(HadamardTiles, TransformGroupsOfAnySizeInPlace) {
   for (int group = 1; group <= 1 << 18; group *= 2) {
     device_cases::check_hadamard(machine, {3, group}, group);
     if (group <= 8192) device_cases::check_hadamard(machine, {2, 3 * group}, group);
+    if (group % 1024 == 128) device_cases::check_hadamard(machine, {2, group}, group, 1.0f, 1);
   }
+  device_cases::check_hadamard(machine, {2, 16384}, 16384, 1.0f, 1);
+}
+
+TEST(RowTiles, GiveTheBitsOfTheHostAtEveryLength) {
+  emulated_machine machine;
+  for (index_t const columns : {384, 392, 3072, 4096, 4104, 5120, 8200, 12288, 12296, 16384, 16392, 18944, 32768, 32776}) {
+    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0});
+    device_cases::check_layout_kernels<int8_axis, decided, float16>(machine, {3, columns}, 0, {0, 0});
+  }
+}
+
+TEST(RowTiles, GiveTheBitsOfTheHostWhereOnlyWeightsOrOnlyCodesAreAligned) {
+  emulated_machine machine;
+  for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {8, 0}, {4, 0}, {0, 8}, {0, 4}}) {
+    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift);
+    device_cases::check_layout_kernels<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift);
+  }
+}
+
+TEST(RowTiles, FitTheScaleThatADivisionGives) {
+  auto const check = [](std::uint32_t pattern) {
+    value_range const range{float_of(pattern)};
+    ASSERT_EQ(bits(detail::fit_group<int8_axis>(range)), bits(int8_axis::fit(range))) << pattern;
+    ASSERT_EQ(bits(detail::fit_group<int8_block<128>>(range)), bits(int8_block<128>::fit(range))) << pattern;
+  };
+  for (std::uint32_t pattern = 0x3f800000; pattern < 0x40000000; ++pattern) check(pattern);
+  for (std::uint32_t pattern = 0; pattern < 0x7f900000; pattern += 0x1357) check(pattern);
+  for (std::uint32_t const pattern : {1u, 0x7f7fffffu, 0x7f800000u, 0x7fc00000u, 0x7fffffffu}) check(pattern);
+}
+
+TEST(RowTiles, RotateAndRoundAtOnce) {
+  emulated_machine machine;
+  for (index_t const columns : {256, 512, 1280, 4096, 4352, 8192, 8448, 16384, 16640, 18944, 24576})
+    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true);
+  for (device_cases::misalignment const shift : {device_cases::misalignment{4, 4}, {1, 0}, {0, 1}})
+    device_cases::check_rotate_quantize<int8_axis, float>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes);
+  device_cases::check_rotate_quantize<int8_axis, float16>(machine, {3, 1024}, 256, {0, 0}, true);
+  device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false);
+  for (int const group : {64, 1024})
+    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false);
 }
 
 TEST(ProductTiles, AgreeWithTheHost) {

@@ -22,7 +22,7 @@ class divider {
 
   /// Returns n / divisor. Precondition: n < 2^31.
   HALFSTEP_HD constexpr std::uint32_t quotient(std::uint32_t n) const {
-    return static_cast<std::uint32_t>(std::uint64_t{n} * multiplier_ >> (31 + log_));
+    return static_cast<std::uint32_t>(std::uint64_t{2 * n} * multiplier_ >> 32) >> log_;
   }
 
  private:

@@ -34,23 +34,47 @@ struct tile_nothing {};
 
 namespace detail {
 
+/// How many blocks of a tile a multiprocessor must hold at once: its `min_blocks`, or as the compiler likes where it has none.
+template <class Tile>
+constexpr int min_blocks_of() {
+  if constexpr (requires { Tile::min_blocks; })
+    return Tile::min_blocks;
+  else
+    return 0;
+}
+
+/// Whether threads need only know of those of their own warp what these did in the phase before this one.
+template <class Tile>
+HALFSTEP_HD constexpr bool meets_in_warp(int phase) {
+  if constexpr (requires { Tile::meets_in_warp(phase); })
+    return Tile::meets_in_warp(phase);
+  else
+    return false;
+}
+
 #pragma nv_diagnostic push
 #pragma nv_diag_suppress 1407  // a tile of a type without a name outside its file: hidden already
 
 /// Runs a tile's phases with a barrier between two of them; the tile is everything else.
 ///
 /// A tile is a plain struct with `max_threads`, `shared_type`, `state_type` (what a thread keeps in registers between phases),
-/// `phases()` and `run(phase, place, shared, state)`. Within a phase threads see nothing of each other but order-free maxima,
-/// so the host can run a block thread by thread, and does in the tests.
+/// `phases()` and `run(phase, place, shared, state)`; perhaps with `min_blocks`, and `meets_in_warp(phase)`, true where the
+/// barrier before that phase need only hold up the threads of a warp. Within a phase threads see nothing of each other but
+/// order-free maxima, so the host can run a block thread by thread, and does in the tests.
 template <class Tile>
-HALFSTEP_KERNEL void __launch_bounds__(Tile::max_threads) run_tile(Tile const __grid_constant__ tile) {
+HALFSTEP_KERNEL void __launch_bounds__(Tile::max_threads, min_blocks_of<Tile>()) run_tile(Tile const __grid_constant__ tile) {
   __shared__ typename Tile::shared_type shared;
   typename Tile::state_type state;
   tile_place const at{blockIdx.x, gridDim.x, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x)};
   int const phases = tile.phases();
   HALFSTEP_UNROLL
   for (int phase = 0; phase < phases; ++phase) {
-    if (phase > 0) __syncthreads();
+    if (phase > 0) {
+      if (meets_in_warp<Tile>(phase))
+        __syncwarp();
+      else
+        __syncthreads();
+    }
     tile.run(phase, at, shared, state);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -43,8 +44,20 @@ struct vector_of {
   using word = typename word_of<bytes>::type;
 
   /// Precondition: `p` is a multiple of `bytes`.
-  HALFSTEP_HD static vector_of load(T const* p) {
-    word const w = *reinterpret_cast<word const*>(p);
+  HALFSTEP_HD static vector_of load(T const* p) { return of(load_word(p)); }
+
+  /// Returns the elements as they came, in registers that the compiler does not take apart. Precondition: as above.
+  HALFSTEP_HD static word load_word(T const* p) {
+#if defined(__CUDA_ARCH__)
+    return *reinterpret_cast<word const*>(p);
+#else
+    word w;
+    std::memcpy(&w, p, sizeof(w));
+    return w;
+#endif
+  }
+
+  HALFSTEP_HD static vector_of of(word const& w) {
     vector_of v;
     std::memcpy(&v, &w, sizeof(v));
     return v;
@@ -61,17 +74,42 @@ struct vector_of {
     return v;
   }
 
-  /// Precondition: `p` is a multiple of `bytes`.
+  /// Precondition: `p` is a multiple of `bytes`, in global memory.
   HALFSTEP_HD void store(T* p) const {
+#if defined(__CUDA_ARCH__)
     word w;
     std::memcpy(&w, this, sizeof(w));
-#if defined(__CUDA_ARCH__)
     __stcs(reinterpret_cast<word*>(p), w);  // the compiler splits a plain assignment now and then; nobody here reads it again
 #else
+    std::memcpy(p, this, sizeof(*this));
+#endif
+  }
+
+  /// Stores where the block reads it again. Precondition: `p` is a multiple of `bytes`.
+  HALFSTEP_HD void keep(T* p) const {
+#if defined(__CUDA_ARCH__)
+    word w;
+    std::memcpy(&w, this, sizeof(w));
     *reinterpret_cast<word*>(p) = w;
+#else
+    std::memcpy(p, this, sizeof(*this));
 #endif
   }
 };
+
+/// Returns `x`, an integer or a pointer to global memory, as something the device's compiler takes from a register where it would
+/// compute it anew for every use.
+template <class T>
+HALFSTEP_HD T kept_in_register(T x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 8)
+    asm volatile("" : "+l"(x));
+  else
+    asm volatile("" : "+r"(x));
+  if constexpr (std::is_pointer_v<T>) __builtin_assume(__isGlobal(x));
+#endif
+  return x;
+}
 
 /// Whether `load` and `store` of `Width` elements may start at `p`.
 template <int Width, class T>

@@ -10,6 +10,7 @@
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/device/element_tile.cuh>
+#include <halfstep/device/packed_values.cuh>
 #include <halfstep/device/warp_max.cuh>
 #include <halfstep/exec/concept.hpp>
 #include <halfstep/kernel/for_each_index.cuh>
@@ -104,6 +105,65 @@ void launch_range(Executor const& ex, device_view<Source const> weight, std::uin
          {(vectors + block_vectors - 1) / block_vectors, threads});
 }
 
+/// Raises one range to all vectors of a matrix.
+template <class Source, int Width>
+struct matrix_range_tile {
+  using vector = vector_of<Source, Width>;
+  static constexpr int max_threads = 256;
+  static constexpr int unroll = 4;
+  static constexpr int rounds = 4;
+  static constexpr index_t vectors_of_block = index_t{max_threads} * unroll * rounds;
+  struct shared_type {
+    std::uint32_t largest[max_threads / 32];
+  };
+  using state_type = tile_nothing;
+
+  Source const* from;
+  std::uint32_t* range;
+  index_t vectors;
+
+  HALFSTEP_HD static constexpr int phases() { return 2; }
+
+  HALFSTEP_HD void run(int phase, tile_place at, shared_type& shared, state_type&) const {
+    if (phase == 0) {
+      store_largest(shared.largest + at.thread / 32, at.thread, largest_of(at));
+    } else if (at.thread < 32) {
+      std::uint32_t largest = 0;
+      HALFSTEP_UNROLL
+      for (int i = 0; i < max_threads / 32; ++i) largest = shared.largest[i] > largest ? shared.largest[i] : largest;
+      raise(range, 0, static_cast<std::uint32_t>(bits(magnitude_of<Source>(largest))));
+    }
+  }
+
+ private:
+  HALFSTEP_HD std::uint32_t largest_of(tile_place at) const {
+    index_t const first = at.block * vectors_of_block + at.thread;
+    Source const* const x = from + first * Width;
+    index_t const left = vectors - first;
+    running_largest<Source> largest;
+    for (int round = 0; round < rounds; ++round) {
+      vector v[unroll]{};
+      HALFSTEP_UNROLL
+      for (int i = 0; i < unroll; ++i) {
+        int const distance = (round * unroll + i) * max_threads;
+        if (distance < left) v[i] = vector::load(x + distance * Width);
+      }
+      HALFSTEP_UNROLL
+      for (int i = 0; i < unroll; ++i) largest.add(v[i]);
+    }
+    return largest.pattern();
+  }
+};
+
+/// Raises the range of a matrix that is one group: as many whole vectors as there are, then what is left.
+template <int Width, class Executor, class Source>
+void launch_matrix_range(Executor const& ex, Source const* from, index_t count, std::uint32_t* range) {
+  using tile = matrix_range_tile<Source, Width>;
+  index_t const vectors = count / Width;
+  launch(ex, tile{from, range, vectors}, {(vectors + tile::vectors_of_block - 1) / tile::vectors_of_block, tile::max_threads});
+  if (count > vectors * Width) launch_matrix_range<1>(ex, from + vectors * Width, count - vectors * Width, range);
+}
+
 struct clear_ranges {
   value_range* ranges;
   HALFSTEP_HD void operator()(index_t i) const { ranges[i] = {0.0f}; }
@@ -136,7 +196,12 @@ void group_range_async(Executor const& ex, device_view<Source const> weight, dev
       detail::require_columns(e);
       constexpr int width = detail::vector_width<Source, Source>;
       auto* const patterns = reinterpret_cast<std::uint32_t*>(ranges.data());
-      if (detail::is_aligned<width>(weight.data()) && Layout::run(e) % width == 0 && e.columns % width == 0)
+      if (ranges.extents().count() == 1) {
+        if (detail::is_aligned<width>(weight.data()))
+          detail::launch_matrix_range<width>(ex, weight.data(), e.count(), patterns);
+        else
+          detail::launch_matrix_range<1>(ex, weight.data(), e.count(), patterns);
+      } else if (detail::is_aligned<width>(weight.data()) && Layout::run(e) % width == 0 && e.columns % width == 0)
         detail::launch_range<Layout, width>(ex, weight, patterns);
       else
         detail::launch_range<Layout, 1>(ex, weight, patterns);

@@ -16,6 +16,7 @@
 #include <halfstep/kernel/fit_quantize.cuh>
 #include <halfstep/kernel/group_range.cuh>
 #include <halfstep/kernel/hadamard.cuh>
+#include <halfstep/kernel/rotate_quantize.cuh>
 #include <halfstep/kernel/widen.cuh>
 #include <halfstep/layout/concept.hpp>
 #include <halfstep/layout/int8_tensor.hpp>
@@ -23,6 +24,7 @@
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 #include <halfstep/tensor/uninitialized_tensor.hpp>
+#include <halfstep/transform/hadamard.hpp>
 #include <halfstep/transform/identity.hpp>
 
 namespace halfstep {
@@ -64,8 +66,9 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
 ///
 /// weight [M, N], whole rows of groups. The codes and groups that `quantizer` gives on the host, bit for bit. What `rounding`
 /// points to lies in device memory. Allocates through the executor the result, a range a group, and FP32 scratch of the weight's
-/// size where there is a transform; the executor's stream must outlive the result. Waits for the stream. Throws shape_error where
-/// layout or transform cannot take the shape, value_error naming the first element that is not finite, cuda_error.
+/// size where there is a transform that `rotate_quantize_async` has no pass for; the executor's stream must outlive the result.
+/// Waits for the stream. Throws shape_error where layout or transform cannot take the shape, value_error naming the first element
+/// that is not finite, cuda_error.
 template <class Layout, device_executor Executor, source Source, class Rounding = nearest, class Transform = identity>
 quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor const& ex, device_view<Source const> weight,
                                                                      Rounding rounding = {}, Transform transform = {}) {
@@ -75,6 +78,14 @@ quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor co
   if constexpr (std::same_as<Transform, identity>) {
     detail::quantize_into<Layout>(ex, weight, weight, q, rounding);
   } else {
+    if constexpr (std::same_as<Transform, regular_hadamard> && std::same_as<Rounding, nearest> && has_groups<Layout>) {
+      auto memory = ex.template allocate<value_range>(q.groups().extents().count());
+      device_view<value_range> const ranges(memory.data(), q.groups().extents());
+      if (rotate_quantize_async<Layout>(ex, weight, ranges, q.groups(), q.codes(), transform.group)) {
+        detail::require_finite(ex, device_view<value_range const>(ranges), weight);
+        return q;
+      }
+    }
     auto scratch = ex.template allocate<float>(e.count());
     device_view<float> const wide(scratch.data(), e, weight.first_row());
     without_waits<Executor> const queue(ex);
