@@ -13,6 +13,7 @@
 #include <halfstep/device/vector_access.cuh>
 #include <halfstep/device/warp_max.cuh>
 #include <halfstep/exec/concept.hpp>
+#include <halfstep/kernel/fit_short_rows.cuh>
 #include <halfstep/kernel/group_range.cuh>
 #include <halfstep/kernel/int8_vectors.cuh>
 #include <halfstep/kernel/quantize.cuh>
@@ -217,7 +218,7 @@ bool try_fit_quantize(Executor const& ex, device_view<Source const> weight, devi
 template <class Layout, class Executor, class Source, class Rounding, class... Outputs>
 bool try_single_pass(Executor const& ex, device_view<Source const> weight, Rounding rounding, Outputs... outputs) {
   if constexpr (packs_codes<Layout, Rounding, Source> && fits_to_last_code<Layout>)
-    return try_fit_quantize<Layout, 128, 1>(ex, weight, outputs..., rounding) ||
+    return try_short_rows<Layout>(ex, weight, outputs...) || try_fit_quantize<Layout, 128, 1>(ex, weight, outputs..., rounding) ||
            try_fit_quantize<Layout, 256, 1>(ex, weight, outputs..., rounding) ||
            try_fit_quantize<Layout, 384, 1>(ex, weight, outputs..., rounding) ||
            try_fit_quantize<Layout, 512, 1>(ex, weight, outputs..., rounding) ||
@@ -234,9 +235,9 @@ bool try_single_pass(Executor const& ex, device_view<Source const> weight, Round
 ///
 /// weight [M, N], whole rows of groups; `ranges` and `groups` as `Layout::groups` says, codes [M, N]: all three are written.
 /// Equal to group_range, fit_groups and quantize one after the other, bit for bit. Reads the weight once where a group is an
-/// aligned rectangle of 768 bytes to 64 KiB, else twice, the second time from its end, which is still in the cache. Runs in
-/// stream order, allocates nothing. Throws shape_error, cuda_error. A weight that is not finite shows in `ranges`, and the codes
-/// of its group mean nothing.
+/// aligned rectangle of 768 bytes to 64 KiB, or a row of 64, 128, 256 or 512 bytes whose codes are the nearest of INT8; else
+/// twice, the second time from its end, which is still in the cache. Runs in stream order, allocates nothing. Throws shape_error,
+/// cuda_error. A weight that is not finite shows in `ranges`, and the codes of its group mean nothing.
 template <class Layout, class Rounding, device_executor Executor, source Source>
 void fit_quantize_async(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges,
                         device_view<typename Layout::group_type> groups, device_view<typename Layout::code_type> codes,

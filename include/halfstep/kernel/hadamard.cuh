@@ -62,10 +62,11 @@ void launch_hadamard(Executor const& ex, device_view<Source const> from, device_
 template <class Stages, class Executor, class Source>
 void launch_short_hadamard(Executor const& ex, device_view<Source const> from, device_view<float> to, index_t group,
                            float scale) {
-  if (is_aligned<4>(from.data()) && from.extents().count() % 4 == 0)
-    launch_hadamard<Stages, 12, 2, 4, 0>(ex, from, to, group, scale);
-  else
-    launch_hadamard<Stages, 12, 2, 1, 0>(ex, from, to, group, scale);
+  if constexpr (sizeof(Source) <= 4) {
+    if (is_aligned<4>(from.data()) && from.extents().count() % 4 == 0)
+      return launch_hadamard<Stages, 12, 2, 4, 0>(ex, from, to, group, scale);
+  }
+  launch_hadamard<Stages, 12, 2, 1, 0>(ex, from, to, group, scale);
 }
 
 /// Queues the first stages, as many as one pass can do, and returns the stride of the first that is left.
