@@ -85,7 +85,7 @@ TEST_F(RowKernels, GiveTheBitsOfTheHostWhereAFewLanesHoldARow) {
   gpu_machine machine;
   for (index_t const columns : {32, 64, 128, 256})
     for (index_t const rows : {1, 37, 515})
-      for (device_cases::shifts const shift : {device_cases::shifts{0, 0}, {1, 0}, {0, 1}})
+      for (auto const shift : device_cases::misalignments)
         device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {rows, columns}, 0, shift);
 }
 
