@@ -53,7 +53,6 @@ std::vector<double> numbers(host_view<T const> x) {
   return {x.data(), x.data() + x.extents().count()};
 }
 std::vector<double> numbers(host_buffer<float> const& x) { return {x.begin(), x.end()}; }
-std::vector<double> numbers(std::vector<float> const& x) { return {x.begin(), x.end()}; }
 
 /// Expects of `run(executor)`, a vector of numbers, the same for both.
 template <class Run>

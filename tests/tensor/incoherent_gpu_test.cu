@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <halfstep/cuda.cuh>
+#include <halfstep/tensor/incoherent.hpp>
 
 #include "../kernel/device_cases.hpp"
 #include "../kernel/gpu_machine.hpp"
