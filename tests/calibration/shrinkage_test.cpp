@@ -79,7 +79,7 @@ double expected_share(std::vector<float> const& rows, std::vector<float> const& 
 }
 
 TEST_F(Shrinkage, IsWhatTheVariancesOfTheElementsAskFor) {
-  for (index_t const n : {4, 10, 30, 47}) {
+  for (index_t const n : {32, 40, 47}) {
     auto const rows = rows_of(n);
     auto const files = open(rows);
     auto const inputs = files.inputs_of("p", columns);
@@ -105,6 +105,19 @@ TEST_F(Shrinkage, IsWhatTheVariancesOfTheElementsAskFor) {
   }
 }
 
+TEST_F(Shrinkage, LeavesNothingOfRowsThatSayNothing) {
+  for (index_t const n : {2, 10, 31, 32}) {
+    auto rows = rows_of(n);
+    for (float& x : rows) x += 50.0f;
+    auto const files = open(rows);
+    auto const inputs = files.inputs_of("p", columns);
+    bool const says_nothing = n < 32;
+    EXPECT_EQ(inputs.moments(serial{}, {})->shrinkage() == 1.0, says_nothing) << n;
+    auto const mean = inputs.statistics(serial{}, {}).channel_mean;
+    EXPECT_EQ(std::count(mean.begin(), mean.end(), 0.0f) == columns, says_nothing) << n;
+  }
+}
+
 TEST_F(Shrinkage, LeavesOneRowAndTwoAboutTheirMeanNothingButTheDiagonal) {
   auto const one = rows_of(1), two = rows_of(2);
   auto const first = open(one);
@@ -123,7 +136,7 @@ TEST_F(Shrinkage, IsNoneWhereRowsAreTwiceTheColumnsAndMore) {
 }
 
 TEST_F(Shrinkage, IsTheSameForEveryNumberOfThreads) {
-  auto const files = open(rows_of(30));
+  auto const files = open(rows_of(33));
   auto const inputs = files.inputs_of("p", columns);
   EXPECT_EQ(inputs.moments(serial{}, {})->shrinkage(), inputs.moments(halfstep::threads(5), {})->shrinkage());
 }
@@ -133,12 +146,12 @@ TEST_F(Shrinkage, OfAStoredHessianIsThatOfGaussianInputs) {
   for (std::size_t j = 0; j < columns; ++j) hessian[j * columns + j] = 10.0f;
   calibration_files const files({made_file()
                                      .add("p.hessian", dtype::f32, {columns, columns}, hessian)
-                                     .add<std::int64_t>("p.count", dtype::i64, {}, {20})
+                                     .add<std::int64_t>("p.count", dtype::i64, {}, {40})
                                      .save(folder.path("h.safetensors"))});
   auto const h = files.inputs_of("p", columns).moments(serial{}, {});
-  EXPECT_NEAR(h->shrinkage(), 1.25 / 20 / 0.25, 1e-9);
-  EXPECT_NEAR(h->view()(3, 1), 0.75 * 0.25, 1e-6);
-  EXPECT_NEAR(h->view()(3, 3), 0.5, 1e-6);
+  EXPECT_NEAR(h->shrinkage(), 1.25 / 40 / 0.25, 1e-9);
+  EXPECT_NEAR(h->view()(3, 1), 0.875 * 0.125, 1e-6);
+  EXPECT_NEAR(h->view()(3, 3), 0.25, 1e-6);
 }
 
 TEST_F(Shrinkage, ShortensAMeanByWhatIsProbablyChance) {
@@ -146,12 +159,12 @@ TEST_F(Shrinkage, ShortensAMeanByWhatIsProbablyChance) {
   EXPECT_NEAR(halfstep::detail::mean_factor(mean, squares, 5), 1.0 - 2.5 * (5.0 * 1.25) / (5.0 * 25.0), 1e-6);
   EXPECT_EQ(halfstep::detail::mean_factor(mean, squares, 1), 0.0);
   EXPECT_EQ(halfstep::detail::mean_factor(mean, std::vector<float>{900.0f, 900.0f}, 3), 0.0);
-  auto const rows = rows_of(6);
+  auto const rows = rows_of(36);
   auto const files = open(rows);
   auto const s = files.inputs_of("p", columns).statistics(serial{}, {});
   std::vector<float> plain(columns);
-  for (std::size_t i = 0; i < rows.size(); ++i) plain[i % columns] += rows[i] / 6.0f;
-  double const factor = halfstep::detail::mean_factor(plain, s.channel_sq, 6);
+  for (std::size_t i = 0; i < rows.size(); ++i) plain[i % columns] += rows[i] / 36.0f;
+  double const factor = halfstep::detail::mean_factor(plain, s.channel_sq, 36);
   for (std::size_t j = 0; j < columns; ++j) EXPECT_NEAR(s.channel_mean[j], factor * static_cast<double>(plain[j]), 1e-6);
 }
 

@@ -260,7 +260,9 @@ class layer_inputs {
     auto const* const rows = measured(statistic::input);
     index_t const count = stated != nullptr ? stated_count(*stated) : rows != nullptr ? rows_->extents().rows : 0;
     if (count == 0 || s.channel_sq.size() != s.channel_mean.size() || !are_few(count, length_of(s.channel_mean))) return;
-    auto const factor = static_cast<float>(detail::mean_factor(s.channel_mean, s.channel_sq, count));
+    auto const factor = say_nothing(count, length_of(s.channel_mean))
+                            ? 0.0f
+                            : static_cast<float>(detail::mean_factor(s.channel_mean, s.channel_sq, count));
     for (float& x : s.channel_mean) x *= factor;
   }
 
@@ -276,7 +278,8 @@ class layer_inputs {
   template <class Executor>
   static double draw_few_rows(Executor const& ex, input_rows const& rows, std::span<float const> center, host_view<float> lower) {
     if (!are_few(rows.extents().rows, lower.columns())) return 0.0;
-    double const share = detail::shrinkage_of(ex, rows, center, lower);
+    bool const is_known = !say_nothing(rows.extents().rows, lower.columns());
+    double const share = is_known ? detail::shrinkage_of(ex, rows, center, lower) : 1.0;
     detail::draw_to_diagonal(ex, share, lower);
     return share;
   }
@@ -285,8 +288,9 @@ class layer_inputs {
   static double draw_few_rows(Executor const& ex, index_t rows, std::span<float const> center, host_view<float> lower) {
     if (!are_few(rows, lower.columns())) return 0.0;
     double const free_rows = static_cast<double>(center.empty() ? rows : rows - 1);
-    double const share =
-        std::min(detail::gaussian_shrinkage(detail::correlation_energy(ex, lower), free_rows, lower.columns()), 1.0);
+    double const energy = detail::correlation_energy(ex, lower);
+    bool const is_known = !say_nothing(rows, lower.columns());
+    double const share = is_known ? std::min(detail::gaussian_shrinkage(energy, free_rows, lower.columns()), 1.0) : 1.0;
     detail::draw_to_diagonal(ex, share, lower);
     return share;
   }

@@ -53,15 +53,15 @@ enum class column_knowledge : std::uint8_t {
 /// Returns how much is known where `column_squares` has a value or none.
 inline column_knowledge knowledge_of(layer const& l, std::optional<std::vector<float>> const& column_squares) {
   index_t const rows = column_squares ? l.known->samples : 0;
-  if (!column_squares || (rows > 0 && rows < input_rows::least_split)) return column_knowledge::none;
-  return rows > 0 && are_few(rows, l.job.weight_extents().columns) ? column_knowledge::few : column_knowledge::full;
+  index_t const columns = l.job.weight_extents().columns;
+  if (!column_squares || (rows > 0 && (rows < input_rows::least_split || say_nothing(rows, columns)))) return column_knowledge::none;
+  return rows > 0 && are_few(rows, columns) ? column_knowledge::few : column_knowledge::full;
 }
 
 }  // namespace detail
 
 /// Searches better scales than those of the largest magnitudes, where the recipe says so. With inputs of few rows "auto" is the
-/// search that it is without data, of fewer than `input_rows::least_split` in every way: scales that clip pay where it is known
-/// what they clip.
+/// search that it is without data, of rows that say nothing in every way: scales that clip pay where it is known what they clip.
 inline void search(any_host const& ex, layer& l) {
   auto const squares = rows_of(l).column_squares(ex, l);
   bool const chooses = l.wanted().scales == suitable;
