@@ -18,9 +18,9 @@ namespace halfstep {
 /// to their diagonal.
 constexpr bool are_few(index_t rows, index_t columns) { return rows < 2 * columns; }
 
-/// Rows that are fewer than these, and few, say nothing of how columns go together, nor of their mean: where a rare token carries most
-/// of a column's energy they have it never or too often, and codes that follow from them lose on other inputs. Measured on MiniLM
-/// and Whisper: docs/calibration.md.
+/// Rows that are fewer than these, and few, say nothing of how columns go together, nor of their mean: where a rare token carries
+/// most of a column's energy they have it never or too often, and codes that follow from them lose on other inputs. Measured on
+/// MiniLM and Whisper: docs/calibration.md.
 inline constexpr index_t least_rows = 32;
 
 /// Returns whether `rows` rows of `columns` columns say nothing.

@@ -115,7 +115,7 @@ HALFSTEP_HD constexpr std::int32_t bits(ieee_float x) { return bits(static_cast<
 
 #else
 
-using ieee_float = float;
+using ieee_float = float;  ///< rounds as IEEE 754 says already
 
 #endif
 

@@ -60,9 +60,9 @@ class matrix_view<T const, Space> {
   index_t first_row_ = 0;
 };
 
-/// A matrix whose elements are written, too.
+/// A matrix whose elements are written, too: it is a `matrix_view<T const, Space>`.
 template <class T, class Space>
-class matrix_view : public matrix_view<T const, Space> {
+class matrix_view /** @cond a base that doxygen takes for recursion */ : public matrix_view<T const, Space> /** @endcond */ {
   using read_only = matrix_view<T const, Space>;
 
  public:

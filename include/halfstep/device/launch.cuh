@@ -35,12 +35,20 @@ struct tile_nothing {};
 namespace detail {
 
 /// How many blocks of a tile a multiprocessor must hold at once: its `min_blocks`, or as the compiler likes where it has none.
+///
+/// On sm_120, which holds 1536 threads at most and needs more registers for the same work, no more than have 1024 threads.
 template <class Tile>
 constexpr int min_blocks_of() {
-  if constexpr (requires { Tile::min_blocks; })
+  if constexpr (requires { Tile::min_blocks; }) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+    constexpr int most = Tile::max_threads < 1024 ? 1024 / Tile::max_threads : 1;
+    return Tile::min_blocks < most ? Tile::min_blocks : most;
+#else
     return Tile::min_blocks;
-  else
+#endif
+  } else {
     return 0;
+  }
 }
 
 /// Whether threads need only know of those of their own warp what these did in the phase before this one.

@@ -9,6 +9,7 @@
 #include <halfstep/core/bits.hpp>
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/float16.hpp>
+#include <halfstep/core/float8.hpp>
 #include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/source.hpp>
@@ -71,7 +72,30 @@ HALFSTEP_HD std::uint32_t narrow_pair(float low, float high) {
 #endif
 }
 
-/// Stores a vector's elements in FP32; exact where they are no wider, but for which NaN a NaN of FP16 becomes.
+#if defined(__CUDA_ARCH__)
+/// Stores the two numbers of FP16 in a word in FP32.
+__device__ inline void widen_pair(std::uint32_t pair, float& low, float& high) {
+  asm("{.reg .f16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}" : "=f"(low), "=f"(high) : "r"(pair));
+}
+
+/// Stores two numbers of FP8, each in the upper byte of a half word, in FP32: E5M2 is the upper byte of FP16, and E4M3 with its
+/// magnitude a place lower is 2^-8 of its number.
+template <class Source>
+__device__ void widen_upper_bytes(std::uint32_t bytes, float& low, float& high) {
+  if constexpr (std::is_same_v<Source, float8_e5m2>) {
+    widen_pair(bytes, low, high);
+  } else {
+    widen_pair((bytes & 0x7f007f00u) >> 1 | (bytes & 0x80008000u), low, high);
+    low = static_cast<float>(ieee_float{low} * 256.0f);
+    high = static_cast<float>(ieee_float{high} * 256.0f);
+    float const none = float_of(0x7fc00000u);
+    if ((bytes & 0x7f00u) == 0x7f00u) low = none;
+    if ((bytes & 0x7f000000u) == 0x7f000000u) high = none;
+  }
+}
+#endif
+
+/// Stores a vector's elements in FP32; exact where they are no wider, but for which NaN a NaN of FP8 or FP16 becomes.
 template <class Source, int Width>
 HALFSTEP_HD void widen_vector(vector_of<Source, Width> const& x, float (&y)[Width]) {
   if constexpr (std::is_same_v<Source, bfloat16> && Width % 2 == 0) {
@@ -85,10 +109,14 @@ HALFSTEP_HD void widen_vector(vector_of<Source, Width> const& x, float (&y)[Widt
   } else if constexpr (std::is_same_v<Source, float16> && Width % 2 == 0) {
     auto const w = words_of(x);
     HALFSTEP_UNROLL
-    for (int k = 0; k < Width / 2; ++k)
-      asm("{.reg .f16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}"
-          : "=f"(y[2 * k]), "=f"(y[2 * k + 1])
-          : "r"(w.word[k]));
+    for (int k = 0; k < Width / 2; ++k) widen_pair(w.word[k], y[2 * k], y[2 * k + 1]);
+  } else if constexpr ((std::is_same_v<Source, float8_e4m3> || std::is_same_v<Source, float8_e5m2>) && Width % 4 == 0) {
+    auto const w = words_of(x);
+    HALFSTEP_UNROLL
+    for (int k = 0; k < Width / 4; ++k) {
+      widen_upper_bytes<Source>(__byte_perm(w.word[k], 0, 0x1404), y[4 * k], y[4 * k + 1]);
+      widen_upper_bytes<Source>(__byte_perm(w.word[k], 0, 0x3424), y[4 * k + 2], y[4 * k + 3]);
+    }
 #endif
   } else {
     HALFSTEP_UNROLL

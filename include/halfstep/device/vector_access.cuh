@@ -35,6 +35,11 @@ struct word_of<16> {
   using type = uint4;
 };
 
+/// How many threads a multiprocessor should hold of a kernel that takes weights of type T by 16 bytes: enough to keep the memory
+/// busy, and so few that their registers hold the elements of a vector as FP32, sixteen of FP8.
+template <class T>
+inline constexpr int resident_threads = sizeof(T) == 1 ? 1024 : 1536;
+
 /// Neighbouring elements in registers.
 template <class T, int Width>
 struct vector_of {

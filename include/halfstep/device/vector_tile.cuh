@@ -24,7 +24,7 @@ struct vector_tile {
   using shared_type = tile_nothing;
   using state_type = tile_nothing;
   static constexpr int max_threads = 256;
-  static constexpr int min_blocks = 6;
+  static constexpr int min_blocks = resident_threads<typename Op::from_type> / max_threads;
   static constexpr int vectors_of_block = max_threads * Vectors;
 
   Op op;

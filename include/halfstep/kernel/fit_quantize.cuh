@@ -60,7 +60,7 @@ struct fit_quantize_tile {
   static constexpr int width = 16 / static_cast<int>(sizeof(Source));
   static constexpr int vectors_of_round = 4;
   static constexpr int max_threads = Threads;
-  static constexpr int min_blocks = is_packed ? 1536 / Threads : 3;
+  static constexpr int min_blocks = is_packed ? resident_threads<Source> / Threads : (sizeof(Source) < 8 ? 3 : 2);
   static constexpr index_t capacity = index_t{Threads} * vectors_of_round * Rounds * width;  ///< elements
   static_assert((Rounds - 1) * vectors_of_round * Threads * 16 < 48 * 1024, "halfstep: more shared memory than a block has");
   using vector = vector_of<Source, width>;
@@ -237,8 +237,8 @@ bool try_single_pass(Executor const& ex, device_view<Source const> weight, Round
 /// weight [M, N], whole rows of groups; `ranges` and `groups` as `Layout::groups` says, codes [M, N]: all three are written.
 /// Equal to group_range, fit_groups and quantize one after the other, bit for bit. Reads the weight once where a group is an
 /// aligned rectangle of 768 bytes to 48 KiB, or, where codes are the nearest of INT8, to 64 KiB or a row of 64, 128, 256 or 512
-/// bytes; else twice, the second time from its end, which is still in the cache. Runs in stream order, allocates nothing. Throws shape_error,
-/// cuda_error. A weight that is not finite shows in `ranges`, and the codes of its group mean nothing.
+/// bytes; else twice, the second time from its end, which is still in the cache. Runs in stream order, allocates nothing. Throws
+/// shape_error, cuda_error. A weight that is not finite shows in `ranges`, and the codes of its group mean nothing.
 template <class Layout, class Rounding, device_executor Executor, source Source>
 void fit_quantize_async(Executor const& ex, device_view<Source const> weight, device_view<value_range> ranges,
                         device_view<typename Layout::group_type> groups, device_view<typename Layout::code_type> codes,

@@ -23,7 +23,7 @@ template <class Layout, class Source>
 struct fit_short_rows_tile {
   static constexpr int width = 16 / static_cast<int>(sizeof(Source));
   static constexpr int max_threads = 128;
-  static constexpr int min_blocks = 12;
+  static constexpr int min_blocks = resident_threads<Source> / max_threads;
   static constexpr int vectors_of_thread = 4;
   static constexpr std::uint32_t vectors_of_block = max_threads * vectors_of_thread;
   using vector = vector_of<Source, width>;

@@ -41,6 +41,7 @@ struct residual_part {
 template <class Layout, class Source>
 struct residual_tile {
   static constexpr int max_threads = 256;
+  static constexpr int min_blocks = 3;
   struct shared_type {
     residual_part part[max_threads];
   };

@@ -54,7 +54,8 @@ enum class column_knowledge : std::uint8_t {
 inline column_knowledge knowledge_of(layer const& l, std::optional<std::vector<float>> const& column_squares) {
   index_t const rows = column_squares ? l.known->samples : 0;
   index_t const columns = l.job.weight_extents().columns;
-  if (!column_squares || (rows > 0 && (rows < input_rows::least_split || say_nothing(rows, columns)))) return column_knowledge::none;
+  if (!column_squares) return column_knowledge::none;
+  if (rows > 0 && (rows < input_rows::least_split || say_nothing(rows, columns))) return column_knowledge::none;
   return rows > 0 && are_few(rows, columns) ? column_knowledge::few : column_knowledge::full;
 }
 
