@@ -1,9 +1,7 @@
 // Quantizing, dequantizing and measuring on the host, as shares of what a parallel memory copy moves in the same run.
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <ctime>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -23,6 +21,8 @@
 #include <halfstep/tensor/quantizer.hpp>
 #include <halfstep/transform/hadamard.hpp>
 
+#include "../support/seconds.hpp"
+
 namespace {
 
 using halfstep::bfloat16;
@@ -30,46 +30,27 @@ using halfstep::extents2;
 using halfstep::host_buffer;
 using halfstep::host_view;
 using halfstep::index_t;
+using halfstep_bench::seconds;
 
 constexpr index_t copied_bytes = index_t{512} << 20;
 constexpr extents2 shape{73728, 3072};  // 432 MiB of BF16: nothing stays in cache
 
-struct duration {
-  double wall, processor;  ///< seconds; the processor's are those of all threads together
-};
-
-template <class F>
-duration seconds(F const& f) {
-  auto const start = std::chrono::steady_clock::now();
-  std::clock_t const processor = std::clock();
-  f();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-          static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC};
-}
-
-template <class Member>
-double median(std::vector<duration> times, Member member) {
-  auto const middle = times.begin() + static_cast<index_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end(), [=](duration a, duration b) { return a.*member < b.*member; });
-  return *middle.*member;
-}
-
 /// The seconds that one byte takes, read or written, by the fastest and the thriftiest of five copies of 512 MiB on all threads.
-duration copy_of_a_byte() {
+seconds copy_of_a_byte() {
   static host_buffer<char> from(copied_bytes), to(copied_bytes);
   static bool const touched = (std::memset(from.data(), 1, copied_bytes), std::memset(to.data(), 2, copied_bytes), true);
   static_cast<void>(touched);
   constexpr index_t piece = index_t{1} << 20;
-  duration best{1e9, 1e9};
+  seconds best{1e9, 1e9};
   for (int run = 0; run < 5; ++run) {
-    duration const t = seconds([&] {
+    seconds const t = halfstep_bench::timed([&] {
       halfstep::threads{}.for_each(copied_bytes / piece,
                                    [&](index_t i) { std::memcpy(to.data() + i * piece, from.data() + i * piece, piece); });
     });
-    best = {std::min(best.wall, t.wall), std::min(best.processor, t.processor)};
+    best = {std::min(best.wall, t.wall), std::min(best.cpu, t.cpu)};
   }
   constexpr double bytes = 2.0 * static_cast<double>(copied_bytes);
-  return {best.wall / bytes, best.processor / bytes};
+  return {best.wall / bytes, best.cpu / bytes};
 }
 
 template <class Source>
@@ -90,18 +71,18 @@ host_view<Source const> weights() {
 /// processor time, which says as much on a machine with other work.
 template <class F>
 void measure(benchmark::State& state, double bytes, F const& work) {
-  duration const copy = copy_of_a_byte();
+  seconds const copy = copy_of_a_byte();
   work();
-  std::vector<duration> times;
+  std::vector<seconds> times;
   for (auto _ : state) {
-    times.push_back(seconds(work));
+    times.push_back(halfstep_bench::timed(work));
     state.SetIterationTime(times.back().wall);
   }
-  double const wall = median(times, &duration::wall);
+  auto const [wall, cpu] = halfstep_bench::median(times);
   state.counters["G_elements/s"] = static_cast<double>(shape.count()) / wall * 1e-9;
   state.counters["GB/s"] = bytes / wall * 1e-9;
   state.counters["of_memcpy"] = bytes * copy.wall / wall;
-  state.counters["of_memcpy_by_processor_time"] = bytes * copy.processor / median(times, &duration::processor);
+  state.counters["of_memcpy_by_processor_time"] = bytes * copy.cpu / cpu;
 }
 
 template <class Layout, class Source, class Transform = halfstep::identity, class Rounding = halfstep::nearest>

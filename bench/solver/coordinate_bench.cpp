@@ -1,9 +1,7 @@
 // Learned rounding of one 3072 x 3072 layer, k = 614, on 2 threads: the directions, the descent, and what they mean for a model.
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
-#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -16,6 +14,7 @@
 #include <halfstep/solver/coordinate.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
+#include "../support/seconds.hpp"
 #include "generated_layer.hpp"
 
 namespace {
@@ -58,13 +57,6 @@ double sweep_flops(extents2 e) {
   return 2.0 * m * n * k + 4.0 * n * k * k;
 }
 
-template <class F>
-double seconds(F const& f) {
-  auto const start = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 host_view<float const> weight() {
   static auto const w = halfstep_bench::generated_layer(halfstep_bench::layer_kind::scaled_gaussian, shape);
   return w.view(shape);
@@ -75,7 +67,7 @@ double gemm_rate() {
   static host_buffer<float> out(shape.count());
   static double best = 0.0;
   for (int i = 0; i < 3; ++i) {
-    double const time = seconds([&] { halfstep::gemm(team, weight(), weight(), out.view(shape)); });
+    double const time = halfstep_bench::wall_seconds([&] { halfstep::gemm(team, weight(), weight(), out.view(shape)); });
     best = std::max(best, 2.0 * static_cast<double>(shape.rows * shape.count()) / time);
   }
   return best;
@@ -96,7 +88,7 @@ void svd(benchmark::State& state) {
   double best = 1e9;
   double const before = gemm_rate();
   for (auto _ : state) {
-    double const time = seconds([] { benchmark::DoNotOptimize(directions()); });
+    double const time = halfstep_bench::wall_seconds([] { benchmark::DoNotOptimize(directions()); });
     state.SetIterationTime(time);
     best = std::min(best, time);
   }
@@ -122,7 +114,7 @@ void descent(benchmark::State& state) {
   double best = 1e9;
   for (auto _ : state) {
     std::copy_n(nearest.codes().data(), shape.count(), q.codes().data());
-    double const time = seconds([&] {
+    double const time = halfstep_bench::wall_seconds([&] {
       report = solve.refine(
           team, weight(), halfstep::coded_matrix<grid>{q.codes(), q.groups(), halfstep::geometry_of<halfstep::int8_axis>(shape)},
           objective);

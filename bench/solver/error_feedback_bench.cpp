@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <utility>
@@ -21,6 +20,8 @@
 #include <halfstep/solver/error_feedback.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
+#include "../support/seconds.hpp"
+
 namespace {
 
 using halfstep::bfloat16;
@@ -30,13 +31,6 @@ using halfstep::host_view;
 using halfstep::index_t;
 
 halfstep::threads const team(2);
-
-template <class F>
-double seconds(F const& f) {
-  auto const start = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 template <class Source>
 host_buffer<Source> numbers(extents2 e, std::uint64_t seed) {
@@ -60,7 +54,7 @@ double gemm_rate() {
   static double best = 0.0;
   for (int i = 0; i < 3; ++i)
     best =
-        std::max(best, 2.0 * 3072.0 * 3072.0 * 3072.0 / seconds([&] {
+        std::max(best, 2.0 * 3072.0 * 3072.0 * 3072.0 / halfstep_bench::wall_seconds([&] {
                          halfstep::gemm(team, host_view<float const>(a.view(e)), host_view<float const>(a.view(e)), out.view(e));
                        }));
   return best;
@@ -96,8 +90,8 @@ void rows_with_error_feedback(benchmark::State& state) {
     halfstep::coded_matrix<halfstep::symmetric_grid<127>> const codes{q.codes(), q.groups(),
                                                                       halfstep::geometry_of<halfstep::int8_axis>(e)};
     halfstep::solve_report report;
-    double const time =
-        seconds([&] { report = halfstep::error_feedback<>().refine(team, host_view<float const>(w.view(e)), codes, h); });
+    double const time = halfstep_bench::wall_seconds(
+        [&] { report = halfstep::error_feedback<>().refine(team, host_view<float const>(w.view(e)), codes, h); });
     state.SetIterationTime(time);
     state.counters["gain_dB"] = report.gain_db();
     best = std::min(best, time);
@@ -122,7 +116,7 @@ void sums_over_rows(benchmark::State& state) {
   double best = 1e30;
   for (auto _ : state) {
     team.for_each(e.columns, [&](index_t i) { std::fill_n(h.data() + i * e.columns, e.columns, 0.0f); });
-    double const time = seconds([&] {
+    double const time = halfstep_bench::wall_seconds([&] {
       for (index_t first = 0; first < e.rows; first += piece_rows) {
         extents2 const part{std::min(piece_rows, e.rows - first), e.columns};
         host_view<bfloat16 const> const from(rows.data() + first * e.columns, part);

@@ -2,7 +2,6 @@
 // run.
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -15,6 +14,7 @@
 #include <halfstep/solver/scale_search.hpp>
 #include <halfstep/tensor/quantizer.hpp>
 
+#include "../support/seconds.hpp"
 #include "generated_layer.hpp"
 
 namespace {
@@ -27,13 +27,6 @@ using halfstep::threads;
 
 constexpr extents2 shape{4096, 4096};
 constexpr double count = static_cast<double>(shape.count());
-
-template <class F>
-double seconds(F const& f) {
-  auto const start = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 host_view<float const> weight() {
   static auto const w = halfstep_bench::generated_layer(halfstep_bench::layer_kind::scaled_gaussian, shape);
@@ -49,13 +42,14 @@ void search(benchmark::State& state, scale_criterion criterion) {
   std::vector const fitted(q.groups().data(), q.groups().data() + q.groups().extents().count());
   double quantizing = 1e9;
   for (int i = 0; i < 5; ++i)
-    quantizing = std::min(quantizing, seconds([&] { halfstep::quantizer<Layout>()(team, weight(), q.groups(), q.codes()); }));
+    quantizing = std::min(
+        quantizing, halfstep_bench::wall_seconds([&] { halfstep::quantizer<Layout>()(team, weight(), q.groups(), q.codes()); }));
   auto const given = halfstep::column_energy(team, weight());
   halfstep::scale_search<halfstep::symmetric_grid<127>> const find(criterion);
   double best = 1e9;
   for (auto _ : state) {
     std::copy(fitted.begin(), fitted.end(), q.groups().data());
-    double const time = seconds([&] {
+    double const time = halfstep_bench::wall_seconds([&] {
       auto const weights = criterion == scale_criterion::bounded ? halfstep::column_energy(team, weight()) : given;
       find(team, weight(), halfstep::geometry_of<Layout>(shape), weights, q.groups());
     });

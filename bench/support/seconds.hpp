@@ -24,6 +24,12 @@ seconds timed(Work const& work) {
           static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
 }
 
+/// Returns how long `work` takes until it returns.
+template <class Work>
+double wall_seconds(Work const& work) {
+  return timed(work).wall;
+}
+
 /// Returns the medians, each on its own.
 inline seconds median(std::vector<seconds> all) {
   auto const middle = [&](double seconds::*part) {
