@@ -45,6 +45,7 @@
 #include <halfstep/kernel/quantize.cuh>
 #include <halfstep/kernel/residual_statistics.cuh>
 #include <halfstep/kernel/sum.cuh>
+#include <halfstep/kernel/transpose.cuh>
 #include <halfstep/kernel/widen.cuh>
 #include <halfstep/layout/fp16.hpp>
 #include <halfstep/layout/fp8_axis.hpp>
@@ -61,11 +62,13 @@
 #include <halfstep/rounding/stochastic.hpp>
 #include <halfstep/tensor/copy_cuda.hpp>
 #include <halfstep/tensor/dequantize.cuh>
+#include <halfstep/tensor/elementwise.cuh>
 #include <halfstep/tensor/incoherent.cuh>
 #include <halfstep/tensor/linear.cuh>
 #include <halfstep/tensor/linear_int8.cuh>
 #include <halfstep/tensor/quantized_tensor.hpp>
 #include <halfstep/tensor/quantizer.cuh>
+#include <halfstep/tensor/transpose.cuh>
 #include <halfstep/tensor/two_sided_signs.cuh>
 #include <halfstep/transform/hadamard.hpp>
 #include <halfstep/transform/identity.hpp>

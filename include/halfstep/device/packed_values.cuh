@@ -75,7 +75,9 @@ HALFSTEP_HD std::uint32_t narrow_pair(float low, float high) {
 #if defined(__CUDA_ARCH__)
 /// Stores the two numbers of FP16 in a word in FP32.
 __device__ inline void widen_pair(std::uint32_t pair, float& low, float& high) {
-  asm("{.reg .f16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}" : "=f"(low), "=f"(high) : "r"(pair));
+  asm("{.reg .f16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}"
+      : "=f"(low), "=f"(high)
+      : "r"(pair));
 }
 
 /// Stores two numbers of FP8, each in the upper byte of a half word, in FP32: E5M2 is the upper byte of FP16, and E4M3 with its
@@ -110,7 +112,7 @@ HALFSTEP_HD void widen_vector(vector_of<Source, Width> const& x, float (&y)[Widt
     auto const w = words_of(x);
     HALFSTEP_UNROLL
     for (int k = 0; k < Width / 2; ++k) widen_pair(w.word[k], y[2 * k], y[2 * k + 1]);
-  } else if constexpr ((std::is_same_v<Source, float8_e4m3> || std::is_same_v<Source, float8_e5m2>) && Width % 4 == 0) {
+  } else if constexpr ((std::is_same_v<Source, float8_e4m3> || std::is_same_v<Source, float8_e5m2>)&&Width % 4 == 0) {
     auto const w = words_of(x);
     HALFSTEP_UNROLL
     for (int k = 0; k < Width / 4; ++k) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <halfstep/core/dtype.hpp>
 #include <halfstep/core/magnitude.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
@@ -59,6 +60,38 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
   require_finite(ex, device_view<value_range const>(ranges), origin);
 }
 
+/// `quantize_on_device` of weights that had the type `type`.
+template <class Layout, class Executor, class Source, class Rounding, class Transform>
+quantized_tensor<Layout, device_space, Transform> quantize_as(Executor const& ex, device_view<Source const> weight,
+                                                              Rounding rounding, Transform const& transform, dtype type) {
+  static_assert(check_transform<Transform>());
+  extents2 const e = weight.extents();
+  auto q = uninitialized_tensor<Layout>(ex, e, transform, type);
+  if constexpr (std::same_as<Transform, identity>) {
+    quantize_into<Layout>(ex, weight, weight, q, rounding);
+  } else {
+    if constexpr (std::same_as<Transform, regular_hadamard> && std::same_as<Rounding, nearest> && has_groups<Layout>) {
+      auto memory = ex.template allocate<value_range>(q.groups().extents().count());
+      device_view<value_range> const ranges(memory.data(), q.groups().extents());
+      if (rotate_quantize_async<Layout>(ex, weight, ranges, q.groups(), q.codes(), transform.group)) {
+        require_finite(ex, device_view<value_range const>(ranges), weight);
+        return q;
+      }
+    }
+    auto scratch = ex.template allocate<float>(e.count());
+    device_view<float> const wide(scratch.data(), e, weight.first_row());
+    without_waits<Executor> const queue(ex);
+    if constexpr (requires { transform.apply(queue, weight, wide); }) {
+      transform.apply(queue, weight, wide);
+    } else {
+      widen_async(ex, weight, wide);
+      transform.apply(queue, wide);
+    }
+    quantize_into<Layout>(ex, device_view<float const>(wide), weight, q, rounding);
+  }
+  return q;
+}
+
 }  // namespace detail
 
 /// Returns `weight` quantized on the device: its basis changed, every group fitted to its largest magnitude, codes chosen by
@@ -72,32 +105,7 @@ void quantize_into(Executor const& ex, device_view<Weight const> weight, device_
 template <class Layout, device_executor Executor, source Source, class Rounding = nearest, class Transform = identity>
 quantized_tensor<Layout, device_space, Transform> quantize_on_device(Executor const& ex, device_view<Source const> weight,
                                                                      Rounding rounding = {}, Transform transform = {}) {
-  static_assert(check_transform<Transform>());
-  extents2 const e = weight.extents();
-  auto q = detail::uninitialized_tensor<Layout>(ex, e, transform, source_traits<Source>::type);
-  if constexpr (std::same_as<Transform, identity>) {
-    detail::quantize_into<Layout>(ex, weight, weight, q, rounding);
-  } else {
-    if constexpr (std::same_as<Transform, regular_hadamard> && std::same_as<Rounding, nearest> && has_groups<Layout>) {
-      auto memory = ex.template allocate<value_range>(q.groups().extents().count());
-      device_view<value_range> const ranges(memory.data(), q.groups().extents());
-      if (rotate_quantize_async<Layout>(ex, weight, ranges, q.groups(), q.codes(), transform.group)) {
-        detail::require_finite(ex, device_view<value_range const>(ranges), weight);
-        return q;
-      }
-    }
-    auto scratch = ex.template allocate<float>(e.count());
-    device_view<float> const wide(scratch.data(), e, weight.first_row());
-    without_waits<Executor> const queue(ex);
-    if constexpr (requires { transform.apply(queue, weight, wide); }) {
-      transform.apply(queue, weight, wide);
-    } else {
-      widen_async(ex, weight, wide);
-      transform.apply(queue, wide);
-    }
-    detail::quantize_into<Layout>(ex, device_view<float const>(wide), weight, q, rounding);
-  }
-  return q;
+  return detail::quantize_as<Layout>(ex, weight, rounding, transform, source_traits<Source>::type);
 }
 
 }  // namespace halfstep
