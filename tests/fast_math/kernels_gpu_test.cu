@@ -70,7 +70,7 @@ TEST_F(FastMath, LeavesProductsOfCodesTheirBits) {
   device_cases::check_int8_product<int8_block<64>>(machine, 5, 64, 128, 0);
 }
 
-TEST_F(FastMath, LeavesActivationsSixDigits) {
+TEST_F(FastMath, LeavesActivationsTheirBits) {
   gpu_machine machine;
   device_cases::check_gelu(machine, {16, 101});
 }
