@@ -24,6 +24,7 @@
 #include <halfstep/device/divider.cuh>
 #include <halfstep/device/element_tile.cuh>
 #include <halfstep/device/launch.cuh>
+#include <halfstep/device/tensor_core.cuh>
 #include <halfstep/device/tuning.cuh>
 #include <halfstep/device/vector_access.cuh>
 #include <halfstep/device/warp_max.cuh>
@@ -41,7 +42,9 @@
 #include <halfstep/kernel/gelu.cuh>
 #include <halfstep/kernel/group_range.cuh>
 #include <halfstep/kernel/hadamard.cuh>
+#include <halfstep/kernel/int8_mma.cuh>
 #include <halfstep/kernel/linear_int8.cuh>
+#include <halfstep/kernel/product_ending.hpp>
 #include <halfstep/kernel/quantize.cuh>
 #include <halfstep/kernel/residual_statistics.cuh>
 #include <halfstep/kernel/sum.cuh>

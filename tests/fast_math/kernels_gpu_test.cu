@@ -14,6 +14,7 @@
 
 #include "../kernel/device_cases.hpp"
 #include "../kernel/gpu_machine.hpp"
+#include "../kernel/int8_product_cases.hpp"
 
 namespace {
 
@@ -65,12 +66,13 @@ TEST_F(FastMath, LeavesTransformsTheirBits) {
 }
 
 TEST_F(FastMath, LeavesProductsOfCodesTheirBits) {
+  using namespace int8_product_cases;
   gpu_machine machine;
-  device_cases::check_int8_product<int8_axis>(machine, 5, 64, 128, 0);
-  device_cases::check_int8_product<int8_block<64>>(machine, 5, 64, 128, 0);
+  check<int8_block<64>, gelu_erf, float16, float16>(machine, {5, 64, 128}, {true, true, 0});
+  check<int8_block<64>, gelu_erf, float16, float16>(machine, {5, 64, 128}, {true, true, 1});
 }
 
-TEST_F(FastMath, LeavesActivationsSixDigits) {
+TEST_F(FastMath, LeavesActivationsTheirBits) {
   gpu_machine machine;
   device_cases::check_gelu(machine, {16, 101});
 }

@@ -129,17 +129,6 @@ TEST_F(PlainKernels, MultiplyAsTheHostDoes) {
   if (is_within_reach(256 * 3072 * 768)) device_cases::check_products(machine, 256, 3072, 768);
 }
 
-TEST_F(PlainKernels, MultiplyCodesToTheBitsOfTheHost) {
-  gpu_machine machine;
-  for (index_t const shift : {0, 1}) {
-    device_cases::check_int8_product<int8_axis>(machine, 70, 130, 1000, shift);
-    if (is_within_reach(3 * 65 * 70001)) device_cases::check_int8_product<int8_tensor>(machine, 3, 65, 70001, shift);
-    device_cases::check_int8_product<int8_block<16>>(machine, 33, 64, 96, shift);
-    device_cases::check_int8_product<int8_block<128>>(machine, 70, 128, 256, shift);
-    if (is_within_reach(256 * 3072 * 768)) device_cases::check_int8_product<int8_block<128>>(machine, 256, 3072, 768, shift);
-  }
-}
-
 TEST_F(PlainKernels, ActivateAsTheHostDoes) {
   gpu_machine machine;
   device_cases::check_gelu(machine, {37, 101});

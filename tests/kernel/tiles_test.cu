@@ -154,18 +154,6 @@ TEST(ProductTiles, AreTheBiasWhereNothingIsSummed) {
   EXPECT_EQ(y, (std::vector<float>{1, 2, 1, 2, 1, 2}));
 }
 
-TEST(Int8ProductTiles, GiveTheBitsOfTheHost) {
-  emulated_machine machine;
-  for (index_t const shift : {0, 1}) {
-    device_cases::check_int8_product<int8_axis>(machine, 1, 1, 1, shift);
-    device_cases::check_int8_product<int8_axis>(machine, 70, 130, 1000, shift);
-    device_cases::check_int8_product<int8_tensor>(machine, 2, 3, 70001, shift);
-    device_cases::check_int8_product<int8_block<16>>(machine, 33, 64, 96, shift);
-    device_cases::check_int8_product<int8_block<128>>(machine, 5, 128, 384, shift);
-  }
-  device_cases::check_int8_product<int8_axis>(machine, 3, 2, 0, 0);
-}
-
 TEST(GeluTiles, AgreeWithTheHost) {
   emulated_machine machine;
   device_cases::check_gelu(machine, {37, 101});

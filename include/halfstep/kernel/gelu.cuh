@@ -27,8 +27,7 @@ struct form_op {
 
 /// Stores `form(x)` for every element; `form` is `gelu_erf` or `gelu_tanh`. `x` and `y` may be the same memory.
 ///
-/// The last bits are those of the device's mathematical library, not of the host's, and of what nvcc was told: within 1e-6 of the
-/// largest result either way. Runs in stream order. Throws shape_error, cuda_error.
+/// The bits of the host overload. Runs in stream order. Throws shape_error, cuda_error.
 template <device_executor Executor, class Form = gelu_erf>
 void gelu_async(Executor const& ex, device_view<float const> x, device_view<float> y, Form form = {}) {
   require_extents(y.extents(), x.extents(), "halfstep: the output of gelu");

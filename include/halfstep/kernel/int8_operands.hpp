@@ -37,16 +37,6 @@ HALFSTEP_HD inline float finished(float sum, float scale, float const* bias, ind
   return bias != nullptr ? fused(sum, scale, bias[column]) : static_cast<float>(ieee_float{sum} * scale);
 }
 
-/// Throws shape_error where the matrices of an INT8 product do not fit together.
-template <class Layout, class Codes, class Numbers, class Output>
-void require_int8_product(Codes x, Numbers x_scales, Codes weight, Numbers groups, Numbers bias, Output y) {
-  require_extents({1, weight.columns()}, {1, x.columns()}, "halfstep: the columns of weight and input in linear_int8");
-  require_extents(x_scales.extents(), {x.rows(), 1}, "halfstep: the scales of the input in linear_int8");
-  require_extents(groups.extents(), Layout::groups(weight.extents()), "halfstep: the scales of the weight in linear_int8");
-  require_extents(y.extents(), {x.rows(), weight.rows()}, "halfstep: the output of linear_int8");
-  if (bias.extents().count() != 0) require_extents(bias.extents(), {1, weight.rows()}, "halfstep: the bias of linear_int8");
-}
-
 /// Inputs x [B, N] and a weight W [M, N] in codes, with the scales of both; `Layout` says how those of the weight lie.
 ///
 /// Inputs have a scale a row, x_scales [B, 1], or one for every N / G neighbouring columns of a row, x_scales [B, G].

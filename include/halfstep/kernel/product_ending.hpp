@@ -8,6 +8,7 @@
 #include <halfstep/core/arithmetic.hpp>
 #include <halfstep/core/compiler.hpp>
 #include <halfstep/core/error.hpp>
+#include <halfstep/core/ieee_float.hpp>
 #include <halfstep/core/matrix_view.hpp>
 #include <halfstep/core/source.hpp>
 #include <halfstep/kernel/int8_operands.hpp>
@@ -27,7 +28,7 @@ struct no_activation {
 /// beyond whose ends they stay on the last code; outputs of other types have none.
 template <class Space, class Form = no_activation, source Residual = float>
 struct product_ending {
-  matrix_view<float const, Space> bias{};         ///< [1, M], or empty for none
+  matrix_view<float const, Space> bias{};  ///< [1, M], or empty for none
   Form form{};
   matrix_view<Residual const, Space> residual{};  ///< [B, M], or empty for none; may be y itself
   matrix_view<float const, Space> scales{};       ///< of INT8 outputs: [B, 1], or [1, 1] for all rows; positive
@@ -54,7 +55,10 @@ struct result_writer {
   HALFSTEP_HD Output value(float sum, float x_scale, index_t row, index_t column) const {
     float result = finished(sum, x_scale, bias, column);
     if constexpr (!std::same_as<Form, no_activation>) result = form(settled(result));
-    if (residual != nullptr) result = settled(result) + widen(residual[row * columns + column]);
+    if (residual != nullptr) {
+      ieee_float const addend = widen(residual[row * columns + column]);
+      result = static_cast<float>(settled(result) + addend);
+    }
     if constexpr (std::same_as<Output, std::int8_t>)
       return symmetric_grid<127>::locate_far(result, {scales[row * scale_step], 0.0f}).nearer;
     else

@@ -4,12 +4,8 @@
 #include <halfstep/kernel/for_each_index.cuh>
 #include <halfstep/kernel/gelu.cuh>
 #include <halfstep/kernel/hadamard.cuh>
-#include <halfstep/kernel/linear_int8.cuh>
 #include <halfstep/kernel/sum.cuh>
 #include <halfstep/kernel/widen.cuh>
-#include <halfstep/layout/int8_axis.hpp>
-#include <halfstep/layout/int8_block.hpp>
-#include <halfstep/layout/int8_tensor.hpp>
 #include <halfstep/linalg/gemm.cuh>
 #include <halfstep/linalg/linear.cuh>
 
@@ -38,10 +34,6 @@ void use_plain_kernels(cuda_stream ex) {
   });
   hadamard(ex, y, 256);
   linear(ex, x, x, x, y);
-  type_list<int8_axis, int8_tensor, int8_block<128>>::for_each([&]<class Layout>() {
-    device_view<std::int8_t const> const q;
-    linear_int8<Layout>(ex, q, x, q, x, x, y);
-  });
   gemm(ex, x, x, y);
   gelu(ex, x, y, gelu_erf{});
   gelu(ex, x, y, gelu_tanh{});
