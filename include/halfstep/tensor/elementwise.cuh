@@ -43,8 +43,8 @@ void add_in_place(Executor const& ex, quantized_tensor<Layout, device_space, Tra
 
 /// Returns GELU of the W that `q` stands for, quantized afresh; `form` is `gelu_erf` or `gelu_tanh`.
 ///
-/// The numbers are the host's but for the last bits of `gelu_async`, so that a code may be off by one. Allocates FP32 scratch for
-/// W and the result through the executor, and waits for it. Throws cuda_error.
+/// The codes and groups of the host's, bit for bit. Allocates FP32 scratch for W and the result through the executor, and waits
+/// for it. Throws cuda_error.
 template <device_executor Executor, class Layout, class Transform, class Form = gelu_erf, class Rounding = nearest>
 quantized_tensor<Layout, device_space, Transform> gelu(Executor const& ex,
                                                        quantized_tensor<Layout, device_space, Transform> const& q, Form form = {},
