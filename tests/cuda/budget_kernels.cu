@@ -4,6 +4,7 @@
 #include <halfstep/kernel/dequantize.cuh>
 #include <halfstep/kernel/fit_quantize.cuh>
 #include <halfstep/kernel/hadamard.cuh>
+#include <halfstep/kernel/residual_statistics.cuh>
 #include <halfstep/kernel/rotate_quantize.cuh>
 #include <halfstep/layout/int8_axis.hpp>
 #include <halfstep/layout/int8_block.hpp>
@@ -18,6 +19,8 @@ void use_layout(cuda_stream ex) {
   fit_quantize_async<Layout>(ex, device_view<bfloat16 const>(), device_view<value_range>(), device_view<float>(),
                              device_view<std::int8_t>(), nearest{});
   dequantize_async<Layout>(ex, device_view<std::int8_t const>(), device_view<float const>(), device_view<bfloat16>());
+  static_cast<void>(
+      measure_residual<Layout>(ex, device_view<bfloat16 const>(), device_view<std::int8_t const>(), device_view<float const>()));
 }
 
 void use_kernels(cuda_stream ex) {

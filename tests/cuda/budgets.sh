@@ -27,6 +27,9 @@ rotate_quantize_tile<int8_axis, bfloat16, 128, 2> | 128 | 32 | 24 | 3
 rotate_quantize_tile<int8_axis, bfloat16, 256, 2> | 256 | 32 | 24 | 3
 rotate_quantize_tile<int8_axis, bfloat16, 512, 2> | 512 | 32 | 24 | 1
 rotate_quantize_tile<int8_axis, bfloat16, 512, 3> | 512 | 48 | 24 | 1
+residual_vector_tile<int8_axis, bfloat16> | 256 | 16 | 46 | 3
+residual_vector_tile<int8_block<128>, bfloat16> | 256 | 16 | 46 | 3
+residual_vector_tile<int8_tensor, bfloat16> | 256 | 16 | 46 | 3
 hadamard_tile<float, butterfly_stages, 12, 2, 4, 256> | 128 | 32 | 26 | 3
 hadamard_tile<float, butterfly_stages, 12, 2, 4, 2048> | 128 | 32 | 26 | 3
 hadamard_tile<float, butterfly_stages, 12, 3, 4, 4096> | 128 | 32 | 26 | 3

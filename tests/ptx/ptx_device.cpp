@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <new>
 
 #include "error.hpp"
@@ -22,9 +24,27 @@ std::uint64_t environment(char const* name, std::uint64_t otherwise) {
 
 }  // namespace
 
+/// Loads what `text` returns. It runs before main: who launches one of its kernels hears that it is not there.
+template <class Text>
+void ptx_device::load_text(Text text) {
+  try {
+    machine_.load(text());
+  } catch (unknown const& e) {
+    machine_.found().add("PTX that the machine does not know", [&] { return std::string(e.what()); });
+  }
+}
+
 ptx_device::ptx_device()
     : capability_(static_cast<int>(environment("HALFSTEP_PTX_CAPABILITY", 90))),
-      machine_({environment("HALFSTEP_PTX_SEED", 1), true}) {}
+      machine_({environment("HALFSTEP_PTX_SEED", 1), true}) {
+  char const* const instead = std::getenv("HALFSTEP_PTX_INSTEAD");
+  if (!instead || !*instead) return;
+  load_text([&] {  // first: the machine keeps the first kernel of a name
+    std::ifstream file(instead);
+    if (!file) throw unknown(std::string("no file ") + instead);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  });
+}
 
 ptx_device::~ptx_device() {
   if (environment("HALFSTEP_PTX_COUNTERS", 0) == 0) return;
@@ -89,11 +109,7 @@ cudaError_t ptx_device::fill(void* p, int value, std::size_t bytes) {
 }
 
 void ptx_device::load(void const* fat_binary) {
-  try {
-    machine_.load(ptx_of(fat_binary, capability_));
-  } catch (unknown const& e) {  // before main: who launches one of its kernels hears that it is not there
-    machine_.found().add("PTX that the machine does not know", [&] { return std::string(e.what()); });
-  }
+  load_text([&] { return ptx_of(fat_binary, capability_); });
 }
 
 void ptx_device::name_kernel(void const* handle, char const* name) { names_[handle] = name; }

@@ -12,7 +12,8 @@ namespace ptx {
 /// Runs the kernels of a program that is linked with it instead of the CUDA runtime.
 ///
 /// HALFSTEP_PTX_SEED draws another order of blocks and warps, HALFSTEP_PTX_CAPABILITY (80, 90) is what the device says it is and
-/// which PTX it takes, HALFSTEP_PTX_COUNTERS=1 prints what kernels did when the program ends, HALFSTEP_PTX_TRACE=1 each launch.
+/// which PTX it takes, HALFSTEP_PTX_INSTEAD a file of PTX whose kernels run in place of those of the same names,
+/// HALFSTEP_PTX_COUNTERS=1 prints what kernels did when the program ends, HALFSTEP_PTX_TRACE=1 each launch.
 class ptx_device : public fake_device {
  public:
   ptx_device();
@@ -34,6 +35,8 @@ class ptx_device : public fake_device {
   }
 
  private:
+  template <class Text>
+  void load_text(Text text);
   bool is_within(void const* p, std::size_t bytes);
 
   int capability_;

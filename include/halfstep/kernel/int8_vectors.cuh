@@ -85,13 +85,12 @@ HALFSTEP_HD vector_of<std::int8_t, Width> nearest_codes(vector_of<Source, Width>
   return codes;
 }
 
-/// Returns the numbers that codes of `symmetric_grid<127>` stand for, rounded to `Target`, ties to even.
-template <class Target, int Width>
-HALFSTEP_HD vector_of<Target, Width> numbers_of(vector_of<std::int8_t, Width> const& codes, float scale) {
+/// Stores the numbers that codes of `symmetric_grid<127>` stand for.
+template <int Width>
+HALFSTEP_HD void decode_codes(vector_of<std::int8_t, Width> const& codes, float scale, float (&y)[Width]) {
   static_assert(Width % 4 == 0);
   std::uint32_t word[Width / 4];
   std::memcpy(word, &codes, sizeof(word));
-  float y[Width];
   HALFSTEP_UNROLL
   for (int i = 0; i < Width / 4; ++i) {
     std::uint32_t const biased = word[i] ^ 0x80808080u;
@@ -100,6 +99,13 @@ HALFSTEP_HD vector_of<Target, Width> numbers_of(vector_of<std::int8_t, Width> co
     y[4 * i + 2] = static_cast<float>(signed_byte<2>(biased) * scale);
     y[4 * i + 3] = static_cast<float>(signed_byte<3>(biased) * scale);
   }
+}
+
+/// Returns the numbers that codes of `symmetric_grid<127>` stand for, rounded to `Target`, ties to even.
+template <class Target, int Width>
+HALFSTEP_HD vector_of<Target, Width> numbers_of(vector_of<std::int8_t, Width> const& codes, float scale) {
+  float y[Width];
+  decode_codes(codes, scale, y);
   vector_of<Target, Width> numbers;
   if constexpr (sizeof(Target) == 2) {
     std::uint32_t pair[Width / 2];
