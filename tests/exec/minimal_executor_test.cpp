@@ -259,7 +259,7 @@ TEST(MinimalExecutor, RunsEverySolverObjectiveAndOptimizer) {
   };
   auto const descend = [&](auto const& optimizer) {
     return [&](auto const& ex, auto const& codes) {
-      halfstep::descent const solver(optimizer, halfstep::constant_rate(0.1f), {8, 0.5});
+      halfstep::descent const solver(optimizer, halfstep::constant_rate{0.1f}, {8, 0.5});
       return solver.refine(ex, w, codes, directions(ex));
     };
   };
@@ -270,7 +270,7 @@ TEST(MinimalExecutor, RunsEverySolverObjectiveAndOptimizer) {
   solved("descent by radam", descend(halfstep::radam{}));
   solved("descent by prodigy", descend(halfstep::prodigy{}));
   solved("descent on a Hessian", [&](auto const& ex, auto const& codes) {
-    return halfstep::descent(halfstep::adamw{}, halfstep::constant_rate(0.1f), {8, 0.5}).refine(ex, w, codes, moments(ex));
+    return halfstep::descent(halfstep::adamw{}, halfstep::constant_rate{0.1f}, {8, 0.5}).refine(ex, w, codes, moments(ex));
   });
   solved("error feedback", [&](auto const& ex, auto const& codes) {
     return halfstep::error_feedback<>({.polish = 1}).refine(ex, w, codes, moments(ex));
