@@ -29,7 +29,7 @@ class thread_team {
 
   /// How long a thread looks for work, or for the end of others' work, before it sleeps: about what falling asleep and waking
   /// take together, so that at most twice the better of the two is lost.
-  static constexpr std::chrono::microseconds patience{40};
+  static constexpr std::chrono::microseconds patience{10};
 
   /// Returns the team of this process. It is never destroyed: its threads may outlive everything else.
   static thread_team& of_process() {
