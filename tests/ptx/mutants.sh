@@ -76,6 +76,7 @@ mutant() {
 
 at_every_length='RowKernels.GiveTheBitsOfTheHostAtEveryLength'
 short_rows='RowKernels.GiveTheBitsOfTheHostWhereAFewLanesHoldARow'
+row_scales='LinearInt8Gpu.GivesTheBitsOfTheHostForRowScales'
 misaligned='RowKernels.GiveTheBitsOfTheHostWhereOnlyWeightsOrOnlyCodesAreAligned'
 
 mutant 'no barrier between phases' device/launch.cuh '__syncthreads();' ';' fits "$at_every_length"
@@ -90,8 +91,7 @@ mutant 'more threads than the launch bounds' device/launch.cuh '__launch_bounds_
   '__launch_bounds__(Tile::max_threads / 2,' fits "$at_every_length"
 mutant 'the lane that stores is the first of the warp, not of the row' kernel/fit_short_rows.cuh 'if (mine == 0) {' \
   'if (at.thread % 32 == 0) {' fits "$short_rows"
-mutant 'no look at the alignment' kernel/linear_int8.cuh 'if (is_aligned) {' 'if (true) {' products \
-  'PlainKernels.MultiplyCodesToTheBitsOfTheHost'
+mutant 'no look at the alignment' kernel/linear_int8.cuh 'if (is_aligned) {' 'if (true) {' products "$row_scales"
 
 mutant 'fit_short_rows: one vector too many' kernel/fit_short_rows.cuh 'if (i * max_threads < state.left)' \
   'if (i * max_threads <= state.left)' fits "$short_rows"
@@ -110,6 +110,11 @@ mutant 'residual_statistics: one vector twice' kernel/residual_statistics.cuh 'i
   'if (n > vectors) break;' residuals 'ResidualKernels.*'
 mutant 'residual_statistics: loads past the end' kernel/residual_statistics.cuh 'near = n < vectors ? n : v;' \
   'near = n;' residuals 'ResidualKernels.*'
-mutant 'linear_int8: one column too many' kernel/linear_int8.cuh 'n < y.columns())' 'n <= y.columns())' products \
-  'PlainKernels.MultiplyCodesToTheBitsOfTheHost'
+mutant 'linear_int8: one column too many' kernel/linear_int8.cuh 'n < in.weight.rows()) write' 'n <= in.weight.rows()) write' \
+  products "$row_scales"
+mutant 'int8_mma: no barrier between slices' kernel/int8_mma.cuh '__syncthreads();' ';' products "$row_scales"
+mutant 'int8_mma: a slice that is still being copied' kernel/int8_mma.cuh 'wait_for_copies<stages - 2>();' \
+  'wait_for_copies<stages - 1>();' products "$row_scales"
+mutant 'int8_mma: copies past the end of a row' kernel/int8_mma.cuh 'column * 16 < p.columns;' 'column * 16 <= p.columns;' products \
+  "$row_scales"
 exit "$wrong"
