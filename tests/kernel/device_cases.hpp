@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -30,6 +31,8 @@
 #include <halfstep/rounding/nearest.hpp>
 #include <halfstep/rounding/stochastic.hpp>
 
+#include "verdict.hpp"
+
 namespace device_cases {
 
 using namespace halfstep;
@@ -46,7 +49,8 @@ bool same_bits(std::vector<T> const& a, std::vector<T> const& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-/// Weights of many magnitudes, zeros, ties of the largest, and subnormal numbers, all of them times `factor`.
+/// Weights of many magnitudes, zeros, ties of the largest, and subnormal numbers, all of them times `factor`; rows and blocks
+/// of 64 x 64 beside each other have other scales.
 template <class Source>
 std::vector<Source> weights(extents2 e, std::uint32_t seed = 7, float factor = 1.0f) {
   std::mt19937 random(seed);
@@ -60,7 +64,10 @@ std::vector<Source> weights(extents2 e, std::uint32_t seed = 7, float factor = 1
                     : kind == 3 ? 0.25f
                     : kind == 4 ? 3.0f
                                 : normal(random);
-    v[i] = narrow<Source>(x * factor);
+    auto const at = static_cast<index_t>(i);
+    index_t const row = at / e.columns, block = row / 64 * 2 + at % e.columns / 64;
+    float const share = (1.0f - 0.25f * static_cast<float>(row % 3)) * (1.0f - 0.2f * static_cast<float>(block % 4));
+    v[i] = narrow<Source>(x * share * factor);
   }
   return v;
 }
@@ -115,9 +122,10 @@ inline constexpr misalignment misalignments[] = {{0, 0}, {1, 0}, {0, 1}};
 /// Every kernel that takes a layout, against the host, for one shape and one misalignment; what is dequantized misses as the
 /// weights do.
 template <class Layout, class Rounding, class Source, class Machine>
-void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, misalignment shift, float factor = 1.0f) {
-  SCOPED_TRACE(testing::Message() << Layout::name << " " << e.rows << " x " << e.columns << " first row " << first_row
-                                  << " shifts " << shift.weights << " and " << shift.codes);
+testing::AssertionResult layout_kernels_agree(Machine& machine, extents2 e, index_t first_row, misalignment shift,
+                                              float factor = 1.0f) {
+  verdict found(testing::Message() << Layout::name << " " << e.rows << " x " << e.columns << " first row " << first_row
+                                   << " shifts " << shift.weights << " and " << shift.codes);
   using group = typename Layout::group_type;
   using code = typename Layout::code_type;
   auto const& ex = machine.executor();
@@ -141,49 +149,51 @@ void check_layout_kernels(Machine& machine, extents2 e, index_t first_row, misal
   device_view<code> const q(codes.data(), e);
 
   group_range<Layout>(ex, weight, r);
-  EXPECT_TRUE(same_bits(machine.download(ranges), expected.ranges)) << "group_range";
+  found.require(same_bits(machine.download(ranges), expected.ranges), "group_range");
   if constexpr (has_groups<Layout>) {
     fit_groups<Layout>(ex, device_view<value_range const>(r), s);
-    EXPECT_TRUE(same_bits(machine.download(groups), expected.groups)) << "fit_groups";
+    found.require(same_bits(machine.download(groups), expected.groups), "fit_groups");
   }
   quantize<Layout>(ex, weight, device_view<group const>(s), q, rounding);
-  EXPECT_TRUE(same_bits(machine.download(codes), expected.codes)) << "quantize";
+  found.require(same_bits(machine.download(codes), expected.codes), "quantize");
 
   machine.assign(ranges, filled<value_range>(g.count()));
   machine.assign(groups, filled<group>(g.count()));
   machine.assign(codes, filled<code>(e.count()));
   fit_quantize<Layout>(ex, weight, r, s, q, rounding);
-  EXPECT_TRUE(same_bits(machine.download(ranges), expected.ranges)) << "ranges of fit_quantize";
+  found.require(same_bits(machine.download(ranges), expected.ranges), "ranges of fit_quantize");
   if constexpr (has_groups<Layout>) {
-    EXPECT_TRUE(same_bits(machine.download(groups), expected.groups)) << "groups of fit_quantize";
+    found.require(same_bits(machine.download(groups), expected.groups), "groups of fit_quantize");
   }
-  EXPECT_TRUE(same_bits(machine.download(codes), expected.codes)) << "codes of fit_quantize";
+  found.require(same_bits(machine.download(codes), expected.codes), "codes of fit_quantize");
 
   auto numbers = filled<Source>(e.count());
   host_view<group const> const host_groups(expected.groups.data(), g);
   dequantize<Layout>(serial{}, view_of(expected.codes, e), host_groups, host_view<Source>(numbers.data(), e));
   auto device_numbers = machine.upload(filled<Source>(e.count()), shift.weights);
   dequantize<Layout>(ex, device_view<code const>(q), device_view<group const>(s), device_view<Source>(device_numbers.data(), e));
-  EXPECT_TRUE(same_bits(machine.download(device_numbers), numbers)) << "dequantize";
+  found.require(same_bits(machine.download(device_numbers), numbers), "dequantize");
 
   auto const off = total(measure_residual<Layout>(serial{}, view_of(w, e), view_of(expected.codes, e), host_groups));
   auto const off_here = total(measure_residual<Layout>(ex, weight, device_view<code const>(q), device_view<group const>(s)));
-  EXPECT_LE(std::fabs(off_here.weight_square - off.weight_square), 1e-5 * off.weight_square);
+  found.require(std::fabs(off_here.weight_square - off.weight_square) <= 1e-5 * off.weight_square, "weight_square");
   // The host may fuse x - code * scale: each error is off by up to half a unit in the last place of x.
   double const unit = 0x1p-23;
   double const both = std::sqrt(off.weight_square * std::max(off.error_square, off_here.error_square));
-  EXPECT_LE(std::fabs(off_here.error_square - off.error_square),
-            1e-5 * off.error_square + 2 * unit * both + unit * unit * off.weight_square);
-  EXPECT_LE(std::fabs(off_here.product - off.product), 1e-5 * both + unit * off.weight_square);
-  EXPECT_NEAR(off_here.max_error, off.max_error, 4 * unit);
-  EXPECT_EQ(off_here.clipped, off.clipped);
+  found.require(std::fabs(off_here.error_square - off.error_square) <=
+                    1e-5 * off.error_square + 2 * unit * both + unit * unit * off.weight_square,
+                "error_square");
+  found.require(std::fabs(off_here.product - off.product) <= 1e-5 * both + unit * off.weight_square, "product");
+  found.require(std::fabs(off_here.max_error - off.max_error) <= 4 * unit, "max_error");
+  found.require(off_here.clipped == off.clipped, "clipped");
+  return found;
 }
 
 /// The rotation fused with fit and rounding, against one after the other on the host; `fuses`: whether there is such a pass.
 template <class Layout, class Source, class Machine>
-void check_rotate_quantize(Machine& machine, extents2 e, int group, misalignment shift, bool fuses) {
-  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shifts " << shift.weights << ", "
-                                  << shift.codes);
+testing::AssertionResult rotate_quantize_agrees(Machine& machine, extents2 e, int group, misalignment shift, bool fuses) {
+  verdict found(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shifts " << shift.weights << ", "
+                                   << shift.codes);
   std::vector<Source> const w = weights<Source>(e);
   std::vector<float> rotated(w.size());
   hadamard_regular(serial{}, view_of(w, e), host_view<float>(rotated.data(), e), group);
@@ -196,20 +206,21 @@ void check_rotate_quantize(Machine& machine, extents2 e, int group, misalignment
   bool const is_done = rotate_quantize_async<Layout>(
       machine.executor(), device_view<Source const>(device_w.data(), e), device_view<value_range>(ranges.data(), g),
       device_view<float>(groups.data(), g), device_view<std::int8_t>(codes.data(), e), group);
-  EXPECT_EQ(is_done, fuses);
+  found.require(is_done == fuses, "whether there is such a pass");
   if (!fuses) {
-    EXPECT_TRUE(same_bits(machine.download(codes), filled<std::int8_t>(e.count()))) << "stored nothing";
-    return;
+    found.require(same_bits(machine.download(codes), filled<std::int8_t>(e.count())), "stored nothing");
+    return found;
   }
-  EXPECT_TRUE(same_bits(machine.download(ranges), expected.ranges)) << "ranges";
-  EXPECT_TRUE(same_bits(machine.download(groups), expected.groups)) << "groups";
-  EXPECT_TRUE(same_bits(machine.download(codes), expected.codes)) << "codes";
+  found.require(same_bits(machine.download(ranges), expected.ranges), "ranges");
+  found.require(same_bits(machine.download(groups), expected.groups), "groups");
+  found.require(same_bits(machine.download(codes), expected.codes), "codes");
+  return found;
 }
 
 /// The kernels that take an element type alone.
 template <class Source, class Machine>
-void check_source_kernels(Machine& machine, extents2 e, index_t shift, float factor = 1.0f) {
-  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " shift " << shift);
+testing::AssertionResult source_kernels_agree(Machine& machine, extents2 e, index_t shift, float factor = 1.0f) {
+  verdict found(testing::Message() << e.rows << " x " << e.columns << " shift " << shift);
   auto const& ex = machine.executor();
   std::vector<Source> const w = weights<Source>(e, 7, factor);
   auto const device_w = machine.upload(w, shift);
@@ -219,16 +230,16 @@ void check_source_kernels(Machine& machine, extents2 e, index_t shift, float fac
   widen(serial{}, view_of(w, e), host_view<float>(wide.data(), e));
   auto device_wide = machine.upload(filled<float>(e.count()), shift);
   widen(ex, weight, device_view<float>(device_wide.data(), e));
-  EXPECT_TRUE(same_bits(machine.download(device_wide), wide)) << "widen";
+  found.require(same_bits(machine.download(device_wide), wide), "widen");
 
   std::vector<Source> back(w.size());
   narrow(serial{}, view_of(wide, e), host_view<Source>(back.data(), e));
   auto device_back = machine.upload(filled<Source>(e.count()), shift);
   narrow(ex, device_view<float const>(device_wide.data(), e), device_view<Source>(device_back.data(), e));
-  EXPECT_TRUE(same_bits(machine.download(device_back), back)) << "narrow";
+  found.require(same_bits(machine.download(device_back), back), "narrow");
 
-  EXPECT_EQ(bits(sum(ex, weight)), bits(sum(serial{}, view_of(w, e))));
-  EXPECT_EQ(bits(sum_of_squares(ex, weight)), bits(sum_of_squares(serial{}, view_of(w, e))));
+  found.require(bits(sum(ex, weight)) == bits(sum(serial{}, view_of(w, e))), "sum");
+  found.require(bits(sum_of_squares(ex, weight)) == bits(sum_of_squares(serial{}, view_of(w, e))), "sum_of_squares");
 
   for (int const group : {4, 16, 64, 256, 1024}) {
     if (e.columns % group != 0) continue;
@@ -236,19 +247,21 @@ void check_source_kernels(Machine& machine, extents2 e, index_t shift, float fac
     hadamard_regular(serial{}, view_of(w, e), host_view<float>(rotated.data(), e), group);
     auto device_rotated = machine.upload(filled<float>(e.count()), shift);
     hadamard_regular(ex, weight, device_view<float>(device_rotated.data(), e), group);
-    EXPECT_TRUE(same_bits(machine.download(device_rotated), rotated)) << "hadamard_regular " << group;
+    found.require(same_bits(machine.download(device_rotated), rotated), "hadamard_regular " + std::to_string(group));
   }
+  return found;
 }
 
 /// The Sylvester transform, in place.
 template <class Machine>
-void check_hadamard(Machine& machine, extents2 e, int group, float factor = 1.0f, index_t shift = 0) {
-  SCOPED_TRACE(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shift " << shift);
+testing::AssertionResult hadamard_agrees(Machine& machine, extents2 e, int group, float factor = 1.0f, index_t shift = 0) {
+  verdict found(testing::Message() << e.rows << " x " << e.columns << " group " << group << " shift " << shift);
   std::vector<float> x = weights<float>(e, 7, factor);
   auto device_x = machine.upload(x, shift);
   hadamard(serial{}, host_view<float>(x.data(), e), group);
   hadamard(machine.executor(), device_view<float>(device_x.data(), e), group);
-  EXPECT_TRUE(same_bits(machine.download(device_x), x));
+  found.require(same_bits(machine.download(device_x), x), "hadamard");
+  return found;
 }
 
 /// The largest difference between two results, relative to the largest magnitude of the second.
@@ -263,8 +276,8 @@ inline double relative_difference(std::vector<float> const& a, std::vector<float
 
 /// Products of a [M, K] with matrices of N columns: sums, so within a tolerance.
 template <class Machine>
-void check_products(Machine& machine, index_t m, index_t n, index_t k) {
-  SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k);
+testing::AssertionResult products_agree(Machine& machine, index_t m, index_t n, index_t k) {
+  verdict found(testing::Message() << m << " x " << n << " x " << k);
   auto const& ex = machine.executor();
   std::vector<float> const a = weights<float>({m, k}, 1), w = weights<float>({n, k}, 2), b = weights<float>({k, n}, 3);
   std::vector<float> const bias = weights<float>({1, n}, 4);
@@ -279,33 +292,36 @@ void check_products(Machine& machine, index_t m, index_t n, index_t k) {
 
   linear(serial{}, view_of(a, {m, k}), view_of(w, {n, k}), view_of(bias, {1, n}), host_view<float>(expected.data(), {m, n}));
   linear(ex, x, device_view<float const>(device_w.data(), {n, k}), device_view<float const>(device_bias.data(), {1, n}), out);
-  EXPECT_LT(relative_difference(machine.download(y), expected), 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k))) << "linear";
+  found.require(relative_difference(machine.download(y), expected) < 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k)), "linear");
 
   linear(serial{}, view_of(a, {m, k}), view_of(w, {n, k}), host_view<float const>(), host_view<float>(expected.data(), {m, n}));
   linear(ex, x, device_view<float const>(device_w.data(), {n, k}), device_view<float const>(), out);
-  EXPECT_LT(relative_difference(machine.download(y), expected), 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k)))
-      << "linear, no bias";
+  found.require(relative_difference(machine.download(y), expected) < 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k)),
+                "linear, no bias");
 
   gemm(serial{}, view_of(a, {m, k}), view_of(b, {k, n}), host_view<float>(expected.data(), {m, n}));
   gemm(ex, x, device_view<float const>(device_b.data(), {k, n}), out);
-  EXPECT_LT(relative_difference(machine.download(y), expected), 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k))) << "gemm";
+  found.require(relative_difference(machine.download(y), expected) < 1e-6 + 2e-7 * std::sqrt(static_cast<double>(k)), "gemm");
+  return found;
 }
 
 /// Both forms of the activation.
 template <class Machine>
-void check_gelu(Machine& machine, extents2 e) {
+testing::AssertionResult gelu_agrees(Machine& machine, extents2 e) {
+  verdict found(testing::Message() << "gelu of " << e.rows << " x " << e.columns);
   std::vector<float> x = weights<float>(e);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] *= 3.0f;
   auto const device_x = machine.upload(x, 0);
   auto y = machine.upload(filled<float>(e.count()), 0);
-  auto const check = [&](auto form) {
+  auto const compare = [&](auto form, std::string const& name) {
     std::vector<float> expected(x.size());
     gelu(serial{}, view_of(x, e), host_view<float>(expected.data(), e), form);
     gelu(machine.executor(), device_view<float const>(device_x.data(), e), device_view<float>(y.data(), e), form);
-    EXPECT_TRUE(same_bits(machine.download(y), expected));
+    found.require(same_bits(machine.download(y), expected), name);
   };
-  check(gelu_erf{});
-  check(gelu_tanh{});
+  compare(gelu_erf{}, "gelu_erf");
+  compare(gelu_tanh{}, "gelu_tanh");
+  return found;
 }
 
 }  // namespace device_cases

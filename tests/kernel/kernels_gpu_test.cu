@@ -48,8 +48,8 @@ TYPED_TEST(LayoutKernels, GiveTheBitsOfTheHost) {
                            {64, 0}}) {
     if (!layout::fits(e) || !is_within_reach(e.count())) continue;
     for (auto const shift : device_cases::misalignments)
-      device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, {});
+      EXPECT_TRUE((device_cases::layout_kernels_agree<layout, rounding, source>(machine, e, 0, shift)));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<layout, rounding, source>(machine, e, 777, {})));
   }
 }
 
@@ -62,7 +62,7 @@ TYPED_TEST(SourceKernels, GiveTheBitsOfTheHost) {
   gpu_machine machine;
   for (extents2 const e : {extents2{1, 1}, {3, 37}, {7, 64}, {9, 256}, {3, 1024}, {2000, 1000}, {3072, 3072}, {0, 16}}) {
     if (!is_within_reach(e.count())) continue;
-    for (index_t const shift : {0, 1}) device_cases::check_source_kernels<TypeParam>(machine, e, shift);
+    for (index_t const shift : {0, 1}) EXPECT_TRUE(device_cases::source_kernels_agree<TypeParam>(machine, e, shift));
   }
 }
 
@@ -75,9 +75,9 @@ TEST_F(RowKernels, GiveTheBitsOfTheHostAtEveryLength) {
   gpu_machine machine;
   for (index_t const columns : row_lengths) {
     if (!is_within_reach(3 * columns)) continue;
-    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0});
-    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns - 1}, 0, {0, 0});
-    device_cases::check_layout_kernels<int8_axis, stochastic, bfloat16>(machine, {2, columns}, 0, {0, 0});
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0})));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {3, columns - 1}, 0, {0, 0})));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, stochastic, bfloat16>(machine, {2, columns}, 0, {0, 0})));
   }
 }
 
@@ -86,15 +86,15 @@ TEST_F(RowKernels, GiveTheBitsOfTheHostWhereAFewLanesHoldARow) {
   for (index_t const columns : {32, 64, 128, 256})
     for (index_t const rows : {1, 37, 515})
       for (auto const shift : device_cases::misalignments)
-        device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {rows, columns}, 0, shift);
+        EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {rows, columns}, 0, shift)));
 }
 
 TEST_F(RowKernels, GiveTheBitsOfTheHostWhereOnlyWeightsOrOnlyCodesAreAligned) {
   gpu_machine machine;
   for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {8, 0}, {4, 0}, {0, 8}, {0, 4}}) {
-    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift);
-    device_cases::check_layout_kernels<int8_block<128>, nearest, bfloat16>(machine, {128, 384}, 0, shift);
-    device_cases::check_layout_kernels<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift);
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift)));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_block<128>, nearest, bfloat16>(machine, {128, 384}, 0, shift)));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift)));
   }
 }
 
@@ -102,12 +102,13 @@ TEST_F(RowKernels, RotateAndRoundAtOnce) {
   gpu_machine machine;
   for (index_t const columns : {256, 512, 1280, 2304, 3072, 4096, 4352, 8192, 8448, 12288, 16384, 16640, 18944, 24576})
     if (is_within_reach(3 * columns))
-      device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true);
+      EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true)));
   for (device_cases::misalignment const shift : {device_cases::misalignment{4, 4}, {1, 0}, {0, 1}})
-    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes);
-  device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false);
+    EXPECT_TRUE((
+        device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes)));
+  EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false)));
   for (int const group : {64, 1024})
-    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false);
+    EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false)));
 }
 
 class PlainKernels : public GpuTest {};
@@ -115,24 +116,24 @@ class PlainKernels : public GpuTest {};
 TEST_F(PlainKernels, TransformGroupsOfAnySizeInPlace) {
   gpu_machine machine;
   for (int group = 1; group <= 1 << 20 && is_within_reach(3 * group); group *= 2)
-    device_cases::check_hadamard(machine, {3, group}, group);
-  for (int const group : {128, 4096, 16384}) device_cases::check_hadamard(machine, {3, group}, group, 1.0f, 1);
-  if (is_within_reach(1000 * 3 * 256)) device_cases::check_hadamard(machine, {1000, 3 * 256}, 256);
+    EXPECT_TRUE(device_cases::hadamard_agrees(machine, {3, group}, group));
+  for (int const group : {128, 4096, 16384}) EXPECT_TRUE(device_cases::hadamard_agrees(machine, {3, group}, group, 1.0f, 1));
+  if (is_within_reach(1000 * 3 * 256)) EXPECT_TRUE(device_cases::hadamard_agrees(machine, {1000, 3 * 256}, 256));
 }
 
 TEST_F(PlainKernels, MultiplyAsTheHostDoes) {
   gpu_machine machine;
   for (index_t const k : {1, 16, 100, 3072}) {
-    device_cases::check_products(machine, 1, 1, k);
-    if (is_within_reach(70 * 130 * k)) device_cases::check_products(machine, 70, 130, k);
+    EXPECT_TRUE(device_cases::products_agree(machine, 1, 1, k));
+    if (is_within_reach(70 * 130 * k)) EXPECT_TRUE(device_cases::products_agree(machine, 70, 130, k));
   }
-  if (is_within_reach(256 * 3072 * 768)) device_cases::check_products(machine, 256, 3072, 768);
+  if (is_within_reach(256 * 3072 * 768)) EXPECT_TRUE(device_cases::products_agree(machine, 256, 3072, 768));
 }
 
 TEST_F(PlainKernels, ActivateAsTheHostDoes) {
   gpu_machine machine;
-  device_cases::check_gelu(machine, {37, 101});
-  if (is_within_reach(1000 * 1000)) device_cases::check_gelu(machine, {1000, 1000});
+  EXPECT_TRUE(device_cases::gelu_agrees(machine, {37, 101}));
+  if (is_within_reach(1000 * 1000)) EXPECT_TRUE(device_cases::gelu_agrees(machine, {1000, 1000}));
 }
 
 TEST_F(PlainKernels, OfTwoStreamsDoNotMeet) {
@@ -171,7 +172,7 @@ TEST_F(PlainKernels, ReportMemoryThatIsNotThere) {
     EXPECT_EQ(e.code(), cudaErrorMemoryAllocation);
   }
   gpu_machine machine;  // and the failure is forgotten: what comes next works
-  device_cases::check_gelu(machine, {3, 5});
+  EXPECT_TRUE(device_cases::gelu_agrees(machine, {3, 5}));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@
 #include <halfstep/rounding/nearest.hpp>
 
 #include "device_cases.hpp"
+#include "verdict.hpp"
 
 namespace residual_cases {
 
@@ -22,6 +24,14 @@ using namespace halfstep;
 
 /// Whether two figures have the same bits, NaN being equal to NaN.
 inline bool same(double a, double b) { return (std::isnan(a) && std::isnan(b)) || a == b; }
+
+/// Whether all figures of all tiles have.
+inline bool same(std::vector<residual_statistics> const& a, std::vector<residual_statistics> const& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](residual_statistics const& x, residual_statistics const& y) {
+    return same(x.weight_square, y.weight_square) && same(x.error_square, y.error_square) && same(x.product, y.product) &&
+           bits(x.max_error) == bits(y.max_error) && x.clipped == y.clipped;
+  });
+}
 
 /// The definition, in FP64, for errors that are rounded to FP32 after the product, as the device's are.
 template <class Layout, class Source>
@@ -65,43 +75,39 @@ std::vector<residual_statistics> measure(Machine& machine, example<Layout, Sourc
                                   device_view<group const>(groups.data(), Layout::groups(x.e)));
 }
 
-/// The figures of every tile of rows, and the same bits wherever weights and codes lie. `spoil` changes the example at will.
+/// Whether the figures of every tile of rows are those of the definition, and the same bits wherever weights and codes lie.
+/// `spoil` changes the example at will.
 template <class Layout, class Source, class Machine, class Spoil>
-void check(Machine& machine, extents2 e, float factor, Spoil const& spoil) {
-  SCOPED_TRACE(testing::Message() << Layout::name << " " << e.rows << " x " << e.columns << " times " << factor);
+testing::AssertionResult agrees(Machine& machine, extents2 e, float factor, Spoil const& spoil) {
+  verdict found(testing::Message() << Layout::name << " " << e.rows << " x " << e.columns << " times " << factor);
   example<Layout, Source> x{e, device_cases::weights<Source>(e, 7, factor), {}};
   x.q = device_cases::quantize_on_host<Layout>(device_cases::view_of(x.weights, e), nearest{});
   spoil(x);
   auto const expected =
       by_definition<Layout>(device_cases::view_of(x.weights, e), device_cases::view_of(x.q.codes, e), x.q.groups.data());
-  auto const found = measure<Layout>(machine, x, {0, 0});
-  ASSERT_EQ(found.size(), expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    SCOPED_TRACE(testing::Message() << "tile " << i);
-    residual_statistics const &there = found[i], &here = expected[i];
-    auto const expect_near = [](double a, double b, double within) {
-      EXPECT_TRUE(same(a, b) || std::fabs(a - b) <= within) << a << " and not " << b;
+  auto const aligned = measure<Layout>(machine, x, {0, 0});
+  found.require(aligned.size() == expected.size(), "how many tiles");
+  for (std::size_t i = 0; i < std::min(aligned.size(), expected.size()); ++i) {
+    residual_statistics const &there = aligned[i], &here = expected[i];
+    auto const require_near = [&](double a, double b, double within, std::string const& what) {
+      found.require(same(a, b) || std::fabs(a - b) <= within,
+                    what + " of tile " + std::to_string(i) + ": " + std::to_string(a) + " and not " + std::to_string(b));
     };
-    expect_near(there.weight_square, here.weight_square, 1e-6 * here.weight_square);
-    expect_near(there.error_square, here.error_square, 1e-6 * here.error_square);
-    expect_near(there.product, here.product, 1e-6 * std::sqrt(here.weight_square * here.error_square));
-    EXPECT_EQ(bits(there.max_error), bits(here.max_error));
-    EXPECT_EQ(there.clipped, here.clipped);
+    require_near(there.weight_square, here.weight_square, 1e-6 * here.weight_square, "weight_square");
+    require_near(there.error_square, here.error_square, 1e-6 * here.error_square, "error_square");
+    require_near(there.product, here.product, 1e-6 * std::sqrt(here.weight_square * here.error_square), "product");
+    found.require(bits(there.max_error) == bits(here.max_error), "max_error of tile " + std::to_string(i));
+    found.require(there.clipped == here.clipped, "clipped of tile " + std::to_string(i));
   }
-  for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {4, 4}}) {
-    auto const shifted = measure<Layout>(machine, x, shift);
-    ASSERT_EQ(shifted.size(), found.size());
-    for (std::size_t i = 0; i < found.size(); ++i)
-      EXPECT_TRUE(same(shifted[i].weight_square, found[i].weight_square) &&
-                  same(shifted[i].error_square, found[i].error_square) && same(shifted[i].product, found[i].product) &&
-                  bits(shifted[i].max_error) == bits(found[i].max_error) && shifted[i].clipped == found[i].clipped)
-          << "tile " << i << " shifts " << shift.weights << " and " << shift.codes;
-  }
+  for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {4, 4}})
+    found.require(same(measure<Layout>(machine, x, shift), aligned),
+                  "other bits with shifts " + std::to_string(shift.weights) + " and " + std::to_string(shift.codes));
+  return found;
 }
 
 template <class Layout, class Source, class Machine>
-void check(Machine& machine, extents2 e, float factor = 1.0f) {
-  check<Layout, Source>(machine, e, factor, [](auto&) {});
+testing::AssertionResult agrees(Machine& machine, extents2 e, float factor = 1.0f) {
+  return agrees<Layout, Source>(machine, e, factor, [](auto&) {});
 }
 
 /// Halves every other scale: the largest weights of its group clip.

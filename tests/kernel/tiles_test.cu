@@ -53,8 +53,8 @@ TYPED_TEST(LayoutTiles, GiveTheBitsOfTheHostThreadByThread) {
                            {64, 0}}) {
     if (!layout::fits(e)) continue;
     for (auto const shift : device_cases::misalignments)
-      device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 0, shift);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, e, 777, {});
+      EXPECT_TRUE((device_cases::layout_kernels_agree<layout, rounding, source>(machine, e, 0, shift)));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<layout, rounding, source>(machine, e, 777, {})));
   }
 }
 
@@ -64,7 +64,7 @@ TYPED_TEST(LayoutTiles, DoNotDependOnTheComputeCapability) {
   using source = std::tuple_element_t<2, TypeParam>;
   for (int const capability : {80, 100, 120}) {
     emulated_machine machine(capability);
-    device_cases::check_layout_kernels<layout, rounding, source>(machine, {128, 1152}, 0, {});
+    EXPECT_TRUE((device_cases::layout_kernels_agree<layout, rounding, source>(machine, {128, 1152}, 0, {})));
   }
 }
 
@@ -76,24 +76,24 @@ TYPED_TEST_SUITE(SourceTiles, sources);
 TYPED_TEST(SourceTiles, GiveTheBitsOfTheHostThreadByThread) {
   emulated_machine machine;
   for (extents2 const e : {extents2{1, 1}, {3, 37}, {5, 16}, {7, 64}, {9, 256}, {3, 1024}, {11, 1536}, {200, 1000}, {0, 16}})
-    for (index_t const shift : {0, 1}) device_cases::check_source_kernels<TypeParam>(machine, e, shift);
+    for (index_t const shift : {0, 1}) EXPECT_TRUE(device_cases::source_kernels_agree<TypeParam>(machine, e, shift));
 }
 
 TEST(HadamardTiles, TransformGroupsOfAnySizeInPlace) {
   emulated_machine machine;
   for (int group = 1; group <= 1 << 18; group *= 2) {
-    device_cases::check_hadamard(machine, {3, group}, group);
-    if (group <= 8192) device_cases::check_hadamard(machine, {2, 3 * group}, group);
-    if (group % 1024 == 128) device_cases::check_hadamard(machine, {2, group}, group, 1.0f, 1);
+    EXPECT_TRUE(device_cases::hadamard_agrees(machine, {3, group}, group));
+    if (group <= 8192) EXPECT_TRUE(device_cases::hadamard_agrees(machine, {2, 3 * group}, group));
+    if (group % 1024 == 128) EXPECT_TRUE(device_cases::hadamard_agrees(machine, {2, group}, group, 1.0f, 1));
   }
-  device_cases::check_hadamard(machine, {2, 16384}, 16384, 1.0f, 1);
+  EXPECT_TRUE(device_cases::hadamard_agrees(machine, {2, 16384}, 16384, 1.0f, 1));
 }
 
 TEST(RowTiles, GiveTheBitsOfTheHostAtEveryLength) {
   emulated_machine machine;
   for (index_t const columns : {384, 392, 3072, 4096, 4104, 5120, 8200, 12288, 12296, 16384, 16392, 18944, 32768, 32776}) {
-    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0});
-    device_cases::check_layout_kernels<int8_axis, decided, float16>(machine, {3, columns}, 0, {0, 0});
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {3, columns}, 0, {0, 0})));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, decided, float16>(machine, {3, columns}, 0, {0, 0})));
   }
 }
 
@@ -102,14 +102,14 @@ TEST(RowTiles, GiveTheBitsOfTheHostWhereAFewLanesHoldARow) {
   for (index_t const columns : {32, 64, 128, 256})
     for (index_t const rows : {1, 37, 515})
       for (auto const shift : device_cases::misalignments)
-        device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {rows, columns}, 0, shift);
+        EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {rows, columns}, 0, shift)));
 }
 
 TEST(RowTiles, GiveTheBitsOfTheHostWhereOnlyWeightsOrOnlyCodesAreAligned) {
   emulated_machine machine;
   for (device_cases::misalignment const shift : {device_cases::misalignment{1, 0}, {0, 1}, {8, 0}, {4, 0}, {0, 8}, {0, 4}}) {
-    device_cases::check_layout_kernels<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift);
-    device_cases::check_layout_kernels<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift);
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_axis, nearest, bfloat16>(machine, {5, 1024}, 0, shift)));
+    EXPECT_TRUE((device_cases::layout_kernels_agree<int8_tensor, nearest, bfloat16>(machine, {128, 384}, 0, shift)));
   }
 }
 
@@ -127,22 +127,23 @@ TEST(RowTiles, FitTheScaleThatADivisionGives) {
 TEST(RowTiles, RotateAndRoundAtOnce) {
   emulated_machine machine;
   for (index_t const columns : {256, 512, 1280, 4096, 4352, 8192, 8448, 16384, 16640, 18944, 24576})
-    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true);
+    EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {3, columns}, 256, {0, 0}, true)));
   for (device_cases::misalignment const shift : {device_cases::misalignment{4, 4}, {1, 0}, {0, 1}})
-    device_cases::check_rotate_quantize<int8_axis, float>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes);
-  device_cases::check_rotate_quantize<int8_axis, float16>(machine, {3, 1024}, 256, {0, 0}, true);
-  device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false);
+    EXPECT_TRUE(
+        (device_cases::rotate_quantize_agrees<int8_axis, float>(machine, {3, 1024}, 256, shift, shift.weights == shift.codes)));
+  EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, float16>(machine, {3, 1024}, 256, {0, 0}, true)));
+  EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {2, 24832}, 256, {0, 0}, false)));
   for (int const group : {64, 1024})
-    device_cases::check_rotate_quantize<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false);
+    EXPECT_TRUE((device_cases::rotate_quantize_agrees<int8_axis, bfloat16>(machine, {2, 2048}, group, {0, 0}, false)));
 }
 
 TEST(ProductTiles, AgreeWithTheHost) {
   emulated_machine machine;
   for (index_t const k : {1, 16, 100}) {
-    device_cases::check_products(machine, 1, 1, k);
-    device_cases::check_products(machine, 70, 130, k);
+    EXPECT_TRUE(device_cases::products_agree(machine, 1, 1, k));
+    EXPECT_TRUE(device_cases::products_agree(machine, 70, 130, k));
   }
-  device_cases::check_products(machine, 64, 64, 1000);
+  EXPECT_TRUE(device_cases::products_agree(machine, 64, 64, 1000));
 }
 
 TEST(ProductTiles, AreTheBiasWhereNothingIsSummed) {
@@ -156,8 +157,8 @@ TEST(ProductTiles, AreTheBiasWhereNothingIsSummed) {
 
 TEST(GeluTiles, AgreeWithTheHost) {
   emulated_machine machine;
-  device_cases::check_gelu(machine, {37, 101});
-  device_cases::check_gelu(machine, {64, 64});
+  EXPECT_TRUE(device_cases::gelu_agrees(machine, {37, 101}));
+  EXPECT_TRUE(device_cases::gelu_agrees(machine, {64, 64}));
 }
 
 TEST(GeluTiles, ReadNothingBeyondTheEndWhereAResultMayHaveTakenItsPlace) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -64,42 +65,50 @@ struct row {
   std::uint64_t expected;
 };
 
-/// Runs each row and compares all bits of the result.
-inline void expect_results(std::vector<row> const& rows) {
-  for (row const& r : rows) {
-    std::string body;
-    for (std::size_t i = 0; i < 3; ++i) {
-      std::string const n = std::to_string(i + 1);
-      body += "mov.b64 %rd" + n + ", " + std::to_string(i < r.operands.size() ? r.operands[i] : 0) + ";\n";
-      body += "cvt.u32.u64 %r" + n + ", %rd" + n + "; cvt.u16.u64 %h" + n + ", %rd" + n + "; mov.b32 %f" + n + ", %r" + n +
-              "; mov.b64 %d" + n + ", %rd" + n + "; setp.ne.b32 %p" + n + ", %r" + n + ", 0;\n";
-    }
-    std::string const text = r.text;
-    body += text + ";\n";
-    std::string const result = text.substr(text.find('%'), text.find_first_of(",|", text.find('%')) - text.find('%'));
-    if (result[1] == 'p') body += "selp.b64 %rd0, 1, 0, %p0;";
-    if (result[1] == 'h') body += "cvt.u64.u16 %rd0, %h0;";
-    if (result[1] == 'd') body += "mov.b64 %rd0, %d0;";
-    if (result[1] == 'f') body += "mov.b32 %r0, %f0;";
-    if (result[1] == 'f' || result == "%r0") body += "cvt.u64.u32 %rd0, %r0;";
-    SCOPED_TRACE(text);
-    try {
-      outcome const o = run_text(body);
-      EXPECT_EQ(o.values[0], r.expected) << std::hex << o.values[0] << " and not " << r.expected;
-      EXPECT_TRUE(o.found.empty()) << o.found.text();
-    } catch (ptx::unknown const& e) {
-      ADD_FAILURE() << e.what();
-    }
+/// Returns a body that runs a row and leaves its result in `%rd0`.
+inline std::string body_of(row const& r) {
+  std::string body;
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::string const n = std::to_string(i + 1);
+    body += "mov.b64 %rd" + n + ", " + std::to_string(i < r.operands.size() ? r.operands[i] : 0) + ";\n";
+    body += "cvt.u32.u64 %r" + n + ", %rd" + n + "; cvt.u16.u64 %h" + n + ", %rd" + n + "; mov.b32 %f" + n + ", %r" + n +
+            "; mov.b64 %d" + n + ", %rd" + n + "; setp.ne.b32 %p" + n + ", %r" + n + ", 0;\n";
   }
+  std::string const text = r.text;
+  body += text + ";\n";
+  std::string const result = text.substr(text.find('%'), text.find_first_of(",|", text.find('%')) - text.find('%'));
+  if (result[1] == 'p') body += "selp.b64 %rd0, 1, 0, %p0;";
+  if (result[1] == 'h') body += "cvt.u64.u16 %rd0, %h0;";
+  if (result[1] == 'd') body += "mov.b64 %rd0, %d0;";
+  if (result[1] == 'f') body += "mov.b32 %r0, %f0;";
+  if (result[1] == 'f' || result == "%r0") body += "cvt.u64.u32 %rd0, %r0;";
+  return body;
 }
 
-/// Expects that a body is refused, and that the sentence names `part`.
-inline void expect_refusal(std::string const& body, std::string const& part) {
+/// Returns whether each row leaves all bits of its result, without a complaint.
+inline testing::AssertionResult give_results(std::vector<row> const& rows) {
+  std::ostringstream failed;
+  failed << std::hex;
+  for (row const& r : rows) {
+    try {
+      outcome const o = run_text(body_of(r));
+      if (o.values[0] != r.expected) failed << "\n  " << r.text << ": " << o.values[0] << " and not " << r.expected;
+      if (!o.found.empty()) failed << "\n  " << r.text << ": " << o.found.text();
+    } catch (ptx::unknown const& e) {
+      failed << "\n  " << r.text << ": " << e.what();
+    }
+  }
+  return failed.str().empty() ? testing::AssertionSuccess() : testing::AssertionFailure() << failed.str();
+}
+
+/// Returns whether a body is refused by a sentence that names `part`.
+inline testing::AssertionResult is_refused(std::string const& body, std::string const& part) {
   try {
     run_text(body + " mov.b64 %rd0, 0;");
-    ADD_FAILURE() << "not refused: " << body;
+    return testing::AssertionFailure() << "not refused: " << body;
   } catch (ptx::unknown const& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    if (std::string(e.what()).find(part) != std::string::npos) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << e.what();
   }
 }
 

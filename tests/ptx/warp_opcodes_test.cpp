@@ -7,7 +7,7 @@
 
 namespace {
 
-using ptx_test::expect_refusal;
+using ptx_test::is_refused;
 using ptx_test::run_text;
 
 /// Stores r0 of every lane.
@@ -96,8 +96,8 @@ TEST(WarpOpcodes, NameOneLane) {
 }
 
 TEST(WarpOpcodes, AreRefusedInFormsWithoutSync) {
-  expect_refusal("vote.any.pred %p1, %p2;", "expected .sync");
-  expect_refusal("shfl.up.b32 %r0, %t, 1, 0;", "expected .sync");
+  EXPECT_TRUE(is_refused("vote.any.pred %p1, %p2;", "expected .sync"));
+  EXPECT_TRUE(is_refused("shfl.up.b32 %r0, %t, 1, 0;", "expected .sync"));
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ struct vector_of {
 #endif
   }
 
-  /// Stores where the block reads it again. Precondition: `p` is a multiple of `bytes`.
+  /// Stores where it is read again soon. Precondition: `p` is a multiple of `bytes`.
   HALFSTEP_HD void keep(T* p) const {
 #if defined(__CUDA_ARCH__)
     word w;

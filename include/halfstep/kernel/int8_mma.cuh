@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 
 #include <cuda_runtime.h>
@@ -70,9 +69,7 @@ __device__ __forceinline__ void store_pair(result_writer<Form, Residual, Output>
                                            int row, int column) {
   if (column + 1 < write.columns && write.columns % 2 == 0 && write.has_even_address()) {
     vector_of<Output, 2> const both{write.value(sums.x, x_scale, row, column), write.value(sums.y, x_scale, row, column + 1)};
-    typename vector_of<Output, 2>::word word;
-    std::memcpy(&word, &both, sizeof(word));
-    *reinterpret_cast<decltype(word)*>(write.y + row * write.columns + column) = word;
+    both.keep(write.y + row * write.columns + column);  // whoever multiplies next reads it
   } else {
     if (column < write.columns) write(sums.x, x_scale, row, column);
     if (column + 1 < write.columns) write(sums.y, x_scale, row, column + 1);

@@ -15,6 +15,7 @@
 #include <halfstep/linalg/linear.cuh>
 #include <halfstep/tensor/dequantized_products.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
+#include <halfstep/tensor/require_layer.hpp>
 
 namespace halfstep {
 
@@ -55,8 +56,7 @@ void matmul_async(Executor const& ex, device_view<float const> x, quantized_tens
 template <device_executor Executor, class Layout, class Transform>
 void addmm_async(Executor const& ex, device_view<float const> a, device_view<float const> x,
                  quantized_tensor<Layout, device_space, Transform> const& w, device_view<float> y) {
-  if (a.rows() != 1) require_extents(a.extents(), y.extents(), "halfstep: the addend of addmm");
-  require_extents({1, a.columns()}, {1, y.columns()}, "halfstep: the columns of the addend of addmm");
+  detail::require_addend(a, y);
   matmul_async(ex, x, w, y);
   for_each_index_async(ex, y.extents().count(), detail::addend_op{y, a});
 }

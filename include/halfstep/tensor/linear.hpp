@@ -9,6 +9,7 @@
 #include <halfstep/linalg/linear.hpp>
 #include <halfstep/tensor/dequantized_products.hpp>
 #include <halfstep/tensor/quantized_tensor.hpp>
+#include <halfstep/tensor/require_layer.hpp>
 
 namespace halfstep {
 
@@ -18,8 +19,7 @@ namespace halfstep {
 template <host_executor Executor, class Layout, class Transform>
 void addmm(Executor const& ex, host_view<float const> a, host_view<float const> x,
            quantized_tensor<Layout, host_space, Transform> const& w, host_view<float> y) {
-  if (a.rows() != 1) require_extents(a.extents(), y.extents(), "halfstep: the addend of addmm");
-  require_extents({1, a.columns()}, {1, y.columns()}, "halfstep: the columns of the addend of addmm");
+  detail::require_addend(a, y);
   matmul(ex, x, w, y);
   ex.for_each(y.rows(), [&](index_t row) {
     float const* const addend = a.row(a.rows() == 1 ? 0 : row);
